@@ -1,0 +1,122 @@
+import { z } from "zod";
+import { credits, duration, flag, integer, list, secrets, text, url, yuan } from "./env.ts";
+
+/** Every variable the program reads. `.env.example` lists the same names with their meaning; a test compares the two. */
+export const environmentSchema = z.object({
+  NODE_ENV: z.enum(["production", "development", "test"], { message: "must be production, development or test" }).default("production"),
+  LOG_LEVEL: z
+    .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"], { message: "must be a pino level such as info" })
+    .default("info"),
+
+  HOST: text("0.0.0.0"),
+  PORT: integer(3000, 0, 65_535),
+  PUBLIC_URL: url("http", "https").optional(),
+  TRUST_PROXY: integer(0, 0, 10),
+  CORS_ORIGINS: list(),
+  SHUTDOWN_GRACE: duration("20s"),
+
+  DATABASE_URL: url("postgres", "postgresql"),
+  DATABASE_POOL: integer(10, 2, 200),
+  REDIS_URL: url("redis", "rediss"),
+  TEMPORAL_ADDRESS: z.string().regex(/^[^\s:/]+:\d+$/, "must be host:port"),
+  TEMPORAL_NAMESPACE: text("default"),
+  TEMPORAL_UI_URL: url("http", "https").default("http://127.0.0.1:8233"),
+  TEMPORAL_TLS: flag(false),
+  TEMPORAL_API_KEY: z.string().min(1).optional(),
+  TEMPORAL_BUILD_ID: z.string().min(1).optional(),
+
+  JWT_SECRETS: secrets({ minLength: 32 }),
+  HASH_SECRET: z.string().min(32, "must have at least 32 characters"),
+  ENCRYPTION_KEYS: secrets({ minLength: 32, exactBytes: 32 }),
+  ACCESS_TOKEN_TTL: duration("15m"),
+  REFRESH_TOKEN_TTL: duration("30d"),
+  ADMIN_EMAIL: z.email({ message: "must be an e-mail address" }).optional(),
+  ADMIN_PASSWORD: z.string().min(10, "must have at least 10 characters").optional(),
+
+  CODE_TTL: duration("10m"),
+  CODE_RESEND_AFTER: duration("60s"),
+  CODE_DAILY_CAP: integer(20, 1, 1_000),
+  LINK_TTL: duration("24h"),
+  WELCOME_CREDITS: credits("0"),
+
+  SMTP_URL: url("smtp", "smtps").optional(),
+  MAIL_FROM: text("Tollkeeper <no-reply@localhost>"),
+
+  CREDITS_PER_YUAN: credits("10"),
+  TOPUP_MIN: yuan("1"),
+  TOPUP_MAX: yuan("50000"),
+  TOPUP_BONUS_TIERS: list(),
+  TOPUP_ORDER_TTL: duration("30m"),
+  TOPUP_LATE_WATCH: duration("24h"),
+  TOPUP_QUERY_ABOVE: yuan("10000"),
+
+  EPAY_URL: url("http", "https").optional(),
+  EPAY_PID: z.string().min(1).optional(),
+  EPAY_KEY: z.string().optional(),
+  EPAY_TYPES: list("alipay,wxpay"),
+  EPAY_KEY_SEPARATOR: z.string().max(8).default(""),
+
+  REQUESTS_PER_MINUTE: integer(100, 1, 1_000_000),
+  UPSTREAM_CONNECT_TIMEOUT: duration("5s"),
+  UPSTREAM_FIRST_BYTE_TIMEOUT: duration("120s"),
+  UPSTREAM_IDLE_TIMEOUT: duration("60s"),
+  UPSTREAM_TOTAL_TIMEOUT: duration("15m"),
+  UPSTREAM_PRIVATE_ADDRESSES: flag(false),
+  STREAM_HEARTBEAT: duration("10s"),
+  RELAY_BODY_LIMIT_MB: integer(32, 1, 512),
+  DEFAULT_MAX_OUTPUT_TOKENS: integer(4_096, 1, 10_000_000),
+
+  HOLD_TTL: duration("60s"),
+  SETTLE_TOLERANCE_PERCENT: integer(10, 0, 100),
+  SETTLE_TOLERANCE_CREDITS: credits("100"),
+  SETTLEMENT_SHARDS: integer(16, 1, 1_024),
+  SETTLEMENT_BATCH: integer(500, 1, 5_000),
+});
+
+type Environment = z.output<typeof environmentSchema>;
+
+/** The whole configuration, read once. Durations are milliseconds, credits micro-credits, yuan fen. */
+export type Config = Environment & { PUBLIC_URL: string; production: boolean };
+
+/** Thrown with one line per bad variable. */
+export class ConfigError extends Error {
+  readonly problems: string[];
+
+  constructor(problems: string[]) {
+    super(`The configuration is not valid:\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
+    this.name = "ConfigError";
+    this.problems = problems;
+  }
+}
+
+/** Reads and checks the environment. Empty text counts as not set. Throws {@link ConfigError} that names each bad variable. */
+export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([name, value]) => value !== "" && name in environmentSchema.shape));
+  const parsed = environmentSchema.safeParse(given);
+  const problems = parsed.success
+    ? crossChecks(parsed.data, env)
+    : parsed.error.issues.map((issue) => {
+        const name = String(issue.path[0]);
+        return `${name}: ${name in given ? issue.message : "is required"}`;
+      });
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
+  const data = parsed.data;
+  return { ...data, PUBLIC_URL: (data.PUBLIC_URL ?? `http://127.0.0.1:${data.PORT}`).replace(/\/+$/, ""), production: data.NODE_ENV === "production" };
+}
+
+/** Rules that concern more than one variable. A payment provider that is half configured stops the process. */
+function crossChecks(data: Environment, env: NodeJS.ProcessEnv): string[] {
+  const problems: string[] = [];
+  if (data.EPAY_URL) {
+    if (!data.EPAY_PID) problems.push("EPAY_PID: is required when EPAY_URL is set");
+    if (!data.EPAY_KEY?.trim()) problems.push("EPAY_KEY: is required when EPAY_URL is set and may not be blank");
+    if (data.EPAY_TYPES.length === 0) problems.push("EPAY_TYPES: needs at least one type");
+    if (data.NODE_ENV === "production" && !data.EPAY_URL.startsWith("https://")) problems.push("EPAY_URL: must be https in production");
+  }
+  if (data.NODE_ENV === "production" && !data.PUBLIC_URL) problems.push("PUBLIC_URL: is required in production");
+  if (data.NODE_ENV === "production" && !data.SMTP_URL) problems.push("SMTP_URL: is required in production");
+  if (data.TOPUP_MIN > data.TOPUP_MAX) problems.push("TOPUP_MIN: must not be above TOPUP_MAX");
+  if (data.CREDITS_PER_YUAN === 0n) problems.push("CREDITS_PER_YUAN: must not be 0");
+  if (Boolean(data.ADMIN_EMAIL) !== Boolean(env["ADMIN_PASSWORD"])) problems.push("ADMIN_PASSWORD: goes with ADMIN_EMAIL");
+  return problems;
+}

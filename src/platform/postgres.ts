@@ -1,0 +1,72 @@
+import pg from "pg";
+import type { Logger } from "./logger.ts";
+
+export type Pool = pg.Pool;
+export type PoolClient = pg.PoolClient;
+/** What a repository function needs: the pool, or a client inside a transaction. */
+export type Queryable = Pick<pg.PoolClient, "query">;
+
+const INT8 = 20;
+
+function getTypeParser(oid: number, format?: "text" | "binary"): unknown {
+  if (oid === INT8 && format !== "binary") return BigInt;
+  return pg.types.getTypeParser(oid, format as "text");
+}
+
+/**
+ * A connection pool that reads int8 as bigint (money never passes through a float) and refuses quickly when Postgres is gone.
+ * No connection is opened until the first query.
+ */
+export function createPool(options: { url: string; max: number; name: string; log: Logger; connectTimeoutMs?: number }): Pool {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.max,
+    application_name: options.name,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 3_000,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+    types: { getTypeParser } as pg.CustomTypesConfig,
+  });
+  // An idle connection that breaks must not end the process: the pool replaces it at the next query.
+  pool.on("error", (error) => options.log.warn({ err: error }, "an idle postgres connection broke"));
+  return pool;
+}
+
+/** Runs `work` in one transaction; rolls back and rethrows when it throws. */
+export async function inTransaction<T>(pool: Pool, work: (tx: PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken = false;
+  try {
+    await client.query("BEGIN");
+    const result = await work(client);
+    await client.query("COMMIT");
+    return result;
+  } catch (error) {
+    await client.query("ROLLBACK").catch(() => {
+      broken = true;
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** True for errors that mean "Postgres cannot be reached or is going down", not "the statement is wrong". */
+export function isConnectionError(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code === "string") {
+    if (code.startsWith("08") || code.startsWith("57P") || code === "53300") return true;
+    if (["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"].includes(code)) return true;
+  }
+  const message = error instanceof Error ? error.message : "";
+  return /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|Cannot use a pool after/.test(
+    message,
+  );
+}
+
+/** The name of the unique constraint or index a statement ran into, or undefined when it failed for another reason. */
+export function uniqueViolation(error: unknown): string | undefined {
+  const found = error as { code?: unknown; constraint?: unknown; parent?: { code?: unknown; constraint?: unknown } } | null;
+  const source = found?.parent ?? found;
+  return source?.code === "23505" && typeof source.constraint === "string" ? source.constraint : undefined;
+}
