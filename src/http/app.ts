@@ -1,0 +1,52 @@
+import express, { type Express, type Router } from "express";
+import helmet from "helmet";
+import { appError } from "../platform/errors.ts";
+import type { Logger } from "../platform/logger.ts";
+import { allowOrigins } from "./cors.ts";
+import { docsRouter } from "./docs.ts";
+import { errorHandler } from "./errorHandler.ts";
+import type { Idempotency } from "./idempotency.ts";
+import { mountRoutes, type Authenticate } from "./mount.ts";
+import { openApiDocument } from "./openapi.ts";
+import type { Route } from "./route.ts";
+import { traceRequests } from "./trace.ts";
+
+export interface AppParts {
+  log: Logger;
+  /** Routes under the envelope conventions, from every domain. */
+  routes: Route[];
+  /** Routes served elsewhere (the relay), for the document only. */
+  documented: Route[];
+  /** The relay, mounted first: nothing that it does not need runs before it. */
+  relay: Router;
+  /** Pages for operators. */
+  pages: { path: string; router: Router }[];
+  authenticate: Authenticate;
+  idempotency: Idempotency;
+  trustProxy: number;
+  corsOrigins: string[];
+  publicUrl: string;
+  version: string;
+}
+
+/** Assembles the Express application. The order matters: relay, trace id, security headers, routes, 404, errors. */
+export function createApp(parts: AppParts): Express {
+  const app = express();
+  app.disable("x-powered-by");
+  app.set("etag", false);
+  app.set("trust proxy", parts.trustProxy);
+  // Flat parameters only: `a[b]=1` stays one odd name and is refused as unknown.
+  app.set("query parser", "simple");
+  app.use(parts.relay);
+  app.use(traceRequests);
+  app.use(helmet());
+  app.use(allowOrigins(parts.corsOrigins));
+  app.use(docsRouter(openApiDocument([...parts.routes, ...parts.documented], { version: parts.version, url: parts.publicUrl })));
+  for (const page of parts.pages) app.use(page.path, page.router);
+  app.use(mountRoutes(parts.routes, { authenticate: parts.authenticate, idempotency: parts.idempotency }));
+  app.use((_req, _res) => {
+    throw appError("not_found", { message: "There is no such route" });
+  });
+  app.use(errorHandler(parts.log));
+  return app;
+}

@@ -1,0 +1,25 @@
+import type { RequestHandler } from "express";
+
+const METHODS = "GET, POST, PUT, PATCH, DELETE";
+const HEADERS = "authorization, content-type, idempotency-key, x-request-id";
+
+/** Lets browsers on the listed origins call the API; with an empty list none may. Tokens travel in headers, so no credentials mode. */
+export function allowOrigins(origins: string[]): RequestHandler {
+  const allowed = new Set(origins.map((origin) => origin.replace(/\/+$/, "")));
+  return (req, res, next) => {
+    const origin = req.get("origin");
+    if (origin !== undefined && (allowed.has(origin) || allowed.has("*"))) {
+      res.setHeader("Access-Control-Allow-Origin", origin);
+      res.setHeader("Access-Control-Expose-Headers", "x-request-id, retry-after");
+      res.vary("Origin");
+      if (req.method === "OPTIONS") {
+        res.setHeader("Access-Control-Allow-Methods", METHODS);
+        res.setHeader("Access-Control-Allow-Headers", HEADERS);
+        res.setHeader("Access-Control-Max-Age", "600");
+        res.status(204).end();
+        return;
+      }
+    }
+    next();
+  };
+}

@@ -1,0 +1,74 @@
+import type { ErrorRequestHandler, Request, Response } from "express";
+import { AppError, appError, ERROR_CODES } from "../platform/errors.ts";
+import type { Logger } from "../platform/logger.ts";
+import { isConnectionError } from "../platform/postgres.ts";
+import { isTemporalUnavailable } from "../platform/temporal.ts";
+import { traceIdOf } from "./trace.ts";
+
+interface BodyParserError {
+  type?: string;
+  status?: number;
+  statusCode?: number;
+}
+
+/** Turns whatever was thrown into an {@link AppError}: known errors stay, parser errors become 4xx, lost parts 503, the rest 500. */
+export function toAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const parser = error as BodyParserError;
+  switch (parser?.type) {
+    case "entity.too.large":
+      return appError("payload_too_large", { cause: error });
+    case "entity.parse.failed":
+      return appError("validation_failed", { message: "body: is not valid JSON", details: [{ field: "body", message: "is not valid JSON" }], cause: error });
+    case "encoding.unsupported":
+    case "charset.unsupported":
+      return appError("unsupported_media_type", { message: "This encoding is not supported", cause: error });
+    case "request.aborted":
+    case "request.size.invalid":
+    case "entity.verify.failed":
+    case "parameters.too.many":
+      return appError("validation_failed", { message: "body: could not be read", details: [{ field: "body", message: "could not be read" }], cause: error });
+  }
+  if (error instanceof URIError || parser?.status === 400 || parser?.statusCode === 400) {
+    return appError("validation_failed", { message: "path: is not valid", details: [{ field: "path", message: "is not valid" }], cause: error });
+  }
+  const name = (error as { name?: string })?.name ?? "";
+  if (isConnectionError(error) || name.startsWith("SequelizeConnection") || isConnectionError((error as { parent?: unknown })?.parent)) {
+    return appError("unavailable", { message: "The database is not reachable right now", retryAfter: 2, cause: error });
+  }
+  if (isTemporalUnavailable(error)) {
+    return appError("unavailable", { message: "The workflow engine is not reachable right now", retryAfter: 5, cause: error });
+  }
+  return appError("internal_error", { cause: error });
+}
+
+/** The error envelope of `/api`. */
+export function errorBody(error: AppError, traceId: string): object {
+  return {
+    success: false,
+    message: error.message,
+    error: { code: error.code, ...(error.details === undefined ? {} : { details: error.details }) },
+    trace_id: traceId,
+  };
+}
+
+/** Writes an error; does nothing when the answer has already begun. */
+export function sendError(res: Response, error: AppError): void {
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  if (error.retryAfter !== undefined) res.setHeader("retry-after", String(Math.max(1, Math.ceil(error.retryAfter))));
+  res.status(error.status).json(errorBody(error, traceIdOf(res)));
+}
+
+/** The last middleware: maps, logs what is our fault, answers. */
+export function errorHandler(log: Logger): ErrorRequestHandler {
+  return (thrown: unknown, req: Request, res: Response, _next): void => {
+    const error = toAppError(thrown);
+    if (error.status >= 500) {
+      log.error({ trace_id: traceIdOf(res), method: req.method, path: req.path, code: error.code, err: error.cause ?? error }, ERROR_CODES[error.code].message);
+    }
+    sendError(res, error);
+  };
+}

@@ -1,0 +1,98 @@
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from "express";
+import { appError } from "../platform/errors.ts";
+import { checkIdempotencyKey, type Idempotency } from "./idempotency.ts";
+import { isOperator, type Principal } from "./principal.ts";
+import type { Access, Reply, Route, RouteInput } from "./route.ts";
+import { traceIdOf } from "./trace.ts";
+import { validate } from "./validate.ts";
+
+/** Finds out who calls. Resolves undefined without credentials, throws `unauthenticated` for bad ones. */
+export type Authenticate = (req: Request) => Promise<Principal | undefined>;
+
+/** Throws unless `principal` may pass a route with this access. */
+function checkAccess(access: Access, principal: Principal | undefined): void {
+  if (access === "none") return;
+  if (!principal) throw appError("unauthenticated");
+  if (access === "user") return;
+  // A key must not mint keys, move sessions or act for operators: those routes want a person's own sign-in.
+  if (!principal.sessionId) throw appError("forbidden", { message: "Sign in with an access token to do this" });
+  if (access === "verified" && !principal.emailVerified) throw appError("email_not_verified");
+  if (access === "operator" && !isOperator(principal)) throw appError("forbidden");
+  if (access === "admin" && !principal.roles.includes("admin")) throw appError("forbidden");
+}
+
+function send(res: Response, reply: Reply): void {
+  for (const [name, value] of Object.entries(reply.headers ?? {})) res.setHeader(name, value);
+  const status = reply.status ?? 200;
+  if (status === 204) {
+    res.status(204).end();
+    return;
+  }
+  res.status(status).json({ success: true, message: reply.message ?? "OK", data: reply.data });
+}
+
+type JsonDefinition = Extract<Route, { kind: "json" }>;
+
+function jsonHandler(definition: JsonDefinition, deps: { authenticate: Authenticate; idempotency: Idempotency }): RequestHandler {
+  const { access, handler } = definition;
+  return async (req: Request, res: Response): Promise<void> => {
+    const principal = access === "none" ? undefined : await deps.authenticate(req);
+    checkAccess(access, principal);
+    if (req.body !== undefined && definition.body && !req.is("json") && Object.keys(req.headers).includes("content-type")) {
+      throw appError("unsupported_media_type");
+    }
+    const params = definition.params ? validate(definition.params, req.params, "path") : undefined;
+    const query = definition.query ? validate(definition.query, req.query, "query") : undefined;
+    const body = definition.body ? validate(definition.body, req.body ?? {}, "body") : undefined;
+    const key = req.get("idempotency-key");
+    const input = {
+      body,
+      query,
+      params,
+      principal,
+      traceId: traceIdOf(res),
+      ip: req.ip ?? "",
+      idempotencyKey: definition.idempotent ? key : undefined,
+      req,
+    } as RouteInput<undefined, undefined, undefined, Access>;
+    const run = () => (handler as (input: unknown) => Promise<Reply>)(input);
+    if (definition.idempotent && key !== undefined) {
+      checkIdempotencyKey(key);
+      const scope = `${principal?.userId ?? "anyone"} ${definition.method} ${req.path}`;
+      send(res, await deps.idempotency.once({ scope, key, body: req.body ?? {} }, run));
+    } else {
+      send(res, await run());
+    }
+  };
+}
+
+/** Mounts routes on a router, most specific paths first within a list, and answers 405 for known paths with another method. */
+export function mountRoutes(routes: Route[], deps: { authenticate: Authenticate; idempotency: Idempotency; jsonLimit?: string }): express.Router {
+  const router = express.Router({ caseSensitive: true });
+  const json = express.json({ limit: deps.jsonLimit ?? "1mb", strict: false });
+  const ordered = [...routes].sort((a, b) => parameterCount(a.path) - parameterCount(b.path));
+  for (const definition of ordered) {
+    if (definition.kind === "json") {
+      router[definition.method](definition.path, json, jsonHandler(definition, deps));
+    } else {
+      const access = definition.access;
+      const guard: RequestHandler = async (req: Request, _res: Response, next: NextFunction) => {
+        if (access !== "none" && access !== "api_key") checkAccess(access, await deps.authenticate(req));
+        next();
+      };
+      router[definition.method](definition.path, guard, ...(definition.before ?? []), definition.handler);
+    }
+  }
+  for (const path of new Set(ordered.map((definition) => definition.path))) {
+    router.all(path, (_req, res) => {
+      const allowed = ordered.filter((definition) => definition.path === path).map((definition) => definition.method.toUpperCase());
+      res.setHeader("Allow", allowed.join(", "));
+      throw appError("method_not_allowed");
+    });
+  }
+  return router;
+}
+
+function parameterCount(path: string): number {
+  return (path.match(/[:*]/g) ?? []).length;
+}
