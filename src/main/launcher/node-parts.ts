@@ -1,0 +1,49 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { projectRoot } from "../../platform/root.ts";
+import type { Environment } from "./environment.ts";
+import type { Part, PartName } from "./part.ts";
+import { httpStatus } from "./probes.ts";
+import { createProcessPart } from "./process-part.ts";
+import type { Reporter } from "./report.ts";
+
+export type NodePartName = Extract<PartName, "api" | "worker" | "inbox" | "sandbox" | "upstream">;
+
+/** The folder that holds the compiled program: this file is `<it>/src/main/launcher/node-parts.js`. */
+const compiled = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
+
+/** Entry file and the page that answers 200 once the part is ready. */
+const ENTRIES: Record<NodePartName, { file: string; ready: string }> = {
+  api: { file: "src/main/api.js", ready: "/readyz" },
+  worker: { file: "src/main/worker.js", ready: "/readyz" },
+  inbox: { file: "dev/inbox/main.js", ready: "/healthz" },
+  sandbox: { file: "dev/sandbox/main.js", ready: "/healthz" },
+  upstream: { file: "dev/upstream/main.js", ready: "/healthz" },
+};
+
+/** A part that is our own program in a Node process of its own; its port comes to it as PORT. */
+export function createNodePart(options: {
+  name: NodePartName;
+  port: number;
+  env: Environment;
+  dataDir: string;
+  report: Reporter;
+}): Part {
+  const entry = ENTRIES[options.name];
+  const file = path.join(compiled, entry.file);
+  const url = `http://127.0.0.1:${options.port}`;
+  return createProcessPart(
+    {
+      name: options.name,
+      address: url,
+      command() {
+        if (!existsSync(file)) throw new Error(`${file} is missing: run npm run build`);
+        const env = { ...options.env, PORT: String(options.port), DATA_DIR: options.dataDir };
+        return { file: process.execPath, args: ["--enable-source-maps", file], env, cwd: projectRoot };
+      },
+      ready: async () => (await httpStatus(`${url}${entry.ready}`, 2_000)) === 200,
+    },
+    options,
+  );
+}
