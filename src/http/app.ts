@@ -39,7 +39,13 @@ export function createApp(parts: AppParts): Express {
   app.set("query parser", "simple");
   app.use(parts.relay);
   app.use(traceRequests);
-  app.use(helmet());
+  const overHttps = parts.publicUrl.startsWith("https:");
+  app.use(
+    helmet({
+      strictTransportSecurity: overHttps,
+      contentSecurityPolicy: { directives: { upgradeInsecureRequests: overHttps ? [] : null } },
+    }),
+  );
   app.use(allowOrigins(parts.corsOrigins));
   app.use(docsRouter(openApiDocument([...parts.routes, ...parts.documented], { version: parts.version, url: parts.publicUrl })));
   for (const page of parts.pages) app.use(page.path, page.router);
