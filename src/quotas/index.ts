@@ -1,0 +1,1 @@
+export { createTiers, type Limits, type Tiers } from "./tiers.ts";
