@@ -46,8 +46,11 @@ async function download(folder: string, report: Reporter): Promise<RunResult> {
   report.line("temporal", "not found; downloading it");
   // Its own process, because the SDK's native code is not wanted in this one, and so that it can be given up.
   const script = path.join(path.dirname(fileURLToPath(import.meta.url)), "download.js");
-  const result = await whileSaying(report, "temporal", () => "waiting for the download", () =>
-    runProgram(process.execPath, [script, folder], { timeout: DOWNLOAD_TIMEOUT_MS }),
+  const result = await whileSaying(
+    report,
+    "temporal",
+    () => "waiting for the download",
+    () => runProgram(process.execPath, [script, folder], { timeout: DOWNLOAD_TIMEOUT_MS }),
   );
   if (!result.ok) report.line("temporal", `the download failed: ${lastLines(result.output, 1)}`);
   return result;
@@ -59,10 +62,20 @@ async function build(folder: string, env: NodeJS.ProcessEnv, report: Reporter): 
   report.line("temporal", `building it: go install ${CLI_PACKAGE} (some minutes, only this once)`);
   const began = performance.now();
   let last = "";
-  const result = await whileSaying(report, "temporal", () => `building${last ? `: ${last}` : ""}`, () =>
-    runProgram(go, ["install", CLI_PACKAGE], { env: { ...process.env, ...env, GOBIN: folder, GOFLAGS: "" }, onLine: (line) => (last = line) }),
+  const result = await whileSaying(
+    report,
+    "temporal",
+    () => `building${last ? `: ${last}` : ""}`,
+    () =>
+      runProgram(go, ["install", CLI_PACKAGE], {
+        env: { ...process.env, ...env, GOBIN: folder, GOFLAGS: "" },
+        onLine: (line) => (last = line),
+      }),
   );
-  report.line("temporal", result.ok ? `built in ${seconds(performance.now() - began)}` : `the build failed: ${lastLines(result.output, 3)}`);
+  report.line(
+    "temporal",
+    result.ok ? `built in ${seconds(performance.now() - began)}` : `the build failed: ${lastLines(result.output, 3)}`,
+  );
   return result;
 }
 

@@ -45,7 +45,9 @@ async function ensureNamespace(options: NamespaceOptions): Promise<void> {
     }
   } catch (error) {
     if (codeOf(error) !== NOT_FOUND) throw error;
-    await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: workflowExecutionRetentionTtl }).catch(unless(ALREADY_EXISTS));
+    await connection.workflowService
+      .registerNamespace({ namespace, workflowExecutionRetentionPeriod: workflowExecutionRetentionTtl })
+      .catch(unless(ALREADY_EXISTS));
   }
 }
 

@@ -48,12 +48,18 @@ export async function prepare(address: string, namespace: string, timeoutMs: num
 
 function serverArguments(options: TemporalOptions): string[] {
   return [
-    "server", "start-dev",
-    "--ip", "127.0.0.1",
-    "--port", String(options.port),
-    "--ui-port", String(options.uiPort),
-    "--db-filename", path.join(options.dataDir, "temporal.db"),
-    "--log-level", "warn",
+    "server",
+    "start-dev",
+    "--ip",
+    "127.0.0.1",
+    "--port",
+    String(options.port),
+    "--ui-port",
+    String(options.uiPort),
+    "--db-filename",
+    path.join(options.dataDir, "temporal.db"),
+    "--log-level",
+    "warn",
   ];
 }
 

@@ -17,7 +17,8 @@ const STYLE = `
 `;
 
 /** Nothing in a mail may run or load anything: the page's policy forbids it, and HTML is shown in a sandboxed frame. */
-export const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; base-uri 'none'; form-action 'none'";
+export const PAGE_POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; base-uri 'none'; form-action 'none'";
 
 /** The page for people. It reloads itself. */
 export function inboxPage(messages: Message[], to: string | undefined): string {

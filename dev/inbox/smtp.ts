@@ -21,7 +21,11 @@ export function createSmtpServer(onMessage: (message: Message) => void): SMTPSer
       stream.on("end", () => {
         if (stream.sizeExceeded) return done(Object.assign(new Error("the message is too large"), { responseCode: 552 }));
         const { mailFrom, rcptTo } = session.envelope;
-        parseMessage(Buffer.concat(chunks), mailFrom ? mailFrom.address : "", rcptTo.map((to) => to.address))
+        parseMessage(
+          Buffer.concat(chunks),
+          mailFrom ? mailFrom.address : "",
+          rcptTo.map((to) => to.address),
+        )
           .then(onMessage)
           .then(() => done(), done);
       });

@@ -14,7 +14,7 @@ export function givenPostgres(url: string): Part {
       await client.connect();
       await client.end();
     } catch (error) {
-      throw new Error(`DATABASE_URL names a database that cannot be used: ${(error as Error).message}`);
+      throw new Error(`DATABASE_URL names a database that cannot be used: ${(error as Error).message}`, { cause: error });
     }
   });
 }
@@ -35,7 +35,7 @@ export function givenTemporal(env: Environment, namespace: string): Part {
     try {
       await prepare(env["TEMPORAL_ADDRESS"]!, namespace, 10_000);
     } catch (error) {
-      throw new Error(`TEMPORAL_ADDRESS names a server that cannot be used: ${(error as Error).message}`);
+      throw new Error(`TEMPORAL_ADDRESS names a server that cannot be used: ${(error as Error).message}`, { cause: error });
     }
   });
 }

@@ -8,7 +8,9 @@ export class AlreadyRunning extends Error {
   readonly pid: number;
 
   constructor(pid: number, dataDir: string) {
-    super(`Tollkeeper already runs with the data in ${dataDir} (process ${pid}). Its addresses are in ${path.join(dataDir, "endpoints.json")}.`);
+    super(
+      `Tollkeeper already runs with the data in ${dataDir} (process ${pid}). Its addresses are in ${path.join(dataDir, "endpoints.json")}.`,
+    );
     this.name = "AlreadyRunning";
     this.pid = pid;
   }

@@ -23,13 +23,7 @@ const ENTRIES: Record<NodePartName, { file: string; ready: string }> = {
 };
 
 /** A part that is our own program in a Node process of its own; its port comes to it as PORT. */
-export function createNodePart(options: {
-  name: NodePartName;
-  port: number;
-  env: Environment;
-  dataDir: string;
-  report: Reporter;
-}): Part {
+export function createNodePart(options: { name: NodePartName; port: number; env: Environment; dataDir: string; report: Reporter }): Part {
   const entry = ENTRIES[options.name];
   const file = path.join(compiled, entry.file);
   const url = `http://127.0.0.1:${options.port}`;

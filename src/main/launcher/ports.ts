@@ -7,7 +7,14 @@ import type { Reporter } from "./report.ts";
 export type PortName = "api" | "temporal_ui" | "inbox" | "sandbox" | "upstream" | "temporal" | "postgres" | "redis" | "smtp" | "worker";
 
 /** Where people expect things. The others are internal: any free port, the same one next time if it is still free. */
-const USUAL: Partial<Record<PortName, number>> = { api: 3000, temporal_ui: 8233, inbox: 8025, sandbox: 8026, upstream: 8027, temporal: 7233 };
+const USUAL: Partial<Record<PortName, number>> = {
+  api: 3000,
+  temporal_ui: 8233,
+  inbox: 8025,
+  sandbox: 8026,
+  upstream: 8027,
+  temporal: 7233,
+};
 const SPOKEN: ReadonlySet<PortName> = new Set(["api", "temporal_ui", "inbox", "sandbox", "upstream"]);
 
 /**

@@ -24,7 +24,10 @@ export function postgresUser(): RunAs {
     }
     ids = userIds("postgres");
   }
-  if (!ids) throw new PartMissing("Postgres does not run as root and the user `postgres` could not be made. Run as another user, make that user, or set DATABASE_URL.");
+  if (!ids)
+    throw new PartMissing(
+      "Postgres does not run as root and the user `postgres` could not be made. Run as another user, make that user, or set DATABASE_URL.",
+    );
   return ids;
 }
 
@@ -61,5 +64,7 @@ export function outsideFolder(dataDir: string): string {
       continue;
     }
   }
-  throw new PartMissing(`The Postgres user cannot reach ${dataDir}. Move the project, make the folders above it enterable, or set DATABASE_URL.`);
+  throw new PartMissing(
+    `The Postgres user cannot reach ${dataDir}. Move the project, make the folders above it enterable, or set DATABASE_URL.`,
+  );
 }

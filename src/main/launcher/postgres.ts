@@ -37,7 +37,12 @@ interface Location {
 export async function createPostgres(options: PostgresOptions): Promise<{ part: Part; url: string }> {
   const location = await locate(options);
   if (!existsSync(path.join(location.folder, "PG_VERSION"))) {
-    await whileSaying(options.report, "postgres", () => "waiting for initdb", () => initialise(location, options.password));
+    await whileSaying(
+      options.report,
+      "postgres",
+      () => "waiting for initdb",
+      () => initialise(location, options.password),
+    );
   }
   await clearStaleLock(location.folder, options.report);
   const url = `postgres://${ROLE}:${encodeURIComponent(options.password)}@127.0.0.1:${options.port}/${DATABASE}`;
@@ -62,7 +67,13 @@ export async function createPostgres(options: PostgresOptions): Promise<{ part: 
 }
 
 function settings(durable: boolean): string[] {
-  const chosen = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300", "logging_collector=off", "log_timezone=UTC"];
+  const chosen = [
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "max_connections=300",
+    "logging_collector=off",
+    "log_timezone=UTC",
+  ];
   if (!durable) chosen.push("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum_naptime=10min");
   return chosen.flatMap((setting) => ["-c", setting]);
 }
@@ -93,14 +104,17 @@ async function locate(options: PostgresOptions): Promise<Location> {
   const outside: string[] = [];
   mkdirSync(dataDir, { recursive: true });
   if (folder.startsWith(dataDir) && !canReach(dataDir, user)) {
-    if (existsSync(path.join(folder, "PG_VERSION"))) throw new PartMissing(`The Postgres user can no longer reach ${folder}. Make the folders above it enterable again.`);
+    if (existsSync(path.join(folder, "PG_VERSION")))
+      throw new PartMissing(`The Postgres user can no longer reach ${folder}. Make the folders above it enterable again.`);
     folder = path.join(outsideFolder(dataDir), "postgres");
     report.line("postgres", `its user cannot reach ${dataDir}, so its data is kept in ${folder}`);
   }
   if (!folder.startsWith(dataDir)) outside.push(path.dirname(folder));
   ownFolder(folder, user);
   writePrivateJson(file, { folder, outside });
-  const kept = existsSync(path.join(folder, "PG_VERSION")) ? Number.parseInt(readFileSync(path.join(folder, "PG_VERSION"), "utf8"), 10) : undefined;
+  const kept = existsSync(path.join(folder, "PG_VERSION"))
+    ? Number.parseInt(readFileSync(path.join(folder, "PG_VERSION"), "utf8"), 10)
+    : undefined;
   const fitting = kept === undefined ? found[0] : found.find((one) => one.major === kept);
   if (!fitting) {
     throw new PartMissing(

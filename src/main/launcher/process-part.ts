@@ -148,7 +148,12 @@ export function createProcessPart(spec: ProcessPartSpec, context: { dataDir: str
       const began = performance.now();
       try {
         starting = launchUntilReady();
-        await whileSaying(report, spec.name, () => `waiting for an answer at ${spec.address}`, () => starting);
+        await whileSaying(
+          report,
+          spec.name,
+          () => `waiting for an answer at ${spec.address}`,
+          () => starting,
+        );
       } catch (error) {
         wanted = false;
         removeRecord(dataDir, spec.name);

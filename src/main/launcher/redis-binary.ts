@@ -51,8 +51,11 @@ async function withoutServiceStart<T>(work: () => Promise<T>): Promise<T> {
 async function run(file: string, args: string[], report: Reporter): Promise<string> {
   report.line("redis", `not found; running ${file} ${args.join(" ")}`);
   let last = "";
-  const result = await whileSaying(report, "redis", () => `${file}: ${last}`, () =>
-    runProgram(file, args, { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" }, onLine: (line) => (last = line) }),
+  const result = await whileSaying(
+    report,
+    "redis",
+    () => `${file}: ${last}`,
+    () => runProgram(file, args, { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" }, onLine: (line) => (last = line) }),
   );
   return result.ok ? "" : lastLines(result.output, 8) || `${file} failed`;
 }

@@ -23,7 +23,13 @@ export function runProgram(
     process.once("exit", end);
     const read = (data: Buffer) => {
       output = (output + data.toString()).slice(-KEPT);
-      onLine?.(output.trimEnd().split(/[\r\n]/).at(-1)?.trim() ?? "");
+      onLine?.(
+        output
+          .trimEnd()
+          .split(/[\r\n]/)
+          .at(-1)
+          ?.trim() ?? "",
+      );
     };
     child.stdout.on("data", read);
     child.stderr.on("data", read);

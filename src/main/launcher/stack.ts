@@ -118,11 +118,24 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
     const starts: Promise<void>[] = [];
     if (has("postgres")) {
-      const made = createPostgres({ dataDir, port: ports.postgres!, password: secrets.postgresPassword, durable: options.durable ?? true, env, report });
+      const made = createPostgres({
+        dataDir,
+        port: ports.postgres!,
+        password: secrets.postgresPassword,
+        durable: options.durable ?? true,
+        env,
+        report,
+      });
       starts.push(made.then(({ part, url }) => ((addresses.databaseUrl = url), bring(part))));
     } else if (wanted.includes("postgres")) starts.push(bring(givenPostgres(env["DATABASE_URL"]!)));
     if (has("redis")) {
-      const made = createRedisServer({ dataDir, port: ports.redis!, env, report, ...(options.redisDatabases ? { databases: options.redisDatabases } : {}) });
+      const made = createRedisServer({
+        dataDir,
+        port: ports.redis!,
+        env,
+        report,
+        ...(options.redisDatabases ? { databases: options.redisDatabases } : {}),
+      });
       starts.push(made.then(({ part, url }) => ((addresses.redisUrl = url), bring(part))));
     } else if (wanted.includes("redis")) starts.push(bring(givenRedis(env["REDIS_URL"]!)));
     if (has("temporal")) {
@@ -188,7 +201,10 @@ function aborted(signal: AbortSignal | undefined): Promise<never> {
 async function stopAll(parts: Part[]): Promise<void> {
   const first = parts.filter((part) => part.name === "api" || part.name === "worker");
   const rest = parts.filter((part) => !first.includes(part));
-  const results = [...(await Promise.allSettled(first.map((part) => part.stop()))), ...(await Promise.allSettled(rest.map((part) => part.stop())))];
+  const results = [
+    ...(await Promise.allSettled(first.map((part) => part.stop()))),
+    ...(await Promise.allSettled(rest.map((part) => part.stop()))),
+  ];
   const failed = results.find((result) => result.status === "rejected");
   if (failed) throw failed.reason;
 }
@@ -217,4 +233,10 @@ function endpointsOf(ports: Partial<Record<PortName, number>>, addresses: Addres
 function removeData(dataDir: string): void {
   const outside = readJson<{ outside: string[] }>(path.join(dataDir, "postgres.json"))?.outside ?? [];
   for (const folder of [...outside, dataDir]) rmSync(folder, { recursive: true, force: true });
+}
+
+/** Ends the processes and removes the data of a stack whose launcher is gone. */
+export async function destroyRemains(dataDir: string): Promise<void> {
+  await endOrphans(dataDir, silent);
+  removeData(dataDir);
 }
