@@ -1,0 +1,15 @@
+import { createUsageActivities, type UsageServices } from "./usage.ts";
+
+/** What all activities need, by domain. */
+export interface Services {
+  usage: UsageServices;
+}
+
+/** Everything workflows may call, bound to this process's services. */
+export function createActivities(services: Services) {
+  return {
+    ...createUsageActivities(services.usage),
+  };
+}
+
+export type Activities = ReturnType<typeof createActivities>;

@@ -1,0 +1,73 @@
+import type { TokenClasses } from "../pricing/index.ts";
+
+/** One relayed call as the relay saw it end. `id` is the call's id, its hold's id and the idempotency key of its charge. */
+export interface UsageEvent {
+  id: string;
+  /** The trace id the caller was told (X-Request-ID); the call's id when there is none. */
+  requestId?: string | null;
+  userId: string;
+  teamId?: string | null;
+  walletId: bigint;
+  keyId: string | null;
+  model: string;
+  providerId: string | null;
+  providerName: string | null;
+  route: string;
+  /** The price in force when the call began; settlement uses this one whatever changed since. */
+  priceVersionId: bigint | null;
+  tokens: TokenClasses;
+  status: "ok" | "failed" | "client_gone";
+  errorCode: string | null;
+  /** The kind of failure an operator groups by, e.g. "timeout", "network". */
+  errorClass?: string | null;
+  estimated: boolean;
+  startedAt: Date;
+  firstChunkMs: number | null;
+  durationMs: number;
+  httpStatus: number;
+  clientIp: string | null;
+  retryCount: number;
+  stream: boolean;
+  upstreamRequestId: string | null;
+}
+
+/** The settlement shard of a wallet: stable for a given number of shards, spread evenly over consecutive ids (Fibonacci hashing). */
+export function shardOf(walletId: bigint, shards: number): number {
+  const hash = Number(BigInt.asUintN(32, walletId * 2_654_435_769n));
+  return Math.floor((hash / 2 ** 32) * shards);
+}
+
+/** An event as the JSON object that the SQL functions of the migration read. bigints travel as text. */
+export function eventJson(event: UsageEvent, shard: number): string {
+  return JSON.stringify({
+    id: event.id,
+    created_at: event.startedAt,
+    request_id: event.requestId ?? event.id,
+    shard,
+    user_id: event.userId,
+    team_id: event.teamId,
+    wallet_id: event.walletId.toString(),
+    key_id: event.keyId,
+    model: event.model,
+    provider_id: event.providerId,
+    provider_name: event.providerName,
+    upstream_request_id: event.upstreamRequestId,
+    route: event.route,
+    stream: event.stream,
+    price_version_id: event.priceVersionId?.toString(),
+    input_tokens: event.tokens.input,
+    cached_input_tokens: event.tokens.cachedInput,
+    cache_write_tokens: event.tokens.cacheWrite,
+    output_tokens: event.tokens.output,
+    reasoning_tokens: event.tokens.reasoning,
+    estimated: event.estimated,
+    status: event.status,
+    http_status: event.httpStatus,
+    error_class: event.errorClass,
+    error_code: event.errorCode,
+    retry_count: event.retryCount,
+    first_chunk_ms: event.firstChunkMs === null ? null : Math.round(event.firstChunkMs),
+    duration_ms: Math.round(event.durationMs),
+    client_ip: event.clientIp,
+  });
+}

@@ -1,0 +1,35 @@
+import type { Queryable } from "../platform/postgres.ts";
+
+export type IncidentKind =
+  | "price_version_missing"
+  | "settlement_refused"
+  | "hold_missing"
+  | "cost_above_hold"
+  | "hold_expired"
+  | "usage_clamped"
+  | "usage_disagrees";
+
+/** Something that must not happen and did. At most one is kept per kind and subject (a call, a hold). */
+export interface Incident {
+  kind: IncidentKind;
+  subject: string;
+  userId?: string | null;
+  walletId?: bigint | null;
+  details?: Record<string, unknown>;
+}
+
+/** Keeps incidents for operators; the same kind and subject again changes nothing. */
+export async function reportIncidents(db: Queryable, incidents: readonly Incident[]): Promise<void> {
+  if (incidents.length === 0) return;
+  await db.query(
+    `INSERT INTO incidents (kind, subject, user_id, wallet_id, details)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::jsonb[]) ON CONFLICT (kind, subject) DO NOTHING`,
+    [
+      incidents.map((incident) => incident.kind),
+      incidents.map((incident) => incident.subject),
+      incidents.map((incident) => incident.userId ?? null),
+      incidents.map((incident) => incident.walletId ?? null),
+      incidents.map((incident) => JSON.stringify(incident.details ?? {})),
+    ],
+  );
+}

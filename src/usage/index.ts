@@ -1,0 +1,27 @@
+import type { Client } from "@temporalio/client";
+import type { Logger } from "../platform/logger.ts";
+import type { Pool } from "../platform/postgres.ts";
+import { createNudger } from "./nudge.ts";
+import { createRecorder, type Recorder } from "./recorder.ts";
+import { wakeSettlement } from "./wake.ts";
+
+export { createDrain, type Drain, type DrainResult } from "./drain.ts";
+export { shardOf, type UsageEvent } from "./event.ts";
+export { createHousekeeping, type Housekeeping } from "./housekeeping.ts";
+export { reportIncidents, type Incident, type IncidentKind } from "./incidents.ts";
+export { createSettlement, type Settlement } from "./settlement.ts";
+export { settlementWorkflowId, startSettlements } from "./wake.ts";
+export type { Recorder };
+
+/** What the relay uses of this domain. */
+export type Usage = Recorder;
+
+/** The task queue of everything about money. */
+export const BILLING_QUEUE = "billing";
+
+/** Creates the recording side of usage: durable events, and a nudge for the settlement of their shard that nobody waits for. */
+export function createUsage(deps: { pool: Pool; log: Logger; temporal: Client; shards: number; taskQueue?: string }): Usage {
+  const { pool, log, temporal, shards, taskQueue = BILLING_QUEUE } = deps;
+  const nudger = createNudger({ wake: (shard) => wakeSettlement(temporal, shard, taskQueue) });
+  return createRecorder({ pool, log, shards, nudger });
+}

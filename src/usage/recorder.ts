@@ -1,0 +1,128 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { createBatcher } from "../platform/batcher.ts";
+import { appError } from "../platform/errors.ts";
+import type { Logger } from "../platform/logger.ts";
+import type { Pool } from "../platform/postgres.ts";
+import { eventJson, shardOf, type UsageEvent } from "./event.ts";
+import type { Nudger } from "./nudge.ts";
+import { insertBillable, insertFree, isDataError, type EncodedEvent } from "./repository.ts";
+
+/** What the relay needs to leave a durable record of every call. */
+export interface Recorder {
+  /**
+   * Records a call that is to be charged and pins its hold; resolves when that is durable. Idempotent by `event.id` (with the same
+   * `startedAt`). While Postgres is away it keeps trying until {@link Recorder.stop}. Rejects only for a record that Postgres can never take.
+   */
+  record(event: UsageEvent): Promise<void>;
+  /** Notes a call that costs nothing; written within a second, best effort. */
+  recordFailure(event: UsageEvent): void;
+  /** Writes what is waiting, then refuses more. After `graceMs` without Postgres the rest is rejected and left in the log. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+const FREE_DELAY_MS = 250;
+const FREE_LIMIT = 20_000;
+const MAX_BATCH = 500;
+
+/** Creates the recorder; several batches of billable events are under way at once, each in the order it was given. */
+export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; nudger: Nudger }): Recorder {
+  const { pool, log, shards, nudger } = deps;
+  const abandon = new AbortController();
+  let stopping = false;
+  let free: EncodedEvent[] = [];
+  let freeTimer: NodeJS.Timeout | undefined;
+  let freeFlush: Promise<void> = Promise.resolve();
+  let dropped = 0;
+
+  function encode(event: UsageEvent): EncodedEvent {
+    const shard = shardOf(event.walletId, shards);
+    return { id: event.id, shard, json: eventJson(event, shard) };
+  }
+
+  async function write(batch: EncodedEvent[]): Promise<(Error | undefined)[]> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        nudger.nudge(await insertBillable(pool, batch));
+        return batch.map(() => undefined);
+      } catch (error) {
+        if (isDataError(error)) return refuse(batch, error as Error);
+        if (attempt === 0) log.warn({ err: error, events: batch.length }, "usage events wait for postgres");
+        await delay(Math.min(25 * 2 ** Math.min(attempt, 6), 1_000), undefined, { signal: abandon.signal }).catch(() => {
+          log.error({ err: error, events: batch.map((event) => event.json) }, "usage events could not be written before the stop");
+          throw appError("unavailable", { cause: error });
+        });
+      }
+    }
+  }
+
+  /** One record that cannot be stored must not take its batch along: halves until it stands alone. */
+  async function refuse(batch: EncodedEvent[], error: Error): Promise<(Error | undefined)[]> {
+    if (batch.length > 1) {
+      const middle = batch.length >> 1;
+      return [...(await write(batch.slice(0, middle))), ...(await write(batch.slice(middle)))];
+    }
+    log.error({ err: error, event: batch[0]?.json }, "a usage event cannot be stored");
+    return [error];
+  }
+
+  const batcher = createBatcher<EncodedEvent, Error | undefined>({ run: write, maxBatch: MAX_BATCH, lanes: 2 });
+
+  async function flushFree(): Promise<void> {
+    while (free.length > 0) {
+      const batch = free.slice(0, MAX_BATCH);
+      try {
+        await insertFree(pool, batch);
+        free = free.slice(batch.length);
+      } catch (error) {
+        if (!isDataError(error)) throw error;
+        free = free.slice(batch.length);
+        for (const event of batch) {
+          await insertFree(pool, [event]).catch((cause: unknown) => log.error({ err: cause, event: event.json }, "a usage event cannot be stored"));
+        }
+      }
+    }
+  }
+
+  function scheduleFree(pauseMs = FREE_DELAY_MS): void {
+    freeTimer ??= setTimeout(() => {
+      freeFlush = flushFree().then(
+        () => {
+          if (dropped > 0) log.warn({ dropped }, "records of free calls were dropped while postgres was away");
+          dropped = 0;
+          freeTimer = undefined;
+          if (free.length > 0) scheduleFree();
+        },
+        () => {
+          freeTimer = undefined;
+          if (!stopping) scheduleFree(1_000);
+        },
+      );
+    }, pauseMs);
+  }
+
+  return {
+    async record(event) {
+      if (stopping) throw appError("unavailable", { message: "The process is stopping" });
+      const refused = await batcher.add(encode(event));
+      if (refused) throw refused;
+    },
+    recordFailure(event) {
+      if (free.length >= FREE_LIMIT) {
+        dropped += 1;
+        return;
+      }
+      free.push(encode(event));
+      scheduleFree();
+    },
+    async stop(graceMs = 5_000) {
+      const giveUp = setTimeout(() => abandon.abort(), graceMs);
+      await batcher.idle();
+      stopping = true;
+      clearTimeout(giveUp);
+      clearTimeout(freeTimer);
+      await freeFlush;
+      await flushFree().catch((error: unknown) => log.warn({ err: error, events: free.length }, "records of free calls were lost"));
+      await nudger.stop();
+    },
+  };
+}

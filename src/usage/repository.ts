@@ -1,0 +1,147 @@
+import type { Pool, Queryable } from "../platform/postgres.ts";
+
+/** An event ready for the SQL functions. */
+export interface EncodedEvent {
+  id: string;
+  shard: number;
+  json: string;
+}
+
+/** A recorded call that waits for settlement. Times are kept as text: a JavaScript date would lose Postgres' microseconds. */
+export interface PendingEvent {
+  id: string;
+  created_at: string;
+  request_id: string;
+  user_id: string;
+  wallet_id: bigint;
+  model: string;
+  price_version_id: bigint | null;
+  input_tokens: bigint;
+  cached_input_tokens: bigint;
+  cache_write_tokens: bigint;
+  output_tokens: bigint;
+  reasoning_tokens: bigint;
+}
+
+/** What settlement found out about one event, in micro-credits. */
+export interface SettledEvent {
+  id: string;
+  created_at: string;
+  charged: bigint;
+  uncharged: bigint;
+}
+
+const PENDING = "billable AND settled_at IS NULL AND set_aside_at IS NULL";
+const PENDING_COLUMNS = `id, created_at::text AS created_at, request_id, user_id, wallet_id, model, price_version_id,
+  input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens`;
+
+/** First key of the two-part advisory lock "this shard is being settled". */
+const SHARD_LOCK = 7_266_005;
+
+const jsonArray = (events: readonly EncodedEvent[]) => `[${events.map((event) => event.json).join(",")}]`;
+
+/** True when Postgres says that the values themselves are wrong (SQLSTATE classes 22 and 23), so that trying again is of no use. */
+export function isDataError(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" && /^2[23]\w{3}$/.test(code);
+}
+
+/** Records calls to be charged and pins their holds in one transaction. Returns the shards that nobody is draining. */
+export async function insertBillable(pool: Pool, events: readonly EncodedEvent[]): Promise<number[]> {
+  const { rows } = await pool.query<{ wake: number[] }>({
+    name: "usage_record",
+    text: "SELECT usage_record($1::jsonb, $2::uuid[], $3::integer[]) AS wake",
+    values: [jsonArray(events), events.map((event) => event.id), [...new Set(events.map((event) => event.shard))]],
+  });
+  return rows[0]?.wake ?? [];
+}
+
+/** Records calls that cost nothing. */
+export async function insertFree(pool: Pool, events: readonly EncodedEvent[]): Promise<void> {
+  await pool.query({ name: "usage_record_free", text: "SELECT usage_record_free($1::jsonb)", values: [jsonArray(events)] });
+}
+
+/** Takes the shard for this transaction; false when another worker has it. */
+export async function lockShard(tx: Queryable, shard: number): Promise<boolean> {
+  const { rows } = await tx.query<{ taken: boolean }>("SELECT pg_try_advisory_xact_lock($1, $2) AS taken", [SHARD_LOCK, shard]);
+  return rows[0]?.taken ?? false;
+}
+
+/** Whether anything of a shard waits. `since` leaves out older days, which makes the question cheap to ask often. */
+export async function hasPending(db: Queryable, shard: number, since: Date | undefined): Promise<boolean> {
+  const { rows } = await db.query<{ found: boolean }>(
+    `SELECT EXISTS (SELECT 1 FROM usage_events WHERE shard = $1 AND ${PENDING} AND created_at >= $2::timestamptz) AS found`,
+    [shard, since?.toISOString() ?? "-infinity"],
+  );
+  return rows[0]?.found ?? false;
+}
+
+/** Locks the oldest waiting events of a shard; those locked by somebody else (an inline settlement) are passed over. */
+export async function takePending(tx: Queryable, shard: number, limit: number, since: Date | undefined): Promise<PendingEvent[]> {
+  const { rows } = await tx.query<PendingEvent>(
+    `SELECT ${PENDING_COLUMNS} FROM usage_events WHERE shard = $1 AND ${PENDING} AND created_at >= $3::timestamptz
+     ORDER BY usage_events.created_at LIMIT $2 FOR UPDATE SKIP LOCKED`,
+    [shard, limit, since?.toISOString() ?? "-infinity"],
+  );
+  return rows;
+}
+
+/** Locks one event; undefined when it does not wait for settlement. */
+export async function takeOne(tx: Queryable, id: string): Promise<PendingEvent | undefined> {
+  const { rows } = await tx.query<PendingEvent>(`SELECT ${PENDING_COLUMNS} FROM usage_events WHERE id = $1 AND ${PENDING} FOR UPDATE`, [id]);
+  return rows[0];
+}
+
+/** Writes results and roll-ups; returns how many events were still unsettled. */
+export async function writeSettled(tx: Queryable, results: readonly SettledEvent[]): Promise<number> {
+  const { rows } = await tx.query<{ written: number }>("SELECT usage_settled($1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[]) AS written", [
+    results.map((result) => result.id),
+    results.map((result) => result.created_at),
+    results.map((result) => result.charged),
+    results.map((result) => result.uncharged),
+  ]);
+  return rows[0]?.written ?? 0;
+}
+
+/** Puts events out of the queue until an operator looks at them. Their holds stay. */
+export async function setAside(tx: Queryable, events: readonly PendingEvent[]): Promise<void> {
+  await tx.query(
+    `UPDATE usage_events u SET set_aside_at = clock_timestamp()
+     FROM unnest($1::uuid[], $2::timestamptz[]) AS e(id, created_at) WHERE u.id = e.id AND u.created_at = e.created_at`,
+    [events.map((event) => event.id), events.map((event) => event.created_at)],
+  );
+}
+
+/** Puts one event back into the queue; false when it was not set aside. */
+export async function putBack(tx: Queryable, id: string): Promise<number | undefined> {
+  const { rows } = await tx.query<{ shard: number }>(
+    "UPDATE usage_events SET set_aside_at = NULL WHERE id = $1 AND set_aside_at IS NOT NULL AND settled_at IS NULL RETURNING shard",
+    [id],
+  );
+  return rows[0]?.shard;
+}
+
+/** Says that a shard is being drained for the next `ms`, or (0) no longer. */
+export async function markDraining(db: Queryable, shard: number, ms: number): Promise<void> {
+  await db.query(
+    `INSERT INTO settlement_shards (shard, draining_until) VALUES ($1, clock_timestamp() + make_interval(secs => $2::float8 / 1000))
+     ON CONFLICT (shard) DO UPDATE SET draining_until = excluded.draining_until`,
+    [shard, ms],
+  );
+}
+
+/** How much of a shard waits (counted up to 100 000) and since when. */
+export async function pendingOf(db: Queryable, shard: number): Promise<{ pending: number; oldest: Date | null }> {
+  const { rows } = await db.query<{ pending: number; oldest: Date | null }>(
+    `SELECT count(*)::integer AS pending, min(created_at) AS oldest
+     FROM (SELECT created_at FROM usage_events WHERE shard = $1 AND ${PENDING} LIMIT 100000) AS waiting`,
+    [shard],
+  );
+  return rows[0] ?? { pending: 0, oldest: null };
+}
+
+/** Moves waiting events of shards that no longer exist (SETTLEMENT_SHARDS was lowered) to one that does. */
+export async function reshard(db: Queryable, shards: number): Promise<number> {
+  const { rowCount } = await db.query(`UPDATE usage_events SET shard = shard % $1 WHERE shard >= $1 AND ${PENDING}`, [shards]);
+  return rowCount ?? 0;
+}

@@ -1,0 +1,172 @@
+import type { Ledger, SettleItem, SettleResult } from "../ledger/index.ts";
+import { formatCredits } from "../platform/credits.ts";
+import type { Logger } from "../platform/logger.ts";
+import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
+import type { Pricing, TokenClasses } from "../pricing/index.ts";
+import { reportIncidents, type Incident } from "./incidents.ts";
+import { isDataError, lockShard, setAside, takeOne, takePending, writeSettled, type PendingEvent } from "./repository.ts";
+
+/** What one batch did. `busy`: another worker has the shard. */
+export interface BatchResult {
+  taken: number;
+  settled: number;
+  setAside: number;
+  busy: boolean;
+}
+
+export interface Settlement {
+  /**
+   * Settles up to `limit` waiting events of a shard, oldest first, in one transaction: price, charge, close the hold, add to the
+   * roll-ups. Exactly once per event id, whoever runs it how often. An event that can never be settled is set aside with an incident.
+   */
+  settleBatch(shard: number, limit: number, since?: Date): Promise<BatchResult>;
+  /** Settles one event at once; false when it was settled before (or is unknown). Throws what prevents it. */
+  settleNow(id: string): Promise<boolean>;
+}
+
+export interface SettlementDeps {
+  pool: Pool;
+  ledger: Pick<Ledger, "settle">;
+  pricing: Pick<Pricing, "cost" | "version">;
+  log: Logger;
+}
+
+const NOTHING: BatchResult = { taken: 0, settled: 0, setAside: 0, busy: false };
+/** When so many single events fail one after the other the fault is not theirs: stop and let the activity be tried again. */
+const MAX_FAILURES_IN_A_ROW = 10;
+
+function tokensOf(event: PendingEvent): TokenClasses {
+  return {
+    input: Number(event.input_tokens),
+    cachedInput: Number(event.cached_input_tokens),
+    cacheWrite: Number(event.cache_write_tokens),
+    output: Number(event.output_tokens),
+    reasoning: Number(event.reasoning_tokens),
+  };
+}
+
+function describe(event: PendingEvent): string {
+  const input = event.input_tokens + event.cached_input_tokens + event.cache_write_tokens;
+  return `${event.model}: ${input} tokens in, ${event.output_tokens + event.reasoning_tokens} out`;
+}
+
+function incident(kind: Incident["kind"], event: PendingEvent, details: Record<string, unknown>): Incident {
+  return { kind, subject: event.id, userId: event.user_id, walletId: event.wallet_id, details: { model: event.model, request_id: event.request_id, ...details } };
+}
+
+/** An error of the values (not of the moment): trying the same event again gives the same error. */
+function isHopeless(error: unknown): boolean {
+  return isDataError(error) || (error as { code?: unknown } | null)?.code === "P0001";
+}
+
+/** Creates the settlement of usage events. */
+export function createSettlement(deps: SettlementDeps): Settlement {
+  const { pool, ledger, pricing, log } = deps;
+
+  /** The cost of every event that has a price; the others are returned as poison. */
+  async function price(events: readonly PendingEvent[]): Promise<{ priced: { event: PendingEvent; cost: bigint }[]; poison: PendingEvent[] }> {
+    const priced: { event: PendingEvent; cost: bigint }[] = [];
+    const poison: PendingEvent[] = [];
+    for (const event of events) {
+      const version = event.price_version_id === null ? undefined : await pricing.version(event.price_version_id);
+      if (version) priced.push({ event, cost: pricing.cost(version, tokensOf(event)) });
+      else poison.push(event);
+    }
+    return { priced, poison };
+  }
+
+  function incidentsOf(event: PendingEvent, result: SettleResult): Incident[] {
+    const found: Incident[] = [];
+    const amounts = { charged: formatCredits(result.charged), uncharged: formatCredits(result.uncharged) };
+    if (result.holdMissing && !result.replayed) found.push(incident("hold_missing", event, amounts));
+    if (result.uncharged > 0n) found.push(incident("cost_above_hold", event, amounts));
+    return found;
+  }
+
+  async function settle(tx: PoolClient, events: readonly PendingEvent[]): Promise<{ settled: number; setAside: number }> {
+    const { priced, poison } = await price(events);
+    const incidents = poison.map((event) => incident("price_version_missing", event, { price_version: event.price_version_id?.toString() ?? null }));
+    let settled = 0;
+    if (priced.length > 0) {
+      const items = priced.map(({ event, cost }): SettleItem => ({
+        id: event.id,
+        holdId: event.id,
+        walletId: event.wallet_id,
+        cost,
+        to: "revenue:usage",
+        type: "CONSUMPTION",
+        description: describe(event),
+        reference: event.id,
+      }));
+      const results = new Map((await ledger.settle(tx, items)).map((result) => [result.id, result]));
+      const written = priced.map(({ event }) => {
+        const result = results.get(event.id);
+        if (!result) throw new Error(`the ledger gave no result for ${event.id}`);
+        incidents.push(...incidentsOf(event, result));
+        return { id: event.id, created_at: event.created_at, charged: result.charged, uncharged: result.uncharged };
+      });
+      settled = await writeSettled(tx, written);
+    }
+    if (poison.length > 0) {
+      await setAside(tx, poison);
+      log.error({ events: poison.map((event) => event.id) }, "usage events without a price were set aside");
+    }
+    await reportIncidents(tx, incidents);
+    return { settled, setAside: poison.length };
+  }
+
+  async function runBatch(shard: number, limit: number, since: Date | undefined, onTaken?: (events: PendingEvent[]) => void): Promise<BatchResult> {
+    return inTransaction(pool, async (tx) => {
+      if (!(await lockShard(tx, shard))) return { ...NOTHING, busy: true };
+      const events = await takePending(tx, shard, limit, since);
+      onTaken?.(events);
+      if (events.length === 0) return NOTHING;
+      return { taken: events.length, ...(await settle(tx, events)), busy: false };
+    });
+  }
+
+  /** The slow way, after a batch was refused: one event per transaction, so that the one at fault stands alone. */
+  async function runSingly(shard: number, limit: number, since: Date | undefined): Promise<BatchResult> {
+    const total = { ...NOTHING };
+    let failures = 0;
+    while (total.taken < limit) {
+      let event: PendingEvent | undefined;
+      const one = await runBatch(shard, 1, since, (events) => (event = events[0])).catch((error: unknown) => {
+        failures += 1;
+        if (!event || !isHopeless(error) || failures > MAX_FAILURES_IN_A_ROW) throw error;
+        return refuse(event, error as Error);
+      });
+      if (one.taken === 0) return { ...total, busy: one.busy };
+      if (one.settled > 0) failures = 0;
+      total.taken += one.taken;
+      total.settled += one.settled;
+      total.setAside += one.setAside;
+    }
+    return total;
+  }
+
+  async function refuse(event: PendingEvent, error: Error): Promise<BatchResult> {
+    return inTransaction(pool, async (tx) => {
+      const waiting = await takeOne(tx, event.id);
+      if (!waiting) return { ...NOTHING, taken: 1 };
+      await setAside(tx, [waiting]);
+      await reportIncidents(tx, [incident("settlement_refused", waiting, { error: error.message })]);
+      log.error({ err: error, event: event.id }, "a usage event could not be settled and was set aside");
+      return { taken: 1, settled: 0, setAside: 1, busy: false };
+    });
+  }
+
+  return {
+    settleBatch: (shard, limit, since) =>
+      runBatch(shard, limit, since).catch((error: unknown) => {
+        if (!isHopeless(error)) throw error;
+        return runSingly(shard, limit, since);
+      }),
+    settleNow: (id) =>
+      inTransaction(pool, async (tx) => {
+        const event = await takeOne(tx, id);
+        if (!event) return false;
+        return (await settle(tx, [event])).settled === 1;
+      }),
+  };
+}

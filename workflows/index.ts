@@ -1,0 +1,3 @@
+export { usageSettlement } from "./usageSettlement.ts";
+export { holdSweep } from "./holdSweep.ts";
+export { grantExpiry } from "./grantExpiry.ts";

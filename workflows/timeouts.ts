@@ -1,0 +1,18 @@
+import type { ActivityOptions } from "@temporalio/common";
+
+/**
+ * Every timeout and retry policy of every workflow, by the step it belongs to. A step that only needs our own parts (Postgres, Redis)
+ * is tried for ever with short pauses: it is idempotent, and the part comes back.
+ */
+
+const PATIENT = { initialInterval: "500ms", backoffCoefficient: 2, maximumInterval: "5s" } as const;
+
+/** Settling a shard: ends by itself after some seconds; a worker that dies is noticed by its missing heartbeat. */
+export const DRAIN_SHARD: ActivityOptions = { startToCloseTimeout: "60s", heartbeatTimeout: "5s", retry: PATIENT };
+
+/** Sweeps and other housekeeping in Postgres. The next scheduled run does what this one could not. */
+export const HOUSEKEEPING: ActivityOptions = {
+  startToCloseTimeout: "60s",
+  heartbeatTimeout: "10s",
+  retry: { ...PATIENT, maximumAttempts: 10 },
+};
