@@ -68,7 +68,7 @@ async function build(folder: string, env: NodeJS.ProcessEnv, report: Reporter): 
     () => `building${last ? `: ${last}` : ""}`,
     () =>
       runProgram(go, ["install", CLI_PACKAGE], {
-        env: { ...process.env, ...env, GOBIN: folder, GOFLAGS: "" },
+        env: { ...process.env, ...env, GOBIN: folder },
         onLine: (line) => (last = line),
       }),
   );

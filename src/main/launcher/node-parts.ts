@@ -11,7 +11,7 @@ import type { Reporter } from "./report.ts";
 export type NodePartName = Extract<PartName, "api" | "worker" | "inbox" | "sandbox" | "upstream">;
 
 /** The folder that holds the compiled program: this file is `<it>/src/main/launcher/node-parts.js`. */
-const compiled = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
+export const compiledFolder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
 
 /** Entry file and the page that answers 200 once the part is ready. */
 const ENTRIES: Record<NodePartName, { file: string; ready: string }> = {
@@ -25,7 +25,7 @@ const ENTRIES: Record<NodePartName, { file: string; ready: string }> = {
 /** A part that is our own program in a Node process of its own; its port comes to it as PORT. */
 export function createNodePart(options: { name: NodePartName; port: number; env: Environment; dataDir: string; report: Reporter }): Part {
   const entry = ENTRIES[options.name];
-  const file = path.join(compiled, entry.file);
+  const file = path.join(compiledFolder, entry.file);
   const url = `http://127.0.0.1:${options.port}`;
   return createProcessPart(
     {

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { chmodSync, chownSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { onPath } from "./find.ts";
@@ -50,21 +50,28 @@ export function ownFolder(folder: string, user: RunAs): void {
   if (user.uid !== undefined && user.gid !== undefined) chownSync(folder, user.uid, user.gid);
 }
 
-/** A place outside for a data folder that the Postgres user cannot reach; the same one every time. */
-export function outsideFolder(dataDir: string): string {
-  const hash = createHash("sha256").update(path.resolve(dataDir)).digest("hex").slice(0, 16);
-  for (const base of ["/var/lib/tollkeeper", "/var/tmp/tollkeeper"]) {
+const OUTSIDE = ["/var/lib/tollkeeper", "/var/tmp/tollkeeper"];
+
+/** A folder of ours that every user can enter. */
+export function outsideBase(): string {
+  for (const base of OUTSIDE) {
     try {
-      const folder = path.join(base, hash);
-      mkdirSync(folder, { recursive: true, mode: 0o755 });
+      mkdirSync(base, { recursive: true });
       chmodSync(base, 0o755);
-      chmodSync(folder, 0o755);
-      return folder;
+      return base;
     } catch {
       continue;
     }
   }
   throw new PartMissing(
-    `The Postgres user cannot reach ${dataDir}. Move the project, make the folders above it enterable, or set DATABASE_URL.`,
+    "The Postgres user cannot reach this folder. Move the project, make the folders above it enterable, or set DATABASE_URL.",
   );
+}
+
+/** A new folder there, never one that holds another data folder's database. */
+export function newOutsideFolder(): string {
+  const folder = path.join(outsideBase(), randomBytes(8).toString("hex"));
+  mkdirSync(folder);
+  chmodSync(folder, 0o755);
+  return folder;
 }

@@ -1,12 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import pg from "pg";
 import { readJson, writePrivateJson } from "./files.ts";
 import { PartMissing, type Part } from "./part.ts";
 import { findPostgres, postgresMissing, type PostgresBinaries } from "./postgres-binaries.ts";
-import { canReach, outsideFolder, ownFolder, postgresUser, type RunAs } from "./postgres-user.ts";
+import { canReach, newOutsideFolder, outsideBase, ownFolder, postgresUser, type RunAs } from "./postgres-user.ts";
 import { createProcessPart } from "./process-part.ts";
 import { commandLine, endProcess, identify } from "./processes.ts";
 import { whileSaying, type Reporter } from "./report.ts";
@@ -29,8 +29,6 @@ interface Location {
   folder: string;
   binaries: PostgresBinaries;
   user: RunAs;
-  /** Outside folders that are ours, to be removed together with the data folder. */
-  outside: string[];
 }
 
 /** The part and its connection string. Making it finds the binaries and initialises the data folder, which takes some seconds. */
@@ -93,25 +91,37 @@ async function hasDatabase(url: string): Promise<boolean> {
   }
 }
 
+/** What `postgres.json` of the data folder says: the folder outside that is ours too, if one was needed. */
+interface Place {
+  outside: string | null;
+}
+
+function placeFile(dataDir: string): string {
+  return path.join(dataDir, "postgres.json");
+}
+
+/** The folder outside the data folder that is to be removed with it. */
+export function outsideOf(dataDir: string): string | undefined {
+  return readJson<Place>(placeFile(dataDir))?.outside ?? undefined;
+}
+
 /** Where the data lies and which binaries fit it. A folder chosen once is kept, because the data is there. */
 async function locate(options: PostgresOptions): Promise<Location> {
   const { dataDir, report } = options;
   const found = await findPostgres(options.env);
   if (found.length === 0) throw postgresMissing();
   const user = postgresUser();
-  const file = path.join(dataDir, "postgres.json");
-  let folder = readJson<{ folder: string }>(file)?.folder ?? path.join(dataDir, "postgres");
-  const outside: string[] = [];
-  mkdirSync(dataDir, { recursive: true });
-  if (folder.startsWith(dataDir) && !canReach(dataDir, user)) {
-    if (existsSync(path.join(folder, "PG_VERSION")))
-      throw new PartMissing(`The Postgres user can no longer reach ${folder}. Make the folders above it enterable again.`);
-    folder = path.join(outsideFolder(dataDir), "postgres");
-    report.line("postgres", `its user cannot reach ${dataDir}, so its data is kept in ${folder}`);
+  const place = placeFile(dataDir);
+  let outside = readJson<Place>(place)?.outside ?? null;
+  const inside = path.join(dataDir, "postgres");
+  if (outside === null && !canReach(dataDir, user)) {
+    if (existsSync(inside))
+      throw new PartMissing(`The Postgres user can no longer reach ${inside}. Make the folders above it enterable again.`);
+    outside = newOutsideFolder();
+    report.line("postgres", `its user cannot reach ${dataDir}, so its data is kept in ${outside}`);
   }
-  if (!folder.startsWith(dataDir)) outside.push(path.dirname(folder));
-  ownFolder(folder, user);
-  writePrivateJson(file, { folder, outside });
+  const folder = outside === null ? inside : path.join(outside, "postgres");
+  writePrivateJson(place, { outside } satisfies Place);
   const kept = existsSync(path.join(folder, "PG_VERSION"))
     ? Number.parseInt(readFileSync(path.join(folder, "PG_VERSION"), "utf8"), 10)
     : undefined;
@@ -122,13 +132,13 @@ async function locate(options: PostgresOptions): Promise<Location> {
         `Install PostgreSQL ${kept}, set DATABASE_URL, or remove ${dataDir} to begin anew.`,
     );
   }
-  return { folder, user, outside, binaries: reachableBinaries(fitting, user, dataDir, report) };
+  return { folder, user, binaries: reachableBinaries(fitting, user, report) };
 }
 
 /** The npm package's binaries may lie where the Postgres user cannot go; then a copy is made outside, once per version. */
-function reachableBinaries(binaries: PostgresBinaries, user: RunAs, dataDir: string, report: Reporter): PostgresBinaries {
+function reachableBinaries(binaries: PostgresBinaries, user: RunAs, report: Reporter): PostgresBinaries {
   if (!binaries.embedded || canReach(binaries.bin, user)) return binaries;
-  const copy = path.join(path.dirname(outsideFolder(dataDir)), `embedded-${binaries.version}`);
+  const copy = path.join(outsideBase(), `embedded-${binaries.version}`);
   if (!existsSync(copy)) {
     report.line("postgres", `its user cannot reach ${binaries.bin}, so the programs are copied to ${copy}`);
     const partial = `${copy}.${process.pid}`;
@@ -139,20 +149,26 @@ function reachableBinaries(binaries: PostgresBinaries, user: RunAs, dataDir: str
   return { ...binaries, bin: path.join(copy, "bin") };
 }
 
+/** Made aside and renamed when whole, so that a start that is killed in the middle leaves nothing half made. */
 async function initialise(location: Location, password: string): Promise<void> {
   const { binaries, folder, user } = location;
   const scratch = mkdtempSync(path.join(tmpdir(), "tollkeeper-"));
+  const partial = `${folder}.new`;
   try {
+    rmSync(partial, { recursive: true, force: true });
+    ownFolder(partial, user);
     const secret = path.join(scratch, "password");
     writeFileSync(secret, password, { mode: 0o600 });
-    if (user.uid !== undefined && user.gid !== undefined) for (const file of [scratch, secret]) chownSync(file, user.uid, user.gid);
-    const args = ["-D", folder, "-U", ROLE, "-A", "scram-sha-256", `--pwfile=${secret}`, "-E", "UTF8", "--locale=C", "--no-sync"];
-    const run = await runProgram(path.join(binaries.bin, "initdb"), args, { cwd: folder, ...user });
-    if (run.ok) return;
+    if (user.uid !== undefined && user.gid !== undefined) {
+      for (const file of [scratch, secret]) chownSync(file, user.uid, user.gid);
+    }
+    const args = ["-D", partial, "-U", ROLE, "-A", "scram-sha-256", `--pwfile=${secret}`, "-E", "UTF8", "--locale=C", "--no-sync"];
+    const run = await runProgram(path.join(binaries.bin, "initdb"), args, { cwd: partial, ...user });
+    if (!run.ok) throw new Error(`initdb failed:\n${run.output}`);
     rmSync(folder, { recursive: true, force: true });
-    throw new Error(`initdb failed:\n${run.output}`);
+    renameSync(partial, folder);
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    for (const made of [scratch, partial]) rmSync(made, { recursive: true, force: true });
   }
 }
 

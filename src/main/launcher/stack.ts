@@ -3,13 +3,12 @@ import path from "node:path";
 import { createTemporalServer } from "../../../temporal/server.ts";
 import { type Endpoints, removeEndpoints, writeEndpoints } from "./endpoints.ts";
 import { type Addresses, type Environment, partEnvironment, withoutEmpty } from "./environment.ts";
-import { readJson } from "./files.ts";
 import { givenPostgres, givenRedis, givenTemporal } from "./given.ts";
 import { takeLock } from "./lock.ts";
 import { createNodePart, type NodePartName } from "./node-parts.ts";
 import { type Part, PART_NAMES, type PartName } from "./part.ts";
 import { choosePorts, type PortName } from "./ports.ts";
-import { createPostgres } from "./postgres.ts";
+import { createPostgres, outsideOf } from "./postgres.ts";
 import { endOrphans } from "./records.ts";
 import { createRedisServer } from "./redis.ts";
 import { type Reporter, silent } from "./report.ts";
@@ -231,8 +230,7 @@ function endpointsOf(ports: Partial<Record<PortName, number>>, addresses: Addres
 
 /** Also removes what had to be kept outside the folder. */
 function removeData(dataDir: string): void {
-  const outside = readJson<{ outside: string[] }>(path.join(dataDir, "postgres.json"))?.outside ?? [];
-  for (const folder of [...outside, dataDir]) rmSync(folder, { recursive: true, force: true });
+  for (const folder of [outsideOf(dataDir), dataDir]) if (folder) rmSync(folder, { recursive: true, force: true });
 }
 
 /** Ends the processes and removes the data of a stack whose launcher is gone. */
