@@ -1,5 +1,5 @@
 import { Context } from "@temporalio/activity";
-import type { Drain, DrainResult, Housekeeping } from "../src/usage/index.ts";
+import type { Drain, DrainResult, HouseKept, Housekeeping } from "../src/usage/index.ts";
 
 /** What the activities of usage need. */
 export interface UsageServices {
@@ -36,8 +36,8 @@ export function createUsageActivities(services: UsageServices) {
       beating((beat) => drain(input.shard, { maxMs: drainMs, lingerMs, signal: Context.current().cancellationSignal, onProgress: beat })),
     /** Releases holds whose call is gone. */
     sweepHolds: (): Promise<{ released: number }> => beating((beat) => housekeeping.sweepHolds(beat)),
-    /** Partitions ahead, old idempotency keys, events of shards that are no more. */
-    keepHouse: (): Promise<{ partitionsMade: number; keysForgotten: number; resharded: number }> => beating(() => housekeeping.keepHouse()),
+    /** Partitions ahead, what is old enough to be forgotten, events of shards that are no more. */
+    keepHouse: (): Promise<HouseKept> => beating(() => housekeeping.keepHouse()),
     /** Every shard has its settlement running. */
     ensureSettlement: (): Promise<void> => startSettlements(),
     /** Expires grants. */

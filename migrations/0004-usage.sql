@@ -41,7 +41,7 @@ CREATE TABLE usage_events (
 
 CREATE INDEX usage_events_pending ON usage_events (shard, created_at) WHERE billable AND settled_at IS NULL AND set_aside_at IS NULL;
 CREATE INDEX usage_events_user ON usage_events (user_id, created_at);
-CREATE INDEX usage_events_age ON usage_events USING brin (created_at);
+CREATE INDEX usage_events_age ON usage_events (created_at);
 
 -- The net for a day whose partition was not made ahead; the sweep moves its rows out.
 CREATE TABLE usage_events_default PARTITION OF usage_events DEFAULT;

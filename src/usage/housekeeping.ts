@@ -1,26 +1,36 @@
 import type { Ledger } from "../ledger/index.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Pool } from "../platform/postgres.ts";
-import { reportIncidents } from "./incidents.ts";
 import { reshard } from "./repository.ts";
+
+/** How much was tidied. */
+export interface HouseKept {
+  partitionsMade: number;
+  keysForgotten: number;
+  holdsForgotten: number;
+  resharded: number;
+}
 
 /** Regular work that keeps credit free and storage ready. Every function may run at any time, twice, and on several workers. */
 export interface Housekeeping {
-  /** Releases expired holds whose call left no record (its process died) and reports each as an incident. */
+  /** Releases expired holds whose call left no record (its process died); the ledger keeps each as an incident. */
   sweepHolds(onProgress?: (released: number) => void): Promise<{ released: number }>;
-  /** Makes partitions for the days ahead, forgets idempotency keys older than a day, moves events of shards that are no more. */
-  keepHouse(): Promise<{ partitionsMade: number; keysForgotten: number; resharded: number }>;
+  /** Makes partitions for the days ahead, forgets idempotency keys and closed holds of the past, moves events of shards that are no more. */
+  keepHouse(): Promise<HouseKept>;
   /** Expires grants whose time is over. */
   expireGrants(onProgress?: (expired: number) => void): Promise<{ expired: number }>;
 }
 
 const DAYS_AHEAD = 3;
 const BATCH = 500;
+const DAY_MS = 86_400_000;
+/** Per run; the next run takes the rest. */
+const HOLDS_FORGOTTEN = 20_000;
 
 /** Creates the housekeeping of holds, grants and usage storage. */
 export function createHousekeeping(deps: {
   pool: Pool;
-  ledger: Pick<Ledger, "sweep" | "expireGrants">;
+  ledger: Pick<Ledger, "sweep" | "expireGrants" | "forgetHolds">;
   shards: number;
   log: Logger;
 }): Housekeeping {
@@ -30,15 +40,6 @@ export function createHousekeeping(deps: {
       let released = 0;
       for (;;) {
         const swept = await ledger.sweep(new Date(), BATCH);
-        await reportIncidents(
-          pool,
-          swept.map((hold) => ({
-            kind: "hold_expired" as const,
-            subject: hold.id,
-            walletId: hold.walletId,
-            details: { amount: hold.amount.toString(), owner: hold.owner },
-          })),
-        );
         released += swept.length;
         onProgress?.(released);
         if (swept.length > 0) log.warn({ released: swept.length }, "holds of lost calls were released");
@@ -48,7 +49,9 @@ export function createHousekeeping(deps: {
     async keepHouse() {
       const made = await pool.query<{ made: number }>("SELECT usage_make_partitions($1) AS made", [DAYS_AHEAD]);
       const keys = await pool.query("DELETE FROM idempotency_keys WHERE claimed_at < now() - interval '1 day'");
-      return { partitionsMade: made.rows[0]?.made ?? 0, keysForgotten: keys.rowCount ?? 0, resharded: await reshard(pool, shards) };
+      const holdsForgotten = await ledger.forgetHolds(new Date(Date.now() - DAY_MS), HOLDS_FORGOTTEN);
+      const resharded = await reshard(pool, shards);
+      return { partitionsMade: made.rows[0]?.made ?? 0, keysForgotten: keys.rowCount ?? 0, holdsForgotten, resharded };
     },
     async expireGrants(onProgress) {
       let expired = 0;

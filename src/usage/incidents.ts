@@ -1,15 +1,9 @@
 import type { Queryable } from "../platform/postgres.ts";
 
-export type IncidentKind =
-  | "price_version_missing"
-  | "settlement_refused"
-  | "hold_missing"
-  | "cost_above_hold"
-  | "hold_expired"
-  | "usage_clamped"
-  | "usage_disagrees";
+/** What can be wrong with a call. Incidents of holds and charges are the ledger's own. */
+export type IncidentKind = "price_version_missing" | "settlement_refused" | "usage_clamped" | "usage_disagrees";
 
-/** Something that must not happen and did. At most one is kept per kind and subject (a call, a hold). */
+/** Something that must not happen and did. At most one is kept per kind and subject (a call). */
 export interface Incident {
   kind: IncidentKind;
   subject: string;

@@ -113,12 +113,12 @@ export async function setAside(tx: Queryable, events: readonly PendingEvent[]): 
 }
 
 /** Puts one event back into the queue; false when it was not set aside. */
-export async function putBack(tx: Queryable, id: string): Promise<number | undefined> {
-  const { rows } = await tx.query<{ shard: number }>(
-    "UPDATE usage_events SET set_aside_at = NULL WHERE id = $1 AND set_aside_at IS NOT NULL AND settled_at IS NULL RETURNING shard",
+export async function putBack(tx: Queryable, id: string): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    "UPDATE usage_events SET set_aside_at = NULL WHERE id = $1 AND set_aside_at IS NOT NULL AND settled_at IS NULL",
     [id],
   );
-  return rows[0]?.shard;
+  return rowCount === 1;
 }
 
 /** Says that a shard is being drained for the next `ms`, or (0) no longer. */

@@ -1,5 +1,4 @@
-import type { Ledger, SettleItem, SettleResult } from "../ledger/index.ts";
-import { formatCredits } from "../platform/credits.ts";
+import type { Ledger, SettleItem } from "../ledger/index.ts";
 import type { Logger } from "../platform/logger.ts";
 import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
 import type { Pricing, TokenClasses } from "../pricing/index.ts";
@@ -17,7 +16,8 @@ export interface BatchResult {
 export interface Settlement {
   /**
    * Settles up to `limit` waiting events of a shard, oldest first, in one transaction: price, charge, close the hold, add to the
-   * roll-ups. Exactly once per event id, whoever runs it how often. An event that can never be settled is set aside with an incident.
+   * roll-ups. Exactly once per event id, whoever runs it how often. An event that can never be settled is set aside with an incident;
+   * what could not be charged in full the ledger notes itself.
    */
   settleBatch(shard: number, limit: number, since?: Date): Promise<BatchResult>;
   /** Settles one event at once; false when it was settled before (or is unknown). Throws what prevents it. */
@@ -56,7 +56,7 @@ function incident(kind: Incident["kind"], event: PendingEvent, details: Record<s
 
 /** An error of the values (not of the moment): trying the same event again gives the same error. */
 function isHopeless(error: unknown): boolean {
-  return isDataError(error) || (error as { code?: unknown } | null)?.code === "P0001";
+  return isDataError(error) || /^P0\d{3}$/.test(String((error as { code?: unknown } | null)?.code));
 }
 
 /** Creates the settlement of usage events. */
@@ -75,17 +75,8 @@ export function createSettlement(deps: SettlementDeps): Settlement {
     return { priced, poison };
   }
 
-  function incidentsOf(event: PendingEvent, result: SettleResult): Incident[] {
-    const found: Incident[] = [];
-    const amounts = { charged: formatCredits(result.charged), uncharged: formatCredits(result.uncharged) };
-    if (result.holdMissing && !result.replayed) found.push(incident("hold_missing", event, amounts));
-    if (result.uncharged > 0n) found.push(incident("cost_above_hold", event, amounts));
-    return found;
-  }
-
   async function settle(tx: PoolClient, events: readonly PendingEvent[]): Promise<{ settled: number; setAside: number }> {
     const { priced, poison } = await price(events);
-    const incidents = poison.map((event) => incident("price_version_missing", event, { price_version: event.price_version_id?.toString() ?? null }));
     let settled = 0;
     if (priced.length > 0) {
       const items = priced.map(({ event, cost }): SettleItem => ({
@@ -102,16 +93,18 @@ export function createSettlement(deps: SettlementDeps): Settlement {
       const written = priced.map(({ event }) => {
         const result = results.get(event.id);
         if (!result) throw new Error(`the ledger gave no result for ${event.id}`);
-        incidents.push(...incidentsOf(event, result));
         return { id: event.id, created_at: event.created_at, charged: result.charged, uncharged: result.uncharged };
       });
       settled = await writeSettled(tx, written);
     }
     if (poison.length > 0) {
       await setAside(tx, poison);
+      await reportIncidents(
+        tx,
+        poison.map((event) => incident("price_version_missing", event, { price_version: event.price_version_id?.toString() ?? null })),
+      );
       log.error({ events: poison.map((event) => event.id) }, "usage events without a price were set aside");
     }
-    await reportIncidents(tx, incidents);
     return { settled, setAside: poison.length };
   }
 
