@@ -1,0 +1,145 @@
+/** One thing that must hold. The statement returns a row (subject, expected, found) for each place where it does not. */
+export interface Check {
+  name: string;
+  sql: string;
+  /** Expected and found are text, not micro-credits. */
+  plain?: boolean;
+  /** Takes {@link GUARDS} as its parameter. */
+  guards?: boolean;
+}
+
+/** The triggers that must be there and enabled ALWAYS. */
+export const GUARDS = [
+  "ledger_accounts_balance",
+  "ledger_accounts_derived",
+  "ledger_accounts_fixed",
+  "ledger_accounts_keep",
+  "ledger_accounts_open",
+  "ledger_burns_derived",
+  "ledger_burns_keep",
+  "ledger_grants_derived",
+  "ledger_grants_fixed",
+  "ledger_grants_keep",
+  "ledger_holds_closed",
+  "ledger_holds_fixed",
+  "ledger_holds_keep",
+  "ledger_holds_no_truncate",
+  "ledger_holds_open",
+  "ledger_holds_opened",
+  "ledger_incidents_keep",
+  "ledger_settlements_keep",
+  "ledger_transfers_apply",
+  "ledger_transfers_keep",
+];
+
+/** Both sides of every transfer. */
+const LEGS = `(
+  SELECT id, seq, asset, debit_account AS account_id, -amount AS delta, debit_balance_after AS after FROM ledger_transfers
+  UNION ALL
+  SELECT id, seq, asset, credit_account, amount, credit_balance_after FROM ledger_transfers
+)`;
+
+/** What the ledger proves of itself. */
+export const CHECKS: Check[] = [
+  {
+    name: "the balances of an asset sum to zero",
+    sql: "SELECT asset AS subject, 0 AS expected, sum(balance) AS found FROM ledger_accounts GROUP BY asset HAVING sum(balance) <> 0",
+  },
+  {
+    name: "a balance is the sum of the account's transfers",
+    sql: `SELECT a.code AS subject, coalesce(t.total, 0) AS expected, a.balance AS found
+      FROM ledger_accounts a LEFT JOIN (SELECT account_id, sum(delta) AS total FROM ${LEGS} l GROUP BY account_id) t ON t.account_id = a.id
+      WHERE a.balance <> coalesce(t.total, 0)`,
+  },
+  {
+    name: "a transfer names accounts of its asset",
+    plain: true,
+    sql: `SELECT l.id AS subject, 'an account of ' || l.asset AS expected, coalesce(a.code || ' of ' || a.asset, 'account ' || l.account_id) AS found
+      FROM ${LEGS} l LEFT JOIN ledger_accounts a ON a.id = l.account_id WHERE a.id IS NULL OR a.asset <> l.asset`,
+  },
+  {
+    name: "each balance after a transfer follows from the one before",
+    sql: `SELECT DISTINCT ON (subject) subject, expected, found FROM (
+        SELECT a.code || ' at ' || l.id AS subject, a.id AS account_id, l.seq, l.after AS found,
+          l.delta + coalesce(lag(l.after) OVER (PARTITION BY l.account_id ORDER BY l.seq), 0) AS expected
+        FROM ${LEGS} l JOIN ledger_accounts a ON a.id = l.account_id
+      ) chain WHERE expected <> found ORDER BY subject, seq`,
+  },
+  {
+    name: "an account knows its newest transfer",
+    plain: true,
+    sql: `SELECT a.code AS subject, coalesce(t.newest, 0) AS expected, a.last_seq AS found
+      FROM ledger_accounts a LEFT JOIN (SELECT account_id, max(seq) AS newest FROM ${LEGS} l GROUP BY account_id) t ON t.account_id = a.id
+      WHERE a.last_seq <> coalesce(t.newest, 0)`,
+  },
+  {
+    name: "what is held is the sum of the open holds",
+    sql: `SELECT coalesce(a.code, 'account ' || h.wallet_id) AS subject, coalesce(h.total, 0) AS expected, coalesce(a.held, 0) AS found
+      FROM ledger_accounts a
+      FULL JOIN (SELECT wallet_id, sum(amount) AS total FROM ledger_holds WHERE state = 'held' GROUP BY wallet_id) h ON h.wallet_id = a.id
+      WHERE coalesce(a.held, 0) <> coalesce(h.total, 0)`,
+  },
+  {
+    name: "a wallet is not below zero",
+    sql: "SELECT code AS subject, 0 AS expected, balance AS found FROM ledger_accounts WHERE kind = 'wallet' AND balance < 0",
+  },
+  {
+    name: "a wallet holds no more than it has",
+    sql: "SELECT code AS subject, greatest(balance, 0) AS expected, held AS found FROM ledger_accounts WHERE held < 0 OR (held > 0 AND held > balance)",
+  },
+  {
+    name: "a wallet's balance is what is left of its grants",
+    sql: `SELECT coalesce(a.code, 'account ' || g.wallet_id) AS subject, coalesce(g.total, 0) AS expected, coalesce(a.balance, 0) AS found
+      FROM (SELECT * FROM ledger_accounts WHERE kind = 'wallet') a
+      FULL JOIN (SELECT wallet_id, sum(remaining) AS total FROM ledger_grants GROUP BY wallet_id) g ON g.wallet_id = a.id
+      WHERE coalesce(a.balance, 0) <> coalesce(g.total, 0)`,
+  },
+  {
+    name: "a credited wallet has the grant of that transfer",
+    sql: `SELECT coalesce(t.id, g.transfer_id) AS subject, t.amount AS expected, g.amount AS found
+      FROM (SELECT t.* FROM ledger_transfers t JOIN ledger_accounts a ON a.id = t.credit_account AND a.kind = 'wallet') t
+      FULL JOIN ledger_grants g ON g.transfer_id = t.id
+      WHERE (t.amount, t.credit_account, t.source, t.priority, t.expires_at) IS DISTINCT FROM (g.amount, g.wallet_id, g.source, g.priority, g.expires_at)`,
+  },
+  {
+    name: "a debited wallet's grants were burned by as much",
+    sql: `SELECT coalesce(t.id, b.transfer_id) AS subject, coalesce(t.amount, 0) AS expected, coalesce(b.total, 0) AS found
+      FROM (SELECT t.* FROM ledger_transfers t JOIN ledger_accounts a ON a.id = t.debit_account AND a.kind = 'wallet') t
+      FULL JOIN (
+        SELECT b.transfer_id, g.wallet_id, sum(b.amount) AS total FROM ledger_burns b LEFT JOIN ledger_grants g ON g.id = b.grant_id
+        GROUP BY b.transfer_id, g.wallet_id
+      ) b ON b.transfer_id = t.id AND b.wallet_id = t.debit_account
+      WHERE coalesce(t.amount, 0) <> coalesce(b.total, 0)`,
+  },
+  {
+    name: "what is left of a grant is what was not burned",
+    sql: `SELECT 'grant ' || g.id || ' of ' || g.transfer_id AS subject, g.amount - coalesce(b.total, 0) AS expected, g.remaining AS found
+      FROM ledger_grants g LEFT JOIN (SELECT grant_id, sum(amount) AS total FROM ledger_burns GROUP BY grant_id) b ON b.grant_id = g.id
+      WHERE g.remaining <> g.amount - coalesce(b.total, 0)`,
+  },
+  {
+    name: "a wallet knows its next expiry",
+    plain: true,
+    sql: `SELECT a.code AS subject, g.soonest AS expected, a.next_expiry AS found
+      FROM ledger_accounts a
+      LEFT JOIN (SELECT wallet_id, min(expires_at) AS soonest FROM ledger_grants WHERE remaining > 0 GROUP BY wallet_id) g ON g.wallet_id = a.id
+      WHERE a.next_expiry IS DISTINCT FROM g.soonest`,
+  },
+  {
+    name: "a settlement charged what its transfer says",
+    sql: `SELECT coalesce(t.id, 'usage:' || s.id) AS subject, coalesce(s.charged, 0) AS expected, coalesce(t.amount, 0) AS found
+      FROM ledger_settlements s FULL JOIN (SELECT * FROM ledger_transfers WHERE id LIKE 'usage:%') t ON t.id = 'usage:' || s.id
+      WHERE coalesce(s.charged, 0) <> coalesce(t.amount, 0) OR (t.id IS NOT NULL AND s.wallet_id <> t.debit_account)`,
+  },
+  {
+    name: "the guards of the ledger are on",
+    plain: true,
+    guards: true,
+    sql: `SELECT g.name AS subject, 'enabled always' AS expected,
+        CASE t.tgenabled WHEN 'D' THEN 'disabled' WHEN 'O' THEN 'off for replicas' WHEN 'R' THEN 'on for replicas only' ELSE 'missing' END AS found
+      FROM unnest($1::text[]) AS g (name)
+      LEFT JOIN pg_trigger t ON t.tgname = g.name AND t.tgrelid IN (
+        SELECT oid FROM pg_class WHERE relname LIKE 'ledger\\_%' AND relnamespace = 'public'::regnamespace)
+      WHERE t.tgenabled IS DISTINCT FROM 'A'`,
+  },
+];

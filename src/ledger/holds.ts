@@ -1,0 +1,159 @@
+import { createBatcher } from "../platform/batcher.ts";
+import { appError } from "../platform/errors.ts";
+import type { Logger } from "../platform/logger.ts";
+import { isConnectionError, type Pool } from "../platform/postgres.ts";
+import { createLateRelease } from "./late-release.ts";
+import type { HoldOutcome, HoldRequest, SweptHold } from "./types.ts";
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const MAX_AMOUNT = 10n ** 18n;
+
+/** A batch that Postgres has not answered by then is given up: the relay refuses rather than lets a caller wait. */
+const ANSWER_WITHIN_MS = 5_000;
+
+interface AuthorizedRow {
+  kinds: ("held" | "refused" | "closed" | "conflict" | "unknown")[] | null;
+  amounts: (string | null)[];
+  availables: (string | null)[];
+  totals: (string | null)[];
+}
+
+interface HoldRow {
+  id: string;
+  wallet_id: bigint;
+  amount: bigint;
+  owner: string;
+  expires_at: Date;
+}
+
+export type Holds = ReturnType<typeof createHolds>;
+
+/** Making, renewing and releasing holds; authorize and release go to Postgres by group commit. */
+export function createHolds(deps: { pool: Pool; log: Logger }) {
+  const { pool, log } = deps;
+  const late = createLateRelease({ release: closeNow, log });
+
+  const authorizing = createBatcher<HoldRequest, HoldOutcome | Error>({ run: authorizeBatch, maxBatch: 500, lanes: 2 });
+  const releasing = createBatcher<string[], undefined>({
+    maxBatch: 500,
+    async run(batch) {
+      const ids = batch.flat();
+      try {
+        await closeNow(ids);
+      } catch (error) {
+        if (!isConnectionError(error)) throw error;
+        late.add(ids);
+      }
+      return batch.map(() => undefined);
+    },
+  });
+
+  async function closeNow(ids: string[]): Promise<void> {
+    await pool.query({ name: "ledger_release", text: "SELECT FROM ledger_close_holds($1, 'released', NULL)", values: [list(ids)] });
+  }
+
+  async function authorizeBatch(batch: HoldRequest[]): Promise<(HoldOutcome | Error)[]> {
+    const query = {
+      name: "ledger_authorize",
+      text: "SELECT * FROM ledger_authorize($1, $2, $3, $4, $5, $6)",
+      values: [
+        list(batch.map((hold) => hold.id)),
+        list(batch.map((hold) => hold.walletId)),
+        list(batch.map((hold) => hold.amount)),
+        list(batch.map((hold) => hold.minAmount ?? "NULL")),
+        batch.map((hold) => hold.owner),
+        list(batch.map((hold) => Math.ceil(hold.ttlMs))),
+      ],
+      query_timeout: ANSWER_WITHIN_MS,
+    };
+    try {
+      // Asking again is safe, for the ids make it the same question, and finds a connection that is not broken.
+      const { rows } = await pool.query<AuthorizedRow>(query).catch((error: unknown) => {
+        if (!isConnectionError(error)) throw error;
+        return pool.query<AuthorizedRow>(query);
+      });
+      return answers(batch, rows[0]!);
+    } catch (error) {
+      // The batch may have been committed before the connection went: nobody will use these holds.
+      if (!(error as { severity?: unknown }).severity || isConnectionError(error)) late.add(batch.map((hold) => hold.id));
+      throw error;
+    }
+  }
+
+  return {
+    async authorize(hold: HoldRequest): Promise<HoldOutcome> {
+      // Checked here, because one bad value would fail the whole batch.
+      if (!UUID.test(hold.id)) throw new TypeError(`a hold's id must be a UUID, not ${hold.id}`);
+      if (hold.amount < 0n || hold.amount > MAX_AMOUNT) throw new RangeError(`a hold cannot be ${hold.amount}`);
+      const outcome = await authorizing.add(hold);
+      if (outcome instanceof Error) throw outcome;
+      return outcome;
+    },
+
+    async extend(ids: string[], ttlMs: number): Promise<string[]> {
+      if (ids.length === 0) return [];
+      const { rows } = await pool.query<{ id: string }>({
+        name: "ledger_extend",
+        text: "SELECT ledger_extend($1, $2) AS id",
+        values: [list(ids), Math.ceil(ttlMs)],
+      });
+      return rows.map((row) => row.id);
+    },
+
+    async release(ids: string[]): Promise<void> {
+      if (ids.length > 0) await releasing.add(ids);
+    },
+
+    async sweep(now: Date = new Date(), limit = 1_000): Promise<SweptHold[]> {
+      const { rows } = await pool.query<HoldRow>("SELECT * FROM ledger_sweep($1, $2)", [now, limit]);
+      return rows.map((row) => ({
+        id: row.id,
+        walletId: row.wallet_id,
+        amount: row.amount,
+        owner: row.owner,
+        expiredAt: row.expires_at,
+      }));
+    },
+
+    async forget(before: Date, limit = 10_000): Promise<number> {
+      const { rows } = await pool.query<{ forgotten: bigint }>("SELECT ledger_forget_holds($1, $2) AS forgotten", [before, limit]);
+      return Number(rows[0]!.forgotten);
+    },
+
+    async close(): Promise<void> {
+      await authorizing.idle();
+      await releasing.idle();
+      await late.close();
+    },
+  };
+}
+
+function answers(batch: HoldRequest[], row: AuthorizedRow): (HoldOutcome | Error)[] {
+  const { kinds } = row;
+  if (kinds === null) return batch.map((hold) => ({ kind: "held", amount: hold.amount }));
+  return batch.map((hold, i) => {
+    switch (kinds[i]!) {
+      case "held":
+        return { kind: "held", amount: BigInt(row.amounts[i]!) };
+      case "refused":
+        return refusal(hold, BigInt(row.availables[i]!), BigInt(row.totals[i]!));
+      case "closed":
+        return appError("invalid_state", { message: `The hold ${hold.id} is closed` });
+      case "conflict":
+        return appError("conflict", { message: `The hold ${hold.id} belongs to another wallet` });
+      case "unknown":
+        return appError("not_found", { message: "There is no such wallet" });
+    }
+  });
+}
+
+function refusal(hold: HoldRequest, available: bigint, total: bigint): HoldOutcome {
+  const needed = hold.minAmount ?? hold.amount;
+  const reason = total < needed ? "insufficient_balance" : "balance_on_hold";
+  return { kind: "refused", reason, available, total, shortfall: needed - available };
+}
+
+/** An array parameter of values that need no quoting. */
+function list(values: readonly (string | number | bigint)[]): string {
+  return `{${values.join(",")}}`;
+}

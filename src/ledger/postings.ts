@@ -1,0 +1,78 @@
+import type { Queryable } from "../platform/postgres.ts";
+import { appError } from "../platform/errors.ts";
+import { DEFAULT_PRIORITY } from "./rules.ts";
+import type { Credit, CreditResult, Debit, DebitResult } from "./types.ts";
+
+interface PostedRow {
+  id: string | null;
+  debit_account: bigint;
+  credit_account: bigint;
+  amount: bigint;
+  type: string;
+  source: string | null;
+  debit_balance_after: bigint;
+  credit_balance_after: bigint;
+  counterpart: string;
+  replayed: boolean;
+}
+
+const POSTED = `(p.transfer).id, (p.transfer).debit_account, (p.transfer).credit_account, (p.transfer).amount, (p.transfer).type,
+  (p.transfer).source, (p.transfer).debit_balance_after, (p.transfer).credit_balance_after, p.counterpart, p.replayed`;
+
+/** Credits a wallet once per id. Throws `idempotency_mismatch` when the id was used for something else, `not_found` without a wallet. */
+export async function credit(db: Queryable, c: Credit): Promise<CreditResult> {
+  checkAmount(c.amount);
+  const row = await post<PostedRow>(
+    db,
+    `SELECT ${POSTED} FROM ledger_credit($1, $2, $3, $4, $5, $6, $7::smallint, $8, $9, $10) p`,
+    [
+      c.id, c.walletId, c.amount, c.from, c.source, c.type, c.priority ?? DEFAULT_PRIORITY[c.source], c.expiresAt ?? null,
+      c.description, c.reference ?? null,
+    ],
+  );
+  const same =
+    row.credit_account === c.walletId &&
+    row.amount === c.amount &&
+    row.counterpart === c.from &&
+    row.source === c.source &&
+    row.type === c.type;
+  if (row.replayed && !same) throw mismatch(c.id);
+  return { transferId: c.id, balance: row.credit_balance_after, replayed: row.replayed };
+}
+
+/** Debits a wallet once per id, when balance - held covers it. Throws like {@link credit}. */
+export async function debit(db: Queryable, d: Debit): Promise<DebitResult> {
+  checkAmount(d.amount);
+  const row = await post<PostedRow & { available: bigint }>(
+    db,
+    `SELECT ${POSTED}, p.available FROM ledger_debit($1, $2, $3, $4, $5, $6, $7, $8) p`,
+    [d.id, d.walletId, d.amount, d.to, d.type, d.description, d.reference ?? null, d.grantOf ?? null],
+  );
+  if (row.id === null) return { kind: "refused", available: row.available, shortfall: d.amount - row.available };
+  const same = row.debit_account === d.walletId && row.amount === d.amount && row.counterpart === d.to && row.type === d.type;
+  if (row.replayed && !same) throw mismatch(d.id);
+  return { kind: "ok", transferId: d.id, balance: row.debit_balance_after, replayed: row.replayed };
+}
+
+async function post<Row extends object>(db: Queryable, text: string, values: unknown[]): Promise<Row> {
+  try {
+    const { rows } = await db.query<Row>(text, values);
+    return rows[0]!;
+  } catch (error) {
+    throw noSuchWallet(error) ?? error;
+  }
+}
+
+/** The database's "there is no wallet" as an AppError; undefined for every other error. */
+export function noSuchWallet(error: unknown): Error | undefined {
+  const failed = (error as { code?: unknown } | null)?.code === "P0002";
+  return failed ? appError("not_found", { message: "There is no such wallet", cause: error }) : undefined;
+}
+
+function checkAmount(amount: bigint): void {
+  if (amount <= 0n) throw new RangeError(`an amount must be above zero, not ${amount}`);
+}
+
+function mismatch(id: string): Error {
+  return appError("idempotency_mismatch", { message: `The transfer ${id} exists with other content` });
+}

@@ -1,0 +1,206 @@
+import type { Queryable } from "../platform/postgres.ts";
+
+/** Every amount is a bigint of micro-credits. */
+
+export type GrantSource = "purchase" | "allowance" | "bonus" | "checkin" | "admin";
+
+export type TransferType =
+  | "CHECKIN"
+  | "CONSUMPTION"
+  | "BONUS"
+  | "PURCHASE"
+  | "ADMIN"
+  | "REFUND"
+  | "ALLOWANCE"
+  | "EXPIRY"
+  | "TRANSFER";
+
+export interface Credit {
+  /** Idempotency key; unique among all transfers. */
+  id: string;
+  walletId: bigint;
+  amount: bigint;
+  /** Code of the system account that pays: "clearing:epay", "grants:welcome", "adjustments". Made on first use. */
+  from: string;
+  source: GrantSource;
+  type: TransferType;
+  /** Lower burns first; by default the source decides (see DEFAULT_PRIORITY). */
+  priority?: number;
+  expiresAt?: Date | null;
+  description: string;
+  reference?: string;
+}
+
+export interface CreditResult {
+  transferId: string;
+  /** The wallet's balance right after this transfer. */
+  balance: bigint;
+  replayed: boolean;
+}
+
+export interface Debit {
+  /** Idempotency key; unique among all transfers. */
+  id: string;
+  walletId: bigint;
+  amount: bigint;
+  /** Code of the system account that receives. Made on first use. */
+  to: string;
+  type: TransferType;
+  description: string;
+  reference?: string;
+  /** Id of the credit whose grant alone may be burned: a refund takes back what was bought, not what was given. */
+  grantOf?: string;
+}
+
+export type DebitResult =
+  | { kind: "ok"; transferId: string; balance: bigint; replayed: boolean }
+  | { kind: "refused"; available: bigint; shortfall: bigint };
+
+export interface HoldRequest {
+  /** A UUID, and the idempotency key: the same id again gets the first answer. */
+  id: string;
+  walletId: bigint;
+  amount: bigint;
+  /** When the amount is not covered but at least this much is available, exactly what is available is held. */
+  minAmount?: bigint;
+  /** Who renews the hold, for the incident if nobody does. */
+  owner: string;
+  ttlMs: number;
+}
+
+export type HoldOutcome =
+  | { kind: "held"; amount: bigint }
+  | {
+      kind: "refused";
+      /** `insufficient_balance`: the wallet is too empty. `balance_on_hold`: it has enough, but other calls hold it. */
+      reason: "insufficient_balance" | "balance_on_hold";
+      available: bigint;
+      total: bigint;
+      shortfall: bigint;
+    };
+
+export interface SettleItem {
+  /** The usage event's id: an item is settled exactly once by it. */
+  id: string;
+  holdId: string;
+  walletId: bigint;
+  cost: bigint;
+  to: "revenue:usage" | "revenue:render";
+  type: "CONSUMPTION";
+  description: string;
+  reference: string;
+}
+
+export interface SettleResult {
+  id: string;
+  charged: bigint;
+  /** The rest of the cost that neither hold, tolerance nor balance covered. */
+  uncharged: bigint;
+  balanceAfter: bigint;
+  replayed: boolean;
+  holdMissing: boolean;
+}
+
+export interface SweptHold {
+  id: string;
+  walletId: bigint;
+  amount: bigint;
+  owner: string;
+  expiredAt: Date;
+}
+
+export interface Balance {
+  total: bigint;
+  held: bigint;
+  available: bigint;
+  sources: { source: GrantSource; amount: bigint; expiresAt: Date | null }[];
+}
+
+export interface HistoryFilter {
+  types?: TransferType[];
+  /** Transfers about this thing: an order number, a usage event. */
+  reference?: string;
+  from?: Date;
+  to?: Date;
+}
+
+export interface HistoryItem {
+  id: string;
+  type: TransferType;
+  /** Positive when the wallet was credited, negative when it was debited. */
+  amount: bigint;
+  balanceAfter: bigint;
+  description: string;
+  reference: string | null;
+  source: GrantSource | null;
+  expiresAt: Date | null;
+  createdAt: Date;
+}
+
+export interface Incident {
+  id: bigint;
+  kind: "hold_swept" | "hold_missing" | "uncharged";
+  /** The hold's id for `hold_swept`, else the settled item's id. */
+  reference: string;
+  details: Record<string, unknown>;
+  at: Date;
+}
+
+/** Which page of a list; `page` counts from 1. */
+export interface Page {
+  page: number;
+  pageSize: number;
+}
+
+/** One thing that is not as the transfers say. Amounts are decimal credits. */
+export interface Difference {
+  check: string;
+  /** What differs: an account's code, or a transfer's, grant's or trigger's name. */
+  subject: string;
+  expected: string;
+  found: string;
+}
+
+export interface Proof {
+  balanced: boolean;
+  accounts: number;
+  transfers: number;
+  differences: Difference[];
+}
+
+/** The only thing that moves money. Methods without a `db` argument use the ledger's own pool, one transaction each. */
+export interface Ledger {
+  /** The wallet of a user or a team, opened on first use. Idempotent. `owner.id` is a UUID. */
+  ensureWallet(db: Queryable, owner: { type: "user" | "team"; id: string }): Promise<bigint>;
+  /** Credit that has expired but that no open hold needs is not counted, whether or not it has been taken out yet. */
+  balance(walletId: bigint): Promise<Balance>;
+  /** Once per id: the same id again gets the first result; with other content it throws `idempotency_mismatch`. */
+  credit(db: Queryable, credit: Credit): Promise<CreditResult>;
+  /** Once per id, like credit. Refused when balance - held does not cover it. */
+  debit(db: Queryable, debit: Debit): Promise<DebitResult>;
+  /**
+   * Holds credit for a call. Rejects when Postgres cannot be reached; a hold that was made all the same is released later.
+   * Never call it while the same caller's open transaction has touched the wallet: it would wait for itself.
+   */
+  authorize(hold: HoldRequest): Promise<HoldOutcome>;
+  /** Renews open holds to at least `ttlMs` from now. Returns the ids still held. */
+  extend(ids: string[], ttlMs: number): Promise<string[]>;
+  /** Releases open holds; ids that are closed or unknown are ignored. */
+  release(ids: string[]): Promise<void>;
+  /** Charges and closes holds inside the caller's transaction, exactly once by item id. One result per item, in order. */
+  settle(tx: Queryable, items: SettleItem[]): Promise<SettleResult[]>;
+  /** Releases up to `limit` holds that expired by `now` and records each as an incident. Pinned holds never expire. */
+  sweep(now?: Date, limit?: number): Promise<SweptHold[]>;
+  /** Takes out credit that expired by `now` in up to `limit` wallets. Returns how many wallets lost credit. */
+  expireGrants(now?: Date, limit?: number): Promise<number>;
+  /** Deletes up to `limit` holds closed before `before`. Returns how many. */
+  forgetHolds(before: Date, limit?: number): Promise<number>;
+  /** Newest first. */
+  history(walletId: bigint, filter: HistoryFilter, page: Page): Promise<{ items: HistoryItem[]; total: number }>;
+  /** Newest first. */
+  incidents(page: Page): Promise<{ items: Incident[]; total: number }>;
+  /** Proves from one snapshot that every balance, hold and grant is what the transfers say, and names what is not. */
+  verify(): Promise<Proof>;
+  /** Waits until no hold is being made or released. */
+  close(): Promise<void>;
+}
