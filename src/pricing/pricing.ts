@@ -1,0 +1,76 @@
+import { LRUCache } from "lru-cache";
+import type { Invalidation } from "../platform/invalidation.ts";
+import type { Pool } from "../platform/postgres.ts";
+import { affordableOutput, cost, estimate } from "./price.ts";
+import { activeModels, findVersion, type ModelRecord, type PriceVersion } from "./repository.ts";
+import { createSnapshot } from "./snapshot.ts";
+
+/** A model that may be called. `price` is null while none was set: such a model is refused, never free. */
+export type PricedModel = ModelRecord;
+
+export interface Pricing {
+  /** The active model of this name or alias, ignoring case; undefined when there is none. Rejects when Postgres is needed and away. */
+  model(name: string): Promise<PricedModel | undefined>;
+  /** The same without waiting; `known: false` when {@link Pricing.model} must be asked. */
+  peek(name: string): { known: true; model: PricedModel | undefined } | { known: false };
+  /** Every active model by name. */
+  models(): Promise<PricedModel[]>;
+  /** A version that was in force once; immutable and kept in memory. */
+  version(id: bigint): Promise<PriceVersion | undefined>;
+  /** Forgets what is kept; for the copy that made a change. */
+  drop(): void;
+  cost: typeof cost;
+  estimate: typeof estimate;
+  affordableOutput: typeof affordableOutput;
+}
+
+const MAX_AGE_MS = 60_000;
+const VERSIONS_KEPT = 10_000;
+
+interface Book {
+  list: PricedModel[];
+  byName: Map<string, PricedModel>;
+}
+
+function bookOf(list: PricedModel[]): Book {
+  const byName = new Map<string, PricedModel>();
+  for (const model of list) {
+    for (const name of [model.name, ...model.aliases]) byName.set(name.toLowerCase(), model);
+  }
+  return { list, byName };
+}
+
+/** Prices from Postgres, kept in memory by lower-cased name and alias and dropped by the topic `model`. */
+export function createPricing(deps: { pool: Pool; invalidation: Invalidation }): Pricing {
+  const book = createSnapshot<Book>({
+    invalidation: deps.invalidation,
+    topics: ["model"],
+    maxAgeMs: MAX_AGE_MS,
+    load: async () => bookOf(await activeModels(deps.pool)),
+  });
+  const versions = new LRUCache<bigint, PriceVersion>({ max: VERSIONS_KEPT });
+
+  return {
+    async model(name) {
+      return (await book.get()).byName.get(name.toLowerCase());
+    },
+    peek(name) {
+      const present = book.peek();
+      return present ? { known: true, model: present.byName.get(name.toLowerCase()) } : { known: false };
+    },
+    async models() {
+      return (await book.get()).list;
+    },
+    async version(id) {
+      const kept = versions.get(id);
+      if (kept) return kept;
+      const found = await findVersion(deps.pool, id);
+      if (found) versions.set(id, found);
+      return found;
+    },
+    drop: book.drop,
+    cost,
+    estimate,
+    affordableOutput,
+  };
+}
