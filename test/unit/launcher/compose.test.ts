@@ -1,0 +1,63 @@
+import { Ajv } from "ajv";
+import { expect } from "chai";
+import { environmentSchema } from "../../../src/config/index.ts";
+import { composeSchema } from "../../support/compose-schema.ts";
+import { composeFile, interpolate } from "../../support/compose.ts";
+
+const REQUIRED = {
+  POSTGRES_PASSWORD: "p",
+  JWT_SECRETS: `k1:${"j".repeat(32)}`,
+  HASH_SECRET: "h".repeat(32),
+  ENCRYPTION_KEYS: `k1:${Buffer.alloc(32).toString("base64")}`,
+  ADMIN_PASSWORD: "a long password",
+  EPAY_KEY: "key",
+};
+
+describe("docker-compose.yml", () => {
+  const validate = new Ajv({ allErrors: true, strictTuples: false }).compile(composeSchema);
+
+  it("follows the Compose specification", () => {
+    expect(validate(composeFile(REQUIRED)), JSON.stringify(validate.errors)).to.equal(true);
+  });
+
+  it("would be refused with a misspelt key", () => {
+    const file = composeFile(REQUIRED);
+    expect(validate({ ...file, services: { ...file.services, api: { ...file.services["api"], enviroment: {} } } })).to.equal(false);
+  });
+
+  it("has the same parts as npm start", () => {
+    const names = ["api", "mail", "postgres", "redis", "sandbox", "temporal", "temporal-ui", "worker"];
+    expect(Object.keys(composeFile(REQUIRED).services).sort()).to.deep.equal(names);
+  });
+
+  it("names only services and volumes that exist, and starts everything again after a crash", () => {
+    const { services, volumes } = composeFile(REQUIRED);
+    for (const [name, service] of Object.entries(services)) {
+      expect(service.restart, name).to.equal("unless-stopped");
+      expect(Object.keys(services), name).to.include.members(Object.keys(service.depends_on ?? {}));
+      expect(Object.keys(volumes), name).to.include.members((service.volumes ?? []).map((volume) => volume.split(":")[0]!));
+      for (const [needed, { condition }] of Object.entries(service.depends_on ?? {})) {
+        if (condition === "service_healthy") expect(services[needed]!.healthcheck, needed).to.be.an("object");
+      }
+    }
+  });
+
+  it("sets only variables that the program reads", () => {
+    const { services } = composeFile(REQUIRED);
+    for (const name of ["api", "worker"]) {
+      expect(Object.keys(environmentSchema.shape), name).to.include.members(Object.keys(services[name]!.environment!));
+    }
+  });
+
+  it("has no default for a secret", () => {
+    for (const name of Object.keys(REQUIRED)) {
+      expect(() => composeFile({ ...REQUIRED, [name]: "" }), name).to.throw(name);
+    }
+  });
+
+  it("fills in variables as Compose does", () => {
+    expect(interpolate("a${X:-b${Y}}c$$", { Y: "y" })).to.equal("abyc$");
+    expect(interpolate("${X:-b}", { X: "x" })).to.equal("x");
+    expect(() => interpolate("${X:?say it}", {})).to.throw("X: say it");
+  });
+});
