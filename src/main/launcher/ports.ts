@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import net from "node:net";
 import path from "node:path";
 import getPort from "get-port";
 import { readJson, writePrivateJson } from "./files.ts";
@@ -32,8 +33,13 @@ function* upFrom(first: number, taken: ReadonlySet<number>): Generator<number> {
   for (let port = first; port < first + 200; port++) if (!taken.has(port)) yield port;
 }
 
-async function isFree(port: number): Promise<boolean> {
-  return (await getPort({ port })) === port;
+/** Whether a port that was ours can be had again. */
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once("error", () => resolve(false));
+    server.listen({ port, host: "127.0.0.1", exclusive: true }, () => server.close(() => resolve(true)));
+  });
 }
 
 /** A free port for something internal. */
