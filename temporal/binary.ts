@@ -67,7 +67,7 @@ async function build(folder: string, env: NodeJS.ProcessEnv, report: Reporter): 
     "temporal",
     () => `building${last ? `: ${last}` : ""}`,
     () =>
-      runProgram(go, ["install", CLI_PACKAGE], {
+      runProgram(go, ["install", "-v", CLI_PACKAGE], {
         env: { ...process.env, ...env, GOBIN: folder },
         onLine: (line) => (last = line),
       }),
