@@ -21,6 +21,7 @@ CREATE TABLE usage_events (
   cache_write_tokens bigint NOT NULL CHECK (cache_write_tokens >= 0),
   output_tokens bigint NOT NULL CHECK (output_tokens >= 0),
   reasoning_tokens bigint NOT NULL CHECK (reasoning_tokens >= 0),
+  units jsonb,                             -- what is priced per one: images, seconds, characters
   estimated boolean NOT NULL,
   status text NOT NULL CHECK (status IN ('ok', 'failed', 'client_gone')),
   http_status integer NOT NULL,
@@ -132,14 +133,14 @@ CREATE INDEX incidents_age ON incidents (created_at);
 CREATE FUNCTION usage_event_rows(events jsonb, is_billable boolean) RETURNS SETOF usage_events LANGUAGE sql STABLE AS $$
   SELECT e.id, e.created_at, e.request_id, e.shard, e.user_id, e.team_id, e.wallet_id, e.key_id, e.model, e.provider_id, e.provider_name,
     e.upstream_request_id, e.route, e.stream, e.price_version_id, e.input_tokens, e.cached_input_tokens, e.cache_write_tokens,
-    e.output_tokens, e.reasoning_tokens, e.estimated, e.status, e.http_status, e.error_class, e.error_code, e.retry_count,
+    e.output_tokens, e.reasoning_tokens, e.units, e.estimated, e.status, e.http_status, e.error_class, e.error_code, e.retry_count,
     e.first_chunk_ms, e.duration_ms, e.client_ip, is_billable,
     CASE WHEN is_billable THEN NULL ELSE 0 END::bigint, CASE WHEN is_billable THEN NULL ELSE 0 END::bigint,
     clock_timestamp(), CASE WHEN is_billable THEN NULL ELSE clock_timestamp() END, NULL::timestamptz
   FROM jsonb_to_recordset(events) AS e(id uuid, created_at timestamptz, request_id text, shard integer, user_id uuid, team_id uuid,
     wallet_id bigint, key_id uuid, model text, provider_id uuid, provider_name text, upstream_request_id text, route text, stream boolean,
     price_version_id bigint, input_tokens bigint, cached_input_tokens bigint, cache_write_tokens bigint, output_tokens bigint,
-    reasoning_tokens bigint, estimated boolean, status text, http_status integer, error_class text, error_code text, retry_count integer,
+    reasoning_tokens bigint, units jsonb, estimated boolean, status text, http_status integer, error_class text, error_code text, retry_count integer,
     first_chunk_ms integer, duration_ms integer, client_ip text)
 $$;
 

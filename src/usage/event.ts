@@ -1,4 +1,4 @@
-import type { TokenClasses } from "../pricing/index.ts";
+import type { TokenClasses, Units } from "../pricing/index.ts";
 
 /** One relayed call as the relay saw it end. `id` is the call's id, its hold's id and the idempotency key of its charge. */
 export interface UsageEvent {
@@ -16,6 +16,8 @@ export interface UsageEvent {
   /** The price in force when the call began; settlement uses this one whatever changed since. */
   priceVersionId: bigint | null;
   tokens: TokenClasses;
+  /** What is priced per one besides tokens: images, seconds, characters. */
+  units?: Units | null;
   status: "ok" | "failed" | "client_gone";
   errorCode: string | null;
   /** The kind of failure an operator groups by, e.g. "timeout", "network". */
@@ -60,6 +62,7 @@ export function eventJson(event: UsageEvent, shard: number): string {
     cache_write_tokens: event.tokens.cacheWrite,
     output_tokens: event.tokens.output,
     reasoning_tokens: event.tokens.reasoning,
+    units: event.units,
     estimated: event.estimated,
     status: event.status,
     http_status: event.httpStatus,

@@ -1,4 +1,5 @@
 import type { Pool, Queryable } from "../platform/postgres.ts";
+import type { Units } from "../pricing/index.ts";
 
 /** An event ready for the SQL functions. */
 export interface EncodedEvent {
@@ -21,6 +22,7 @@ export interface PendingEvent {
   cache_write_tokens: bigint;
   output_tokens: bigint;
   reasoning_tokens: bigint;
+  units: Units | null;
 }
 
 /** What settlement found out about one event, in micro-credits. */
@@ -33,7 +35,7 @@ export interface SettledEvent {
 
 const PENDING = "billable AND settled_at IS NULL AND set_aside_at IS NULL";
 const PENDING_COLUMNS = `id, created_at::text AS created_at, request_id, user_id, wallet_id, model, price_version_id,
-  input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens`;
+  input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, units`;
 
 /** First key of the two-part advisory lock "this shard is being settled". */
 const SHARD_LOCK = 7_266_005;

@@ -1,4 +1,5 @@
 import type { Ledger, SettleItem } from "../ledger/index.ts";
+import { AppError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
 import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
 import type { Pricing, TokenClasses } from "../pricing/index.ts";
@@ -56,6 +57,8 @@ function incident(kind: Incident["kind"], event: PendingEvent, details: Record<s
 
 /** An error of the values (not of the moment): trying the same event again gives the same error. */
 function isHopeless(error: unknown): boolean {
+  if (error instanceof AppError) return error.status < 500;
+  if (error instanceof RangeError) return true;
   return isDataError(error) || /^P0\d{3}$/.test(String((error as { code?: unknown } | null)?.code));
 }
 
@@ -69,7 +72,7 @@ export function createSettlement(deps: SettlementDeps): Settlement {
     const poison: PendingEvent[] = [];
     for (const event of events) {
       const version = event.price_version_id === null ? undefined : await pricing.version(event.price_version_id);
-      if (version) priced.push({ event, cost: pricing.cost(version, tokensOf(event)) });
+      if (version) priced.push({ event, cost: pricing.cost(version, tokensOf(event), event.units ?? undefined) });
       else poison.push(event);
     }
     return { priced, poison };

@@ -1,0 +1,122 @@
+import net from "node:net";
+import { expect } from "chai";
+import { MICRO } from "../../../src/platform/credits.ts";
+import { uuidv7 } from "../../../src/platform/ids.ts";
+import { useStack, waitFor } from "../../support/stack.ts";
+import { eventOf, usageRig, type UsageRig } from "../../support/usage.ts";
+
+describe("recording calls", () => {
+  const places = useStack();
+  let rig: UsageRig;
+  before(() => {
+    rig = usageRig({ url: places.databaseUrl });
+  });
+  after(() => rig.close());
+
+  it("a recorded call is durable, not settled yet, and the same record again changes nothing", async () => {
+    const event = await rig.call(await rig.wallet(1_000), { requestId: "req-12345678" });
+    await Promise.all([rig.usage.record(event), rig.usage.record(event)]);
+    await rig.usage.record(event);
+    const { rows } = await rig.pool.query("SELECT * FROM usage_events WHERE id = $1", [event.id]);
+    expect(rows).to.have.length(1);
+    expect(rows[0]).to.include({ request_id: "req-12345678", cost: null, settled_at: null, billable: true, first_chunk_ms: 12, duration_ms: 346 });
+  });
+
+  it("the sweep never takes the hold of a recorded call, and takes that of a call nobody recorded", async () => {
+    const owner = await rig.wallet(1_000);
+    const recorded = await rig.call(owner);
+    const lost = await rig.call(owner);
+    await rig.usage.record(recorded);
+    const swept = await rig.ledger.sweep(new Date(Date.now() + 3_600_000));
+    const ids = swept.map((hold) => hold.id);
+    expect(ids).to.include(lost.id);
+    expect(ids).not.to.include(recorded.id);
+    expect((await rig.ledger.balance(owner.walletId)).held).to.equal(100n * MICRO);
+  });
+
+  it("one record that cannot be stored is refused alone; the others of its batch are kept", async () => {
+    const owner = await rig.wallet(1_000);
+    const good = Array.from({ length: 20 }, () => eventOf(owner));
+    const bad = eventOf(owner, { keyId: "not-a-uuid" });
+    const outcomes = await Promise.allSettled([...good.slice(0, 10), bad, ...good.slice(10)].map((event) => rig.usage.record(event)));
+    expect(outcomes.filter((outcome) => outcome.status === "rejected")).to.have.length(1);
+    expect(outcomes[10]!.status).to.equal("rejected");
+    for (const event of good) expect(await rig.row(event.id)).to.include({ billable: true });
+  });
+
+  it("calls that cost nothing are there within a second, settled at cost 0 and counted as failed", async () => {
+    const owner = await rig.wallet(1);
+    const event = eventOf(owner, { status: "failed", errorCode: "upstream_error", httpStatus: 502, priceVersionId: null });
+    rig.usage.recordFailure(event);
+    rig.usage.recordFailure(event);
+    const row = await waitFor(() => rig.row(event.id), { timeoutMs: 2_000 });
+    expect(row).to.include({ cost: 0n, billable: false, error_code: "upstream_error" });
+    expect(row["settled_at"]).to.be.instanceOf(Date);
+    const { rows } = await rig.pool.query("SELECT requests, failed FROM usage_hourly WHERE user_id = $1", [owner.userId]);
+    expect(rows).to.deep.equal([{ requests: 1n, failed: 1n }]);
+  });
+
+  it("while Postgres is away a record waits, and is there when Postgres is back", async () => {
+    const target = new URL(places.databaseUrl);
+    const proxy = await interruptible(Number(target.port), target.hostname);
+    target.hostname = "127.0.0.1";
+    target.port = String(proxy.port);
+    const behind = usageRig({ url: target.href });
+    const owner = await rig.wallet(1_000);
+    const first = eventOf(owner);
+    await behind.usage.record(first);
+    proxy.cut();
+    const second = eventOf(owner);
+    let done = false;
+    const recorded = behind.usage.record(second).then(() => (done = true));
+    await waitFor(() => proxy.refused() >= 3);
+    expect(done).to.equal(false);
+    proxy.heal();
+    await recorded;
+    expect(await rig.row(second.id)).to.include({ billable: true });
+    await behind.close();
+    await proxy.close();
+  });
+
+  it("a stop gives up after its grace and refuses the records it could not write", async () => {
+    const away = usageRig({ url: "postgres://nobody@127.0.0.1:1/nothing" });
+    const recorded = away.usage.record(eventOf({ userId: uuidv7(), walletId: 1n })).then(
+      () => "written",
+      (error: Error) => error.message,
+    );
+    await away.usage.stop(200);
+    expect(await recorded).to.equal("This is not available right now");
+    await away.pool.end();
+  });
+});
+
+/** A TCP proxy that can cut its connections and refuse new ones. */
+async function interruptible(port: number, host: string) {
+  const sockets = new Set<net.Socket>();
+  let open = true;
+  let refused = 0;
+  const server = net.createServer((socket) => {
+    if (!open) {
+      refused += 1;
+      socket.destroy();
+      return;
+    }
+    const upstream = net.connect(port, host);
+    for (const one of [socket, upstream]) {
+      sockets.add(one);
+      one.on("error", () => undefined).on("close", () => (sockets.delete(one), socket.destroy(), upstream.destroy()));
+    }
+    socket.pipe(upstream).pipe(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as net.AddressInfo).port,
+    refused: () => refused,
+    cut() {
+      open = false;
+      for (const socket of sockets) socket.destroy();
+    },
+    heal: () => void (open = true),
+    close: () => new Promise((resolve) => server.close(resolve)),
+  };
+}
