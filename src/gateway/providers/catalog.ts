@@ -1,0 +1,146 @@
+import type { Invalidation } from "../../platform/invalidation.ts";
+import type { Logger } from "../../platform/logger.ts";
+import type { Pool } from "../../platform/postgres.ts";
+import type { SecretBox } from "../../platform/secrets.ts";
+import { createSnapshot } from "../../pricing/index.ts";
+import { apiRoot } from "./baseUrl.ts";
+import { drawOrder, rank } from "./order.ts";
+import { activeRoutes, type ApiFormat, type ProviderRow } from "./repository.ts";
+
+/** Milliseconds until a connection stands, until the first byte, between chunks, and for the whole call. */
+export interface UpstreamTimeouts {
+  connectMs: number;
+  firstByteMs: number;
+  idleMs: number;
+  totalMs: number;
+}
+
+/** A provider ready to be called; shared between calls, not to be changed. */
+export interface UpstreamProvider {
+  id: string;
+  name: string;
+  /** As stored, without `/v1`. */
+  baseUrl: string;
+  /** What `/chat/completions` is appended to. */
+  apiRoot: string;
+  /** The first of the keys, in clear. */
+  apiKey: string;
+  apiKeys: readonly string[];
+  apiFormat: ApiFormat;
+  /** Sent with every call, in clear. */
+  headers: Readonly<Record<string, string>>;
+  timeouts: UpstreamTimeouts;
+  flags: {
+    /** The vendor never sends `[DONE]`: a finish_reason on every open choice ends its streams. */
+    skipDone: boolean;
+  };
+  config: Readonly<Record<string, unknown>>;
+}
+
+/** One way to serve a model. */
+export interface Candidate {
+  provider: UpstreamProvider;
+  /** The model's name there. */
+  upstreamModel: string;
+  priority: number;
+  weight: number;
+}
+
+export interface Catalog {
+  /**
+   * Who can serve a model (its name, not an alias; case does not matter), in the order to try: by priority, equals drawn by weight for
+   * each call. Empty when nobody does. Rejects when Postgres is needed and away.
+   */
+  route(modelName: string): Promise<readonly Candidate[]>;
+  /** The same without waiting; undefined when {@link Catalog.route} must be asked. */
+  peek(modelName: string): readonly Candidate[] | undefined;
+  /** Forgets what is kept; for the copy that made a change. */
+  drop(): void;
+}
+
+const MAX_AGE_MS = 60_000;
+const NOBODY: readonly Candidate[] = [];
+
+interface Choice {
+  sorted: readonly Candidate[];
+  draw: boolean;
+}
+
+export interface CatalogDeps {
+  pool: Pool;
+  invalidation: Invalidation;
+  secretBox: SecretBox;
+  /** For providers that set none of their own. */
+  timeouts: UpstreamTimeouts;
+  log: Logger;
+  random?: () => number;
+}
+
+/** The provider with its secrets in clear. Throws when they were sealed with a key that is not configured any more. */
+export function openProvider(row: ProviderRow, deps: Pick<CatalogDeps, "secretBox" | "timeouts">): UpstreamProvider {
+  const apiKeys = row.api_keys.map((sealed) => deps.secretBox.open(sealed));
+  return {
+    id: row.id,
+    name: row.name,
+    baseUrl: row.base_url,
+    apiRoot: apiRoot(row.base_url),
+    apiKey: apiKeys[0] ?? "",
+    apiKeys,
+    apiFormat: row.api_format,
+    headers: row.headers === null ? {} : (JSON.parse(deps.secretBox.open(row.headers)) as Record<string, string>),
+    timeouts: {
+      connectMs: row.timeouts.connect_ms ?? deps.timeouts.connectMs,
+      firstByteMs: row.timeouts.first_byte_ms ?? deps.timeouts.firstByteMs,
+      idleMs: row.timeouts.idle_ms ?? deps.timeouts.idleMs,
+      totalMs: row.timeouts.total_ms ?? deps.timeouts.totalMs,
+    },
+    flags: { skipDone: row.config["skip_done"] === true },
+    config: row.config,
+  };
+}
+
+/** Which provider serves which model, from Postgres, kept in memory and dropped by the topic `provider`. */
+export function createCatalog(deps: CatalogDeps): Catalog {
+  const random = deps.random ?? Math.random;
+
+  async function load(): Promise<Map<string, Choice>> {
+    const { providers, models } = await activeRoutes(deps.pool);
+    const opened = new Map<string, { provider: UpstreamProvider; row: ProviderRow }>();
+    for (const row of providers) {
+      try {
+        opened.set(row.id, { provider: openProvider(row, deps), row });
+      } catch (error) {
+        deps.log.error({ err: error, provider: row.id }, "the secrets of a provider cannot be read; it is left out");
+      }
+    }
+    const byModel = new Map<string, Candidate[]>();
+    for (const model of models) {
+      const found = opened.get(model.provider_id);
+      if (!found) continue;
+      const key = model.model_name.toLowerCase();
+      const candidates = byModel.get(key) ?? [];
+      candidates.push({ provider: found.provider, upstreamModel: model.upstream_model, priority: found.row.priority, weight: found.row.weight });
+      byModel.set(key, candidates);
+    }
+    return new Map([...byModel].map(([key, candidates]) => [key, rank(candidates)]));
+  }
+
+  const choices = createSnapshot({ invalidation: deps.invalidation, topics: ["provider"], maxAgeMs: MAX_AGE_MS, load });
+
+  function pick(from: Map<string, Choice>, modelName: string): readonly Candidate[] {
+    const choice = from.get(modelName.toLowerCase());
+    if (!choice) return NOBODY;
+    return choice.draw ? drawOrder(choice.sorted, random) : choice.sorted;
+  }
+
+  return {
+    async route(modelName) {
+      return pick(await choices.get(), modelName);
+    },
+    peek(modelName) {
+      const present = choices.peek();
+      return present && pick(present, modelName);
+    },
+    drop: choices.drop,
+  };
+}

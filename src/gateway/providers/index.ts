@@ -1,0 +1,2 @@
+export { isPrivateAddress, PrivateAddressError, publicLookup, upstreamConnector } from "./address.ts";
+export { createCatalog, type Candidate, type Catalog, type UpstreamProvider, type UpstreamTimeouts } from "./catalog.ts";
