@@ -6,7 +6,7 @@ import { createPool, inTransaction, type Pool } from "../src/platform/postgres.t
 /** Rounds are short and repeated; the median is reported. */
 const ROUNDS = 5;
 const ROUND_MS = 1_000;
-const FUNDS = 10n ** 17n;
+const FUNDS = 10n ** 12n;
 const TOLERANCE = { percent: 10, micro: 100_000_000n };
 
 export interface HoldsResult {
