@@ -1,13 +1,16 @@
+import { createIdentityActivities, type IdentityServices } from "./identity.ts";
 import { createUsageActivities, type UsageServices } from "./usage.ts";
 
 /** What all activities need, by domain. */
 export interface Services {
+  identity: IdentityServices;
   usage: UsageServices;
 }
 
 /** Everything workflows may call, bound to this process's services. */
 export function createActivities(services: Services) {
   return {
+    ...createIdentityActivities(services.identity),
     ...createUsageActivities(services.usage),
   };
 }

@@ -16,3 +16,12 @@ export const HOUSEKEEPING: ActivityOptions = {
   heartbeatTimeout: "10s",
   retry: { ...PATIENT, maximumAttempts: 10 },
 };
+
+/** Queueing a mail with a code or link: pointless once nobody waits for it any more. */
+export const QUEUE_PROOF_MAIL: ActivityOptions = { startToCloseTimeout: "10s", scheduleToCloseTimeout: "10m", retry: PATIENT };
+
+/** Making or proving an account: tried until it is done, because the code or link it follows has been used up. */
+export const ACTIVATE_ACCOUNT: ActivityOptions = { startToCloseTimeout: "10s", retry: { ...PATIENT, initialInterval: "200ms" } };
+
+/** The welcome grant, idempotent by its transfer id. */
+export const WELCOME_GRANT: ActivityOptions = { startToCloseTimeout: "10s", retry: { ...PATIENT, initialInterval: "200ms" } };

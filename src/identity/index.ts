@@ -1,0 +1,151 @@
+import type { Sequelize } from "sequelize";
+import type { Config } from "../config/index.ts";
+import type { Authenticate } from "../http/mount.ts";
+import type { Principal } from "../http/principal.ts";
+import type { Route } from "../http/route.ts";
+import type { Ledger } from "../ledger/index.ts";
+import type { Notify } from "../notify/index.ts";
+import { systemClock, type Clock } from "../platform/clock.ts";
+import type { Invalidation } from "../platform/invalidation.ts";
+import type { Logger } from "../platform/logger.ts";
+import type { Pool } from "../platform/postgres.ts";
+import type { TemporalLink } from "../platform/temporal.ts";
+import { createTiers, type Tiers } from "../quotas/index.ts";
+import { CODE_TRIES, createEmailCodes } from "./emailCodes.ts";
+import { createEmailSends } from "./emailSends.ts";
+import { ensureAdmin } from "./firstAdmin.ts";
+import { createKeyAuthenticator, type CallerKey } from "./keyCache.ts";
+import { createApiKeys } from "./keys.ts";
+import { createLockout } from "./lockout.ts";
+import { createLogin } from "./login.ts";
+import { defineIdentityModels } from "./models.ts";
+import { createStrategies } from "./passport.ts";
+import { createPrincipals } from "./principals.ts";
+import { createRegistrationWorkflows } from "./registration.ts";
+import { createRegistrationSteps, type RegistrationSteps } from "./registrationSteps.ts";
+import { identityRoutes } from "./routes.ts";
+import { createSessions } from "./sessions.ts";
+import { createSignUp } from "./signUp.ts";
+import { createAccessTokens } from "./tokens.ts";
+import { createUserAdmin, type UserAdmin } from "./userAdmin.ts";
+import { findUser, presentUser, type Locale, type UserView } from "./users.ts";
+
+export type { CallerKey } from "./keyCache.ts";
+export type { Limits, Tiers } from "../quotas/index.ts";
+export type { RegistrationSteps } from "./registrationSteps.ts";
+export { ensureAdmin } from "./firstAdmin.ts";
+export type { UserAdmin, UserChanges } from "./userAdmin.ts";
+export * as identitySchema from "./schema.ts";
+export type { Locale, UserView } from "./users.ts";
+
+/** People: who somebody is, what he may do, and how he proves it. */
+export interface Identity {
+  /** Throws `unauthenticated` or `account_suspended`. */
+  authenticateToken(jwt: string): Promise<Principal>;
+  /** undefined for an unknown, revoked or expired key; rejects when Postgres is needed and away. Cheap: see keyCache.ts. */
+  authenticateKey(raw: string): Promise<CallerKey | undefined>;
+  /** For HTTP routes: by API key or access token, through passport. */
+  authenticate: Authenticate;
+  getUser(id: string): Promise<UserView | undefined>;
+  /** Where mails to somebody go. */
+  contact(userId: string): Promise<{ email: string; locale: Locale; name: string } | undefined>;
+  /** Makes the first operator named by ADMIN_EMAIL, if it is set; safe with several copies. */
+  ensureFirstAdmin(): Promise<void>;
+  routes: Route[];
+  /** For operators' routes. */
+  users: UserAdmin;
+  tiers: Tiers;
+  /** For the activities of a worker. */
+  registrationSteps: RegistrationSteps;
+  /** Resolves when no mail is on its way to its queue; for a clean stop. */
+  idle(): Promise<void>;
+}
+
+export type IdentityConfig = Pick<
+  Config,
+  | "JWT_SECRETS"
+  | "HASH_SECRET"
+  | "ACCESS_TOKEN_TTL"
+  | "REFRESH_TOKEN_TTL"
+  | "CODE_TTL"
+  | "CODE_RESEND_AFTER"
+  | "CODE_DAILY_CAP"
+  | "LINK_TTL"
+  | "WELCOME_CREDITS"
+  | "REQUESTS_PER_MINUTE"
+  | "PUBLIC_URL"
+  | "ADMIN_EMAIL"
+  | "ADMIN_PASSWORD"
+>;
+
+export interface IdentityDeps {
+  pool: Pool;
+  sequelize: Sequelize;
+  config: IdentityConfig;
+  ledger: Pick<Ledger, "ensureWallet" | "credit" | "debit">;
+  notify: Pick<Notify, "email">;
+  temporal: TemporalLink;
+  invalidation: Invalidation;
+  log: Logger;
+  clock?: Clock;
+}
+
+/** Puts the domain together. Opens nothing; `invalidation` is started by its owner. */
+export function createIdentity(deps: IdentityDeps): Identity {
+  const { pool, ledger, notify, invalidation, log, config, clock = systemClock } = deps;
+  const hashSecret = config.HASH_SECRET;
+  const models = defineIdentityModels(deps.sequelize);
+  const tiers = createTiers({ pool, invalidation, requestsPerMinute: config.REQUESTS_PER_MINUTE });
+  const tokens = createAccessTokens({ secrets: config.JWT_SECRETS, ttlMs: config.ACCESS_TOKEN_TTL });
+  const sessions = createSessions({ pool, tokens, clock, refreshTtlMs: config.REFRESH_TOKEN_TTL });
+  const principalOf = createPrincipals({ pool, invalidation });
+  const authenticateKey = createKeyAuthenticator({ pool, tiers, invalidation });
+  const codes = createEmailCodes({ pool, notify, clock, log, hashSecret, ttlMs: config.CODE_TTL });
+  const login = createLogin({ pool, codes, lockout: createLockout({ pool }) });
+  const strategies = createStrategies({ login, tokens, principalOf, authenticateKey });
+  const workflows = createRegistrationWorkflows({
+    temporal: deps.temporal,
+    settings: {
+      codeTtlMs: config.CODE_TTL,
+      linkTtlMs: config.LINK_TTL,
+      resendAfterMs: config.CODE_RESEND_AFTER,
+      maxTries: CODE_TRIES,
+      welcome: config.WELCOME_CREDITS > 0n,
+    },
+  });
+  const signUp = createSignUp({
+    pool,
+    ledger,
+    codes,
+    sends: createEmailSends({ pool, clock, resendAfterMs: config.CODE_RESEND_AFTER, dailyCap: config.CODE_DAILY_CAP }),
+    workflows,
+    hashSecret,
+    codeTtlMs: config.CODE_TTL,
+    resendAfterMs: config.CODE_RESEND_AFTER,
+  });
+  const apiKeys = createApiKeys({ sequelize: deps.sequelize, models });
+
+  return {
+    authenticateToken: async (token) => principalOf(tokens.verify(token)),
+    authenticateKey,
+    authenticate: strategies.authenticate,
+    async getUser(id) {
+      const user = await findUser(pool, id);
+      return user && presentUser(user);
+    },
+    async contact(userId) {
+      const user = await findUser(pool, userId);
+      return user && { email: user.email, locale: user.locale, name: user.display_name ?? user.username };
+    },
+    async ensureFirstAdmin() {
+      if (!config.ADMIN_EMAIL || !config.ADMIN_PASSWORD) return;
+      const outcome = await ensureAdmin({ pool, ledger }, { email: config.ADMIN_EMAIL, password: config.ADMIN_PASSWORD });
+      if (outcome !== "unchanged") log.info({ outcome }, "the first operator is ready");
+    },
+    routes: identityRoutes({ pool, models, signUp, login, sessions, strategies, apiKeys }),
+    users: createUserAdmin({ pool, models, ledger, tiers }),
+    tiers,
+    registrationSteps: createRegistrationSteps({ pool, ledger, notify, hashSecret, publicUrl: config.PUBLIC_URL, welcomeCredits: config.WELCOME_CREDITS }),
+    idle: () => codes.idle(),
+  };
+}

@@ -1,0 +1,49 @@
+import { appError } from "../platform/errors.ts";
+import { announce } from "../platform/invalidation.ts";
+import { inTransaction, type Pool } from "../platform/postgres.ts";
+import { ok, route, type Route } from "../http/route.ts";
+import { profileBody, userView } from "./schema.ts";
+import { findUser, presentUser, type UserView } from "./users.ts";
+
+const TAG = "Account";
+
+/** One's own account. */
+export function profileRoutes({ pool }: { pool: Pool }): Route[] {
+  async function view(userId: string): Promise<UserView> {
+    const user = await findUser(pool, userId);
+    if (!user) throw appError("not_found");
+    return presentUser(user);
+  }
+
+  return [
+    route({
+      method: "get",
+      path: "/api/user/me",
+      summary: "Who I am",
+      tag: TAG,
+      access: "user",
+      responses: { 200: userView },
+      handler: async ({ principal }) => ok(await view(principal.userId)),
+    }),
+    route({
+      method: "patch",
+      path: "/api/user/me",
+      summary: "Change display name, language or time zone",
+      tag: TAG,
+      access: "session",
+      body: profileBody,
+      responses: { 200: userView },
+      handler: async ({ body, principal }) => {
+        await inTransaction(pool, async (tx) => {
+          await tx.query(
+            `UPDATE users SET display_name = CASE WHEN $2 THEN $3 ELSE display_name END, locale = coalesce($4, locale),
+               time_zone = coalesce($5, time_zone), updated_at = now() WHERE id = $1`,
+            [principal.userId, body.display_name !== undefined, body.display_name ?? null, body.locale ?? null, body.time_zone ?? null],
+          );
+          await announce(tx, "user", principal.userId);
+        });
+        return ok(await view(principal.userId));
+      },
+    }),
+  ];
+}
