@@ -35,8 +35,8 @@ const LEVELS = { TRACE: "trace", DEBUG: "debug", INFO: "info", WARN: "warn", ERR
 
 let installed = false;
 
-/** Everything Temporal's runtime, workers and workflows log goes through pino. Signals are left to the process. */
-function installRuntime(log: Logger): void {
+/** Everything Temporal's runtime, workers and workflows log goes through pino, once per process. Signals are left to the process. */
+export function installRuntime(log: Logger): void {
   if (installed) return;
   installed = true;
   const logger = new DefaultLogger("INFO", ({ level, message, meta }) => {

@@ -1,12 +1,8 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import path from "node:path";
-import type { WorkflowHandle } from "@temporalio/client";
-import { historyToJSON } from "@temporalio/common/lib/proto-utils.js";
-import { projectRoot } from "../../src/platform/root.ts";
 import type { usageSettlement } from "../../workflows/index.ts";
 import type { SettlementLag } from "../../workflows/usageSettlement.ts";
 import { cleanUp } from "../support/cleanup.ts";
 import { freshDatabase, freshNamespace } from "../support/fresh.ts";
+import { saveHistory } from "../support/histories.ts";
 import { infra, startInfra } from "../support/infra.ts";
 import { waitFor } from "../support/waitFor.ts";
 import { workerRig, type WorkerRig } from "../support/usageWorker.ts";
@@ -16,13 +12,6 @@ import { workerRig, type WorkerRig } from "../support/usageWorker.ts";
  * release and keep the old files: they prove that new code still replays what old code began.
  */
 const release = process.argv[2] ?? "first";
-const folder = path.join(projectRoot, "test/replay/histories");
-
-async function save(handle: WorkflowHandle, name: string): Promise<void> {
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(path.join(folder, `${name}.${release}.json`), `${historyToJSON(await handle.fetchHistory())}\n`);
-}
-
 async function recordSettlement(rig: WorkerRig): Promise<void> {
   const { workflow } = rig.client;
   const first = await workflow.start<typeof usageSettlement>("usageSettlement", {
@@ -38,7 +27,7 @@ async function recordSettlement(rig: WorkerRig): Promise<void> {
     await record();
     await waitFor(async () => (await lag()).settled >= settled, { timeoutMs: 30_000 });
   }
-  await save(workflow.getHandle("settlement-0", first.firstExecutionRunId), "usageSettlement-continued");
+  await saveHistory(workflow.getHandle("settlement-0", first.firstExecutionRunId), "usageSettlement-continued", release);
 
   const second = workflow.getHandle<typeof usageSettlement>("settlement-0");
   const before = (await lag()).settled;
@@ -49,7 +38,7 @@ async function recordSettlement(rig: WorkerRig): Promise<void> {
   await waitFor(async () => (await lag()).settled === before + 1);
   await second.signal("resume");
   await waitFor(async () => !(await lag()).paused);
-  await save(second, "usageSettlement-paused");
+  await saveHistory(second, "usageSettlement-paused", release);
   await second.terminate("recorded");
 }
 
@@ -57,7 +46,7 @@ async function recordHousekeeping(rig: WorkerRig): Promise<void> {
   for (const type of ["holdSweep", "grantExpiry"]) {
     const handle = await rig.client.workflow.start(type, { workflowId: type, taskQueue: "billing", args: [] });
     await handle.result();
-    await save(handle, type);
+    await saveHistory(handle, type, release);
   }
 }
 

@@ -1,35 +1,34 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import path from "node:path";
 import { Worker } from "@temporalio/worker";
 import { expect } from "chai";
-import { projectRoot } from "../../src/platform/root.ts";
+import { installRuntime } from "../../src/main/worker-runtime.ts";
 import { workflowBundle, type WorkflowBundle } from "../../temporal/bundle.ts";
 import * as workflows from "../../workflows/index.ts";
-
-interface RecordedHistory {
-  events: { workflowExecutionStartedEventAttributes?: { workflowType?: { name?: string } } }[];
-}
-
-const folder = path.join(projectRoot, "test/replay/histories");
-const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith(".json")) : [];
-const read = (file: string) => JSON.parse(readFileSync(path.join(folder, file), "utf8")) as RecordedHistory;
-const typeOf = (history: RecordedHistory) => history.events[0]?.workflowExecutionStartedEventAttributes?.workflowType?.name;
+import { historyNames, readHistory } from "../support/histories.ts";
+import { silent } from "../support/usage.ts";
 
 describe("runs begun by earlier releases", () => {
   let bundle: WorkflowBundle;
   before(async () => {
+    installRuntime(silent);
     bundle = await workflowBundle();
   });
 
-  for (const file of files) {
-    it(`go on under this code: ${file.replace(".json", "")}`, async () => {
-      await Worker.runReplayHistory({ workflowBundle: bundle }, read(file));
+  for (const name of historyNames()) {
+    it(`go on under this code: ${name}`, async () => {
+      await Worker.runReplayHistory({ workflowBundle: bundle }, readHistory(name).history);
     });
   }
 
   it("every workflow has a recorded history", () => {
-    const recorded = new Set(files.map((file) => typeOf(read(file))));
-    const missing = Object.keys(workflows).filter((name) => !recorded.has(name));
-    expect(missing).to.deep.equal([]);
+    const recorded = new Set(historyNames().map((name) => readHistory(name).workflowType));
+    expect(Object.keys(workflows).filter((type) => !recorded.has(type))).to.deep.equal([]);
+  });
+
+  it("a history that the code does not follow is found out", async () => {
+    const { history } = readHistory(historyNames().find((name) => name.startsWith("holdSweep"))!);
+    const scheduled = history.events.find((event) => event.activityTaskScheduledEventAttributes);
+    scheduled!.activityTaskScheduledEventAttributes!.activityType = { name: "somethingElse" };
+    const failure = await Worker.runReplayHistory({ workflowBundle: bundle }, history).catch((error: Error) => error);
+    expect(failure).to.be.instanceOf(Error);
   });
 });

@@ -1,5 +1,5 @@
 import { Client, Connection } from "@temporalio/client";
-import { createActivities, type Services } from "../../activities/index.ts";
+import { createUsageActivities, type UsageServices } from "../../activities/usage.ts";
 import { startWorker, type RunningWorker } from "../../src/main/worker-runtime.ts";
 import { BILLING_QUEUE, createDrain, createHousekeeping, startSettlements } from "../../src/usage/index.ts";
 import { ensureSchedules } from "../../temporal/schedules.ts";
@@ -8,7 +8,7 @@ import { silent, usageRig, type UsageRig } from "./usage.ts";
 /** Usage with a real Temporal worker in this process. */
 export interface WorkerRig extends UsageRig {
   client: Client;
-  services: Services["usage"];
+  services: UsageServices;
   /** Another worker on the same queue. */
   anotherWorker(): RunningWorker;
 }
@@ -18,7 +18,7 @@ export async function workerRig(options: { url: string; address: string; namespa
   const connection = await Connection.connect({ address: options.address });
   const client = new Client({ connection, namespace: options.namespace });
   const rig = usageRig({ url: options.url, temporal: client, ...(options.shards ? { shards: options.shards } : {}) });
-  const services: Services["usage"] = {
+  const services: UsageServices = {
     drain: createDrain({ pool: rig.pool, settlement: rig.settlement, batch: 500, log: silent }),
     housekeeping: createHousekeeping({ pool: rig.pool, ledger: rig.ledger, shards: rig.shards, log: silent }),
     startSettlements: () => startSettlements(client, rig.shards, BILLING_QUEUE),
@@ -30,7 +30,7 @@ export async function workerRig(options: { url: string; address: string; namespa
       address: options.address,
       namespace: options.namespace,
       taskQueue: BILLING_QUEUE,
-      activities: createActivities({ usage: services } as Services),
+      activities: createUsageActivities(services),
       client,
       graceMs: 5_000,
       log: silent,
