@@ -1,0 +1,151 @@
+import { z } from "zod";
+import { creditsInput, creditsText, isoTime, pageQuery, uuid } from "../../http/schemas.ts";
+import { parseBaseUrl } from "./baseUrl.ts";
+
+const text = (max: number) => z.string().trim().min(1).max(max);
+/** One line for a header: visible ASCII. */
+const headerSafe = (max: number) => z.string().min(1).max(max).regex(/^[\x21-\x7e]+$/, "must be visible ASCII characters without spaces");
+const status = z.enum(["active", "inactive"]);
+
+const baseUrl = z
+  .string()
+  .min(1)
+  .max(255)
+  .superRefine((value, context) => {
+    const parsed = parseBaseUrl(value);
+    if (!parsed.ok) context.addIssue({ code: "custom", message: parsed.problem });
+  })
+  .meta({ description: "With or without a trailing `/v1`, which means the same", examples: ["https://api.openai.com/v1"] });
+
+const DAY_MS = 86_400_000;
+const milliseconds = z.number().int().min(10).max(DAY_MS).optional();
+const timeouts = z
+  .strictObject({ connect_ms: milliseconds, first_byte_ms: milliseconds, idle_ms: milliseconds, total_ms: milliseconds })
+  .meta({ description: "Milliseconds; what is left out is as configured for all providers" });
+
+/** Set by the relay itself, or not to be set by anybody. */
+const RESERVED = /^(host|connection|content-.*|transfer-encoding|accept-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*|cookie|authorization)$/i;
+const headers = z
+  .record(
+    z
+      .string()
+      .max(100)
+      .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, "must be a header's name")
+      .refine((name) => !RESERVED.test(name), "may not be set"),
+    z
+      .string()
+      .max(2_000)
+      .regex(/^[\x20-\x7e]*$/, "must be visible ASCII characters"),
+  )
+  .refine((all) => Object.keys(all).length <= 20, "must not hold more than 20 headers")
+  .meta({ description: "Sent with every call; values are never shown again" });
+
+const CONFIG_BYTES = 8_192;
+const config = z
+  .object({ skip_done: z.boolean().optional().meta({ description: "The vendor never sends `[DONE]`" }) })
+  .catchall(z.json())
+  .refine((value) => JSON.stringify(value).length <= CONFIG_BYTES, "must not be larger than 8 KB");
+
+const apiFormat = z
+  .enum(["openai", "claude", "dify", "custom"])
+  .refine((format) => format === "openai", "only openai is supported for now");
+
+const wholeNumber = (min: number, max: number) => z.number().int().min(min).max(max);
+
+export const providerChange = z.strictObject({
+  name: text(100).optional(),
+  base_url: baseUrl.optional(),
+  api_key: headerSafe(1_000).optional(),
+  api_format: apiFormat.optional(),
+  status: status.optional(),
+  priority: wholeNumber(-1_000, 1_000).optional().meta({ description: "The highest is tried first" }),
+  weight: wholeNumber(0, 1_000_000).optional().meta({ description: "Share of the calls among providers of equal priority" }),
+  timeouts: timeouts.optional(),
+  headers: headers.optional(),
+  config: config.optional(),
+});
+
+export const newProvider = z.strictObject({ ...providerChange.shape, name: text(100), base_url: baseUrl, api_key: headerSafe(1_000) });
+
+export const providerParams = z.strictObject({ id: uuid });
+export const providersQuery = z.strictObject({ ...pageQuery, q: z.string().max(100).optional(), status: status.optional() });
+export const providerModelsQuery = z.strictObject(pageQuery);
+
+/** Cost in the given currency per 1000 tokens. */
+const costPrice = creditsInput.nullable().optional();
+
+export const providerModelChange = z.strictObject({
+  upstream_model: text(200).regex(/^[^\p{Cc}]+$/u, "must not contain control characters").optional(),
+  display_name: text(100).nullable().optional(),
+  input_price: costPrice.meta({ description: "What it costs us per 1000 tokens; null when not known" }),
+  output_price: costPrice.meta({ description: "What it costs us per 1000 tokens; null when not known" }),
+  price_currency: z.enum(["CREDITS", "CNY", "USD"]).optional(),
+  status: status.optional(),
+});
+
+const modelNameInput = z
+  .string()
+  .min(1)
+  .max(100)
+  .regex(/^[\x21-\x7e]+$/, "must be visible ASCII characters without spaces")
+  .meta({ description: "The name under which callers ask for it", examples: ["anthropic/claude-sonnet-4"] });
+
+export const newProviderModel = z.strictObject({ model_name: modelNameInput, ...providerModelChange.shape });
+export const providerModelParams = z.strictObject({ id: uuid, modelId: uuid });
+
+export const testRequest = z.strictObject({
+  model: text(200).optional().meta({ description: "Ask this model for one token instead of listing models" }),
+});
+
+export type NewProvider = z.output<typeof newProvider>;
+export type ProviderChange = z.output<typeof providerChange>;
+export type NewProviderModel = z.output<typeof newProviderModel>;
+export type ProviderModelChange = z.output<typeof providerModelChange>;
+
+export const providerView = z.object({
+  id: uuid,
+  name: z.string(),
+  base_url: z.string(),
+  api_root: z.string().meta({ description: "What upstream paths are appended to" }),
+  api_format: z.string(),
+  status,
+  priority: z.number().int(),
+  weight: z.number().int(),
+  timeouts: z.record(z.string(), z.number()),
+  header_names: z.array(z.string()),
+  key_count: z.number().int(),
+  config: z.record(z.string(), z.unknown()),
+  created_at: isoTime,
+  updated_at: isoTime,
+});
+
+export const providerModelView = z.object({
+  id: uuid,
+  provider_id: uuid,
+  model_name: z.string(),
+  upstream_model: z.string(),
+  display_name: z.string().nullable(),
+  input_price: creditsText.nullable(),
+  output_price: creditsText.nullable(),
+  price_currency: z.string(),
+  price_per_tokens: z.literal(1_000),
+  status,
+  created_at: isoTime,
+  updated_at: isoTime,
+});
+
+export const testResult = z.object({
+  ok: z.boolean(),
+  checked: z.enum(["models", "chat"]),
+  latency_ms: z.number(),
+  models: z.array(z.string()).optional(),
+  error: z
+    .object({
+      kind: z.enum(["private_address", "timeout", "connection", "authentication", "not_found", "rate_limited", "upstream_error", "malformed"]),
+      status: z.number().int().optional(),
+      message: z.string(),
+    })
+    .optional(),
+});
+export type TestResult = z.output<typeof testResult>;
+
