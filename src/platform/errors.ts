@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   too_many_attempts: { status: 429, message: "Too many attempts" },
   balance_on_hold: { status: 429, message: "The wallet's credit is held by running calls" },
   spend_limit_reached: { status: 429, message: "The spend limit of this key is reached" },
+  upstream_rate_limited: { status: 429, message: "The provider is busy" },
   internal_error: { status: 500, message: "Something went wrong on our side" },
   upstream_error: { status: 502, message: "The provider failed" },
   unavailable: { status: 503, message: "This is not available right now" },

@@ -1,0 +1,158 @@
+import { failure, type Failure } from "../../pipeline/failure.ts";
+import type { Delivered, StreamReader, Usage } from "../../pipeline/format.ts";
+import type { Budget, Tokenizer } from "../../tokens/index.ts";
+import { DeliveredContent, eventData } from "./delivered.ts";
+import { inBandFailure } from "./errors.ts";
+import { EVENT_LIMIT, EventCutter, nextBoundary } from "./events.ts";
+import { readUsage } from "./usage.ts";
+
+const DONE = Buffer.from("data: [DONE]\n\n");
+const BLANK_LINE = Buffer.from("\n\n");
+const OPEN_BRACE = 0x7b;
+const QUOTE = 0x22;
+const CLOSE_BRACE = 0x7d;
+
+const malformed = (message: string): Failure => failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
+
+/** Whether `"usage"` stands in the text with a value other than null: asked to report usage, OpenAI writes `"usage":null` on every chunk. */
+export function mentionsUsage(text: string): boolean {
+  for (let at = text.indexOf('"usage"'); at >= 0; at = text.indexOf('"usage"', at + 7)) {
+    let next = at + 7;
+    while (text[next] === " " || text[next] === ":") next += 1;
+    if (!text.startsWith("null", next)) return true;
+  }
+  return false;
+}
+
+/**
+ * A chat completion stream. Events pass as bytes; one is parsed only when a search finds "usage" or "error" in it or when it does not look
+ * like a single line of JSON. A match inside text is harmless, because the parsed value decides.
+ */
+export class ChatStream implements StreamReader {
+  state: "open" | "done" | "failed" = "open";
+  failure: Failure | undefined;
+  tail: Buffer | undefined;
+  usage: Usage | undefined;
+  unreadableUsage = false;
+  readonly #showUsage: boolean;
+  readonly #endsWithoutTerminal: boolean;
+  readonly #cutter = new EventCutter();
+  readonly #delivered = new DeliveredContent();
+  #begun = false;
+
+  constructor(options: { showUsage: boolean; endsWithoutTerminal: boolean }) {
+    this.#showUsage = options.showUsage;
+    this.#endsWithoutTerminal = options.endsWithoutTerminal;
+  }
+
+  push(chunk: Buffer): Buffer | undefined {
+    if (this.state !== "open") return undefined;
+    const events = this.#cutter.push(chunk);
+    if (this.#cutter.pending > EVENT_LIMIT) this.#fail(malformed("The provider sent an event of more than 8 MB"));
+    if (!events) return undefined;
+    const out = this.#pass(events);
+    if (!out) return undefined;
+    this.#begun = true;
+    this.#delivered.add(out);
+    if (this.#delivered.malformed) this.#fail(malformed("The provider sent an event that is not JSON"));
+    return out;
+  }
+
+  end(): Buffer | undefined {
+    if (this.state !== "open") return undefined;
+    const out = this.#cutter.pending > 0 ? this.push(BLANK_LINE) : undefined;
+    if (this.state !== "open") return out;
+    if (this.#endsWithoutTerminal && this.#delivered.allFinished) this.#done(DONE);
+    else this.#fail(failure("upstream_error", { message: "The provider's stream broke off", record: "upstream_closed", class: "network", elsewhere: true }));
+    return out;
+  }
+
+  hasContent(): boolean {
+    return this.#delivered.hasContent;
+  }
+
+  count(tokenizer: Tokenizer, budget: Budget): Delivered {
+    return this.#delivered.count(tokenizer, budget);
+  }
+
+  #fail(why: Failure): void {
+    this.state = "failed";
+    this.failure ??= why;
+  }
+
+  #done(tail: Buffer): void {
+    this.state = "done";
+    this.tail = tail;
+  }
+
+  /** What of these complete events goes on to the client; the same bytes unless something has to be left out. */
+  #pass(events: Buffer): Buffer | undefined {
+    const text = events.toString("latin1");
+    const telling = text.includes('"error"') || mentionsUsage(text);
+    const hasCr = text.includes("\r");
+    let parts: Buffer[] | undefined;
+    let kept = 0;
+    for (let at = 0; at < text.length; ) {
+      const end = nextBoundary(text, at, hasCr);
+      const passes = !telling && isPlainJson(text, at, end) ? true : this.#inspect(events.subarray(at, end));
+      if (passes !== true || this.state !== "open") {
+        parts ??= [];
+        if (at > kept) parts.push(events.subarray(kept, at));
+        if (passes instanceof Buffer) parts.push(passes);
+        kept = end;
+        if (this.state !== "open") return join(parts);
+      }
+      at = end;
+    }
+    if (!parts) return events;
+    if (kept < events.length) parts.push(events.subarray(kept));
+    return join(parts);
+  }
+
+  /** True passes the event on, false leaves it out, bytes take its place. May end the stream. */
+  #inspect(event: Buffer): boolean | Buffer {
+    const data = [...eventData(event)].join("\n");
+    // A comment keeps the connection alive; before the first event it is no reason to answer 200 yet.
+    if (data.trim() === "") return this.#begun;
+    if (data.trim() === "[DONE]") {
+      this.#done(event);
+      return false;
+    }
+    let chunk: unknown;
+    try {
+      chunk = JSON.parse(data);
+    } catch {
+      chunk = undefined;
+    }
+    if (typeof chunk !== "object" || chunk === null || Array.isArray(chunk)) {
+      this.#fail(malformed("The provider sent an event that is not JSON"));
+      return false;
+    }
+    const fields = chunk as Record<string, unknown>;
+    if (fields["error"] || /^event: *error\s*$/m.test(event.toString("latin1", 0, 64))) {
+      this.#fail(inBandFailure(fields));
+      return false;
+    }
+    return fields["usage"] === undefined || fields["usage"] === null ? true : this.#noteUsage(fields);
+  }
+
+  #noteUsage(fields: Record<string, unknown>): boolean | Buffer {
+    this.usage = readUsage(fields["usage"]);
+    this.unreadableUsage = this.usage === undefined;
+    if (this.#showUsage) return true;
+    const choices = fields["choices"];
+    if (!Array.isArray(choices) || choices.length === 0) return false;
+    const { usage: _taken, ...rest } = fields;
+    return Buffer.from(`data: ${JSON.stringify(rest)}\n\n`);
+  }
+}
+
+const join = (parts: Buffer[]): Buffer | undefined => (parts.length === 0 ? undefined : parts.length === 1 ? parts[0] : Buffer.concat(parts));
+
+/** `data: {…}` on one line: passes unparsed. Anything cut short or odd fails this look and is parsed. */
+function isPlainJson(text: string, at: number, end: number): boolean {
+  if (!text.startsWith("data:", at)) return false;
+  const from = text.charCodeAt(at + 5) === 0x20 ? at + 6 : at + 5;
+  if (text.charCodeAt(from) !== OPEN_BRACE || text.charCodeAt(from + 1) !== QUOTE) return false;
+  return text.charCodeAt(end - 3) === CLOSE_BRACE && text.indexOf("\n", from) === end - 2;
+}

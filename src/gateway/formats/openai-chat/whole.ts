@@ -1,0 +1,37 @@
+import { failure, type Failure } from "../../pipeline/failure.ts";
+import type { WholeResult } from "../../pipeline/format.ts";
+import { DeliveredContent } from "./delivered.ts";
+import { inBandFailure } from "./errors.ts";
+import { readUsage } from "./usage.ts";
+
+const bad = (message: string): { ok: false; failure: Failure } => ({
+  ok: false,
+  failure: failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true }),
+});
+
+/** Reads a complete answer. It is passed on as it came; only its usage is taken out of it. */
+export function readWhole(body: Buffer): WholeResult {
+  let answer: unknown;
+  try {
+    answer = JSON.parse(body.toString("utf8"));
+  } catch {
+    return bad("The provider's answer is not JSON");
+  }
+  if (typeof answer !== "object" || answer === null) return bad("The provider's answer is not a chat completion");
+  const fields = answer as Record<string, unknown>;
+  if (fields["error"]) return { ok: false, failure: inBandFailure(fields) };
+  const choices = fields["choices"];
+  if (!Array.isArray(choices)) return bad("The provider's answer is not a chat completion");
+  const said = fields["usage"];
+  const usage = readUsage(said);
+  return {
+    ok: true,
+    usage,
+    unreadableUsage: usage === undefined && said !== undefined && said !== null,
+    count(tokenizer, budget) {
+      const content = new DeliveredContent();
+      choices.forEach((choice: unknown, index) => content.readMessage((choice as Record<string, unknown> | null)?.["message"], String(index)));
+      return content.count(tokenizer, budget);
+    },
+  };
+}

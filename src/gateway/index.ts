@@ -1,0 +1,66 @@
+import type { Router } from "express";
+import type { Config } from "../config/index.ts";
+import type { Route } from "../http/route.ts";
+import { uuidv7 } from "../platform/ids.ts";
+import type { Redis } from "../platform/redis.ts";
+import { createLimiter } from "./limits/index.ts";
+import type { RelayConfig, RelayDeps } from "./pipeline/deps.ts";
+import { createRegistry } from "./registry.ts";
+import { relayDocumentation, relayRouter } from "./routes.ts";
+import { createTokenizer } from "./tokens/index.ts";
+import { createUpstream } from "./upstream/exchange.ts";
+
+export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "ledger" | "usage" | "catalog" | "incident" | "log"> {
+  redis: Redis;
+  config: Config;
+}
+
+export interface Gateway {
+  /** To be mounted before everything else. */
+  router: Router;
+  /** The relay's routes, for the API document only. */
+  routes: Route[];
+  /** Calls under way. */
+  readonly live: number;
+  /** Resolves when the tokenizer is loaded; calls before that are estimated by size. */
+  ready: Promise<void>;
+  /** Refuses new calls, waits `graceMs` for running ones, ends the rest with an error; every hold is recorded or released when it resolves. */
+  drain(graceMs: number): Promise<void>;
+  /** Closes the connections to providers; after {@link Gateway.drain}. */
+  close(): Promise<void>;
+}
+
+function relayConfig(config: Config): RelayConfig {
+  return {
+    bodyLimitBytes: config.RELAY_BODY_LIMIT_MB * 1024 * 1024,
+    clientIdleMs: config.UPSTREAM_IDLE_TIMEOUT,
+    heartbeatMs: config.STREAM_HEARTBEAT,
+    holdTtlMs: config.HOLD_TTL,
+    defaultMaxOutputTokens: config.DEFAULT_MAX_OUTPUT_TOKENS,
+  };
+}
+
+/** The relay: one pipeline of admission, hold, relay, usage and settlement; a format is one folder under formats/. */
+export function createGateway(deps: GatewayDeps): Gateway {
+  const { identity, pricing, ledger, usage, catalog, incident, log, redis, config } = deps;
+  const tokenizer = createTokenizer();
+  const upstream = createUpstream({ allowPrivate: config.UPSTREAM_PRIVATE_ADDRESSES });
+  const relayDeps: RelayDeps = {
+    identity, pricing, ledger, usage, catalog, incident, log, tokenizer, upstream,
+    limiter: createLimiter({ redis, log }),
+    config: relayConfig(config),
+    owner: `relay:${process.pid}:${uuidv7().slice(-8)}`,
+    retire: (call) => registry.retire(call),
+  };
+  const registry = createRegistry(relayDeps);
+  return {
+    router: relayRouter({ ...relayDeps, registry }),
+    routes: relayDocumentation(),
+    get live() {
+      return registry.size;
+    },
+    ready: tokenizer.ready,
+    drain: (graceMs) => registry.drain(graceMs),
+    close: () => upstream.close(),
+  };
+}

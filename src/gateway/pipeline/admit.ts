@@ -1,0 +1,84 @@
+import type { Request } from "express";
+import type { CallerKey } from "../../identity/index.ts";
+import { setRateHeaders } from "../limits/headers.ts";
+import type { LimitVerdict } from "../limits/index.ts";
+import type { Call } from "./call.ts";
+import type { RelayDeps } from "./deps.ts";
+import { failure, type Failure } from "./failure.ts";
+
+/** The API key of a request: `Authorization: Bearer …` or `x-api-key`. */
+function keyOf(req: Request): string | undefined {
+  const header = req.headers.authorization;
+  if (header !== undefined && /^bearer /i.test(header)) return header.slice(7).trim();
+  const key = req.headers["x-api-key"];
+  return typeof key === "string" ? key.trim() : undefined;
+}
+
+/** Who calls, or why nobody may. */
+export async function authenticate(deps: Pick<RelayDeps, "identity">, req: Request): Promise<{ caller: CallerKey } | { failure: Failure }> {
+  const key = keyOf(req);
+  if (key === undefined || key === "") return { failure: failure("unauthenticated", { message: "Send an API key: Authorization: Bearer sk-tk-…" }) };
+  const caller = await deps.identity.authenticateKey(key);
+  if (!caller) return { failure: failure("unauthenticated", { message: "The API key is not valid" }) };
+  if (caller.status === "closed") return { failure: failure("account_suspended", { message: "This account is closed" }) };
+  if (caller.status !== "active") return { failure: failure("account_suspended") };
+  if (!caller.principal.emailVerified) return { failure: failure("email_not_verified") };
+  if (caller.ipList && !caller.ipList.has(req.ip ?? "")) return { failure: failure("forbidden", { message: "This key may not be used from this address" }) };
+  return { caller };
+}
+
+/** Finds the model, its price and its providers. The hold needs all three. */
+export async function chooseModel(deps: Pick<RelayDeps, "pricing" | "catalog">, call: Call): Promise<Failure | undefined> {
+  const name = call.request!.model;
+  const model = await deps.pricing.model(name);
+  const allowed = call.caller!.modelSet;
+  if (allowed && !allowed.has(name.toLowerCase()) && !(model && allowed.has(model.name.toLowerCase()))) {
+    return failure("model_not_allowed", { param: "model" });
+  }
+  if (!model) {
+    // Served but never priced is the operator's omission, not the caller's mistake.
+    const served = (await deps.catalog.route(name)).length > 0;
+    return served ? notPriced() : failure("model_not_found", { message: "There is no such model", param: "model" });
+  }
+  if (!model.price) return notPriced();
+  call.model = model;
+  call.price = model.price;
+  const candidates = await deps.catalog.route(model.name);
+  const { apiFormat } = call.format;
+  call.candidates = candidates.every(({ provider }) => provider.apiFormat === apiFormat)
+    ? candidates
+    : candidates.filter(({ provider }) => provider.apiFormat === apiFormat);
+  return call.candidates.length > 0 ? undefined : failure("no_provider", { retryAfter: 5 });
+}
+
+const notPriced = (): Failure => failure("model_not_priced", { param: "model", shouldRetry: false });
+
+/** Counts the request against its limits, takes a permit and tells the figures. */
+export async function passLimits(
+  deps: Pick<RelayDeps, "limiter">,
+  caller: CallerKey,
+  res: Call["res"],
+  callId: string | undefined,
+): Promise<{ verdict: Extract<LimitVerdict, { allowed: true }> } | { failure: Failure }> {
+  const { user, key } = caller.limits;
+  const verdict = await deps.limiter.admit(
+    {
+      userId: caller.principal.userId,
+      keyId: caller.keyId,
+      userPerMinute: user.requests_per_minute,
+      keyPerMinute: key.requests_per_minute,
+      userParallel: user.max_parallel,
+      keyParallel: key.max_parallel,
+    },
+    callId,
+  );
+  if (verdict.rate) setRateHeaders(res, verdict.rate);
+  if (verdict.allowed) return { verdict };
+  const whose = verdict.scope === "key" ? "this key" : "this account";
+  return {
+    failure: failure("rate_limited", {
+      message: verdict.reason === "rate" ? `Too many requests a minute for ${whose}` : `Too many parallel calls for ${whose}`,
+      retryAfter: verdict.reason === "rate" ? verdict.retryMs / 1_000 : 1,
+    }),
+  };
+}

@@ -1,0 +1,61 @@
+import type { Response } from "express";
+import type { Call } from "./call.ts";
+import type { Failure } from "./failure.ts";
+import type { Format } from "./format.ts";
+
+/** Begins a stream's answer, if it has not begun. */
+function beginStream(call: Call): void {
+  if (call.res.headersSent) return;
+  call.res.writeHead(200, {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache, no-transform",
+    "x-accel-buffering": "no",
+  });
+}
+
+/** Hands complete events to the client's socket. When it does not take them as fast, the provider is paused until it does. */
+export function writeEvents(call: Call, bytes: Buffer | string): void {
+  beginStream(call);
+  const flowing = call.res.write(bytes);
+  const nowMs = performance.now();
+  call.lastWriteMs = nowMs;
+  if (flowing || call.stalledMs !== undefined) return;
+  call.stalledMs = nowMs;
+  call.exchange?.pause();
+  call.res.once("drain", () => {
+    call.stalledMs = undefined;
+    call.lastReadMs = performance.now();
+    call.exchange?.resume();
+  });
+}
+
+/** The last bytes of a stream. */
+export function endStream(call: Call, tail: Buffer | string): void {
+  beginStream(call);
+  call.res.end(tail);
+}
+
+/** A complete JSON answer. */
+export function endWhole(call: Call, body: Buffer): void {
+  call.res.writeHead(200, { "content-type": "application/json", "content-length": body.length });
+  call.res.end(body);
+}
+
+/** An error answer in the format's shape, before anything else was sent. */
+export function sendFailure(res: Response, format: Pick<Format, "errorBody">, failure: Failure, traceId: string): void {
+  const body = Buffer.from(format.errorBody(failure, traceId));
+  if (failure.retryAfter !== undefined) res.setHeader("retry-after", String(Math.max(1, Math.ceil(failure.retryAfter))));
+  if (failure.shouldRetry === false) res.setHeader("x-should-retry", "false");
+  // What is left of a body that was not read would be taken for the next request.
+  if (!res.req.complete) res.setHeader("connection", "close");
+  res.writeHead(failure.status, { "content-type": "application/json; charset=utf-8", "content-length": body.length });
+  res.end(body);
+}
+
+/** Ends a call with its error: as an answer while the status can still be chosen, else as the stream's last event. Never a clean end. */
+export function endWithFailure(call: Call, failure: Failure): void {
+  const { res } = call;
+  if (res.destroyed || res.writableEnded) return;
+  if (!res.headersSent) sendFailure(res, call.format, failure, call.traceId);
+  else res.end(call.format.errorEvent(failure, call.traceId));
+}

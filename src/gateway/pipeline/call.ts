@@ -1,0 +1,78 @@
+import type { Request, Response } from "express";
+import type { CallerKey } from "../../identity/index.ts";
+import { uuidv7 } from "../../platform/ids.ts";
+import type { PricedModel, PriceVersion } from "../../pricing/index.ts";
+import type { Permit } from "../limits/index.ts";
+import type { Candidate } from "../providers/index.ts";
+import type { Exchange } from "../upstream/exchange.ts";
+import type { Format, RelayRequest, StreamReader, Usage } from "./format.ts";
+
+/**
+ * - `admitting`: who calls, what, within which limits, for how much
+ * - `relaying`: a provider works
+ * - `settling`: the provider is done or failed; the record or release is on its way to Postgres
+ * - `ended`: the last byte was handed to the client's socket
+ */
+export type Phase = "admitting" | "relaying" | "settling" | "ended";
+
+/** One relayed call from its first byte to its last: the one thing here with a life. All times are `performance.now()`. */
+export class Call {
+  /** Also the id of its hold and of its usage event; always ours. */
+  readonly id = uuidv7();
+  /** What the caller is told as X-Request-ID; the caller's own when it sent a sane one. */
+  readonly traceId: string;
+  readonly format: Format;
+  readonly req: Request;
+  readonly res: Response;
+  readonly startedAt = new Date();
+  readonly startedMs = performance.now();
+  phase: Phase = "admitting";
+  /** The client's connection is gone. */
+  gone = false;
+
+  caller: CallerKey | undefined;
+  request: RelayRequest | undefined;
+  model: PricedModel | undefined;
+  price: PriceVersion | undefined;
+  permit: Permit | undefined;
+  /** True from a successful hold to its record or release. */
+  holdOpen = false;
+  held = 0n;
+  promptTokens = 0;
+  /** The most output tokens all choices may have together. */
+  outputLimit = 0;
+  /** The cap to write into the provider's request, when it is not the client's own. */
+  sentCap: number | undefined;
+
+  candidates: readonly Candidate[] = [];
+  /** Requests sent to providers so far. */
+  attempts = 0;
+  exchange: Exchange | undefined;
+  upstreamRequestId: string | null = null;
+  reader: StreamReader | undefined;
+  /** Usage of a complete answer. */
+  usage: Usage | undefined;
+
+  sentMs = 0;
+  firstByteMs: number | null = null;
+  lastReadMs = 0;
+  lastWriteMs = 0;
+  /** Since when the client has not taken what it was sent; undefined while it does. */
+  stalledMs: number | undefined;
+  endedMs = 0;
+  /** Any event has been handed to the client's socket. */
+  delivered = false;
+
+  constructor(format: Format, req: Request, res: Response, traceId: string) {
+    this.format = format;
+    this.req = req;
+    this.res = res;
+    this.traceId = traceId;
+    this.lastWriteMs = this.startedMs;
+  }
+
+  /** The provider in use, or undefined before one was chosen. */
+  get candidate(): Candidate | undefined {
+    return this.candidates[this.attempts - 1];
+  }
+}

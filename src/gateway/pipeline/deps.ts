@@ -1,0 +1,40 @@
+import type { Identity } from "../../identity/index.ts";
+import type { Ledger } from "../../ledger/index.ts";
+import type { Logger } from "../../platform/logger.ts";
+import type { Pricing } from "../../pricing/index.ts";
+import type { Incident, Usage } from "../../usage/index.ts";
+import type { Limiter } from "../limits/index.ts";
+import type { Tokenizer } from "../tokens/index.ts";
+import type { Catalog } from "../providers/index.ts";
+import type { Call } from "./call.ts";
+import type { Upstream } from "../upstream/exchange.ts";
+
+/** What the relay reads of the configuration; times in milliseconds. */
+export interface RelayConfig {
+  bodyLimitBytes: number;
+  /** How long a client may take nothing, and how long a finished answer may wait to be taken. */
+  clientIdleMs: number;
+  heartbeatMs: number;
+  holdTtlMs: number;
+  defaultMaxOutputTokens: number;
+}
+
+/** Everything a call needs, made once. */
+export interface RelayDeps {
+  identity: Pick<Identity, "authenticateKey">;
+  pricing: Pick<Pricing, "model" | "models" | "cost" | "estimate" | "affordableOutput">;
+  ledger: Pick<Ledger, "authorize" | "extend" | "release">;
+  usage: Pick<Usage, "record" | "recordFailure">;
+  catalog: Pick<Catalog, "route">;
+  limiter: Limiter;
+  tokenizer: Tokenizer;
+  upstream: Upstream;
+  config: RelayConfig;
+  /** Keeps something that must not happen and did; never awaited. */
+  incident(incident: Incident): void;
+  /** Forgets a call when client and provider are both done with it. */
+  retire(call: Call): void;
+  /** Who renews the holds of this process. */
+  owner: string;
+  log: Logger;
+}

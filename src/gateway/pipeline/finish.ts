@@ -1,0 +1,112 @@
+import { newBudget } from "../tokens/index.ts";
+import { endStream, endWhole, endWithFailure } from "./answer.ts";
+import type { Call } from "./call.ts";
+import type { RelayDeps } from "./deps.ts";
+import { failure, type Failure } from "./failure.ts";
+import type { Delivered } from "./format.ts";
+import { releaseWithin } from "./release.ts";
+import { counted, NO_TOKENS, seen, usageEvent, type Tally } from "./tally.ts";
+
+/** How a call may end. */
+export type End =
+  /** The provider's terminal event or complete answer was read. `last` goes to the client once the charge is durable. */
+  | { kind: "done"; last: Buffer; count: () => Delivered }
+  /** We or the provider failed, or we refused: nothing is charged. */
+  | { kind: "failed"; failure: Failure }
+  /** The client left before the end. */
+  | { kind: "gone" };
+
+/**
+ * The one way out of a call; runs once, whatever comes together. After a hold it does exactly one of two things: a record that will be
+ * charged, or a release. It never rejects.
+ */
+export function finish(deps: RelayDeps, call: Call, end: End): void {
+  if (call.phase === "settling" || call.phase === "ended") return;
+  call.phase = "settling";
+  if (end.kind !== "done") call.exchange?.abort();
+  const work = end.kind === "done" ? complete(deps, call, end) : end.kind === "failed" ? fail(deps, call, end.failure) : leave(deps, call);
+  work.then(
+    () => close(deps, call),
+    (error: unknown) => {
+      deps.log.error({ err: error, trace_id: call.traceId }, "a call could not be ended in order");
+      call.res.destroy();
+      close(deps, call);
+    },
+  );
+}
+
+function close(deps: RelayDeps, call: Call): void {
+  givePermitBack(deps, call);
+  call.phase = "ended";
+  call.endedMs = performance.now();
+  deps.retire(call);
+}
+
+/** Before the last bytes go out, so that the client's next call never meets the permit of this one. */
+function givePermitBack(deps: RelayDeps, call: Call): void {
+  if (call.permit) deps.limiter.release(call.permit);
+  call.permit = undefined;
+}
+
+async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "done" }>): Promise<void> {
+  const usage = call.reader ? call.reader.usage : call.usage;
+  const tally: Tally = usage ? { tokens: usage.tokens, estimated: false } : counted(deps, call, end.count());
+  if (usage && usage.notes.length > 0) reportNotes(deps, call, usage.notes);
+  const recorded = await record(deps, call, usageEvent(call, tally, { status: "ok", errorCode: null, errorClass: null, httpStatus: 200 }));
+  givePermitBack(deps, call);
+  if (call.res.destroyed) return;
+  if (!recorded) endWithFailure(call, failure("unavailable", { message: "The call could not be recorded", class: "internal" }));
+  else if (call.request!.stream) endStream(call, end.last);
+  else endWhole(call, end.last);
+}
+
+/** The client left: what it was given is charged, the provider's count first. Before any content it is nothing. */
+async function leave(deps: RelayDeps, call: Call): Promise<void> {
+  if (!call.holdOpen) return;
+  const event = { status: "client_gone", errorCode: "client_gone", errorClass: null, httpStatus: 499 } as const;
+  const { reader } = call;
+  if (!call.delivered || !reader?.hasContent()) {
+    deps.usage.recordFailure(usageEvent(call, { tokens: NO_TOKENS, estimated: false }, event));
+    return dropHold(deps, call);
+  }
+  const tally = reader.usage ? { tokens: reader.usage.tokens, estimated: false } : counted(deps, call, reader.count(deps.tokenizer, newBudget()));
+  await record(deps, call, usageEvent(call, tally, event));
+}
+
+async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {
+  if (call.holdOpen) {
+    deps.usage.recordFailure(usageEvent(call, seen(deps, call), { status: "failed", errorCode: why.record, errorClass: why.class, httpStatus: why.status }));
+    await dropHold(deps, call);
+  }
+  givePermitBack(deps, call);
+  endWithFailure(call, why);
+}
+
+async function record(deps: RelayDeps, call: Call, event: ReturnType<typeof usageEvent>): Promise<boolean> {
+  try {
+    await deps.usage.record(event);
+    call.holdOpen = false;
+    return true;
+  } catch (error) {
+    deps.log.error({ err: error, trace_id: call.traceId, call: call.id }, "a call could not be recorded and is not charged");
+    await dropHold(deps, call);
+    return false;
+  }
+}
+
+async function dropHold(deps: RelayDeps, call: Call): Promise<void> {
+  call.holdOpen = false;
+  await releaseWithin(deps, call.id);
+}
+
+function reportNotes(deps: RelayDeps, call: Call, notes: string[]): void {
+  const { principal } = call.caller!;
+  deps.log.warn({ trace_id: call.traceId, provider: call.candidate?.provider.name, notes }, "a provider's usage does not add up");
+  deps.incident({
+    kind: notes.some((note) => note.includes("would be")) ? "usage_clamped" : "usage_disagrees",
+    subject: call.id,
+    userId: principal.userId,
+    walletId: principal.walletId,
+    details: { notes, provider: call.candidate?.provider.name ?? null },
+  });
+}

@@ -1,0 +1,46 @@
+import { newBudget } from "../tokens/index.ts";
+import type { Call } from "./call.ts";
+import type { RelayDeps } from "./deps.ts";
+import { failure, type Failure } from "./failure.ts";
+
+/** An answer that may not even have this many tokens is not worth asking for. */
+export const MIN_USEFUL_TOKENS = 16;
+
+/**
+ * Reserves the most the call may cost: the prompt as counted plus a margin, and all the output it may make. When the client named no cap
+ * and the wallet covers less, what it covers is held and the provider's cap is lowered to it. Rejects when Postgres cannot be reached.
+ */
+export async function makeHold(deps: Pick<RelayDeps, "ledger" | "pricing" | "tokenizer" | "config" | "owner">, call: Call): Promise<Failure | undefined> {
+  const request = call.request!;
+  const price = call.price!;
+  const modelCap = call.model!.maxOutputTokens ?? undefined;
+  const cap = Math.min(request.outputCap ?? modelCap ?? deps.config.defaultMaxOutputTokens, modelCap ?? Infinity);
+  const inputTokens = request.countPrompt(deps.tokenizer, newBudget());
+  call.promptTokens = inputTokens;
+  call.outputLimit = cap * request.choices;
+  // What the client named stands; what nobody named has to be said, or the provider would go by its own idea of a cap.
+  if (request.outputCap === undefined ? modelCap === undefined : cap < request.outputCap) call.sentCap = cap;
+
+  const amount = deps.pricing.estimate(price, { inputTokens, maxOutputTokens: call.outputLimit });
+  const leastOutput = Math.min(cap, MIN_USEFUL_TOKENS) * request.choices;
+  const outcome = await deps.ledger.authorize({
+    id: call.id,
+    walletId: call.caller!.principal.walletId,
+    amount,
+    ...(request.outputCap === undefined ? { minAmount: deps.pricing.estimate(price, { inputTokens, maxOutputTokens: leastOutput }) } : {}),
+    owner: deps.owner,
+    ttlMs: deps.config.holdTtlMs,
+  });
+  if (outcome.kind === "refused") {
+    return outcome.reason === "balance_on_hold"
+      ? failure("balance_on_hold", { retryAfter: 1 })
+      : failure("insufficient_balance", { message: "The wallet does not cover this call" });
+  }
+  call.holdOpen = true;
+  call.held = outcome.amount;
+  if (outcome.amount < amount) {
+    call.sentCap = Math.floor(deps.pricing.affordableOutput(price, { inputTokens }, outcome.amount) / request.choices);
+    call.outputLimit = call.sentCap * request.choices;
+  }
+  return undefined;
+}

@@ -1,0 +1,157 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Exchange, Listener } from "../upstream/exchange.ts";
+import { connectionFailure } from "../upstream/faults.ts";
+import { retryAfterSeconds, upstreamHeaders, upstreamRequestId } from "../upstream/headers.ts";
+import { newBudget } from "../tokens/index.ts";
+import { writeEvents } from "./answer.ts";
+import type { Call } from "./call.ts";
+import type { RelayDeps } from "./deps.ts";
+import { failure, type Failure } from "./failure.ts";
+import { finish } from "./finish.ts";
+
+/** An error answer beyond this is not read. */
+const ERROR_BODY_LIMIT = 64 * 1024;
+const WHOLE_BODY_LIMIT = 64 * 1024 * 1024;
+/** What a provider sends after its terminal event is thrown away; beyond this the connection is too. */
+const AFTER_END_LIMIT = 64 * 1024;
+
+const malformed = (message: string): Failure => failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
+
+/** Sends the call to its next provider. Ends, sooner or later, in {@link finish}. */
+export function relay(deps: RelayDeps, call: Call): void {
+  const candidate = call.candidates[call.attempts]!;
+  call.attempts += 1;
+  const request = call.request!;
+  const body = Buffer.from(request.encode(candidate.upstreamModel, call.sentCap));
+  const { provider } = candidate;
+  const headers = upstreamHeaders({
+    caller: call.req.headers,
+    apiKey: provider.apiKey,
+    stream: request.stream,
+    bytes: body.length,
+    extra: provider.headers,
+  });
+  const nowMs = performance.now();
+  call.phase = "relaying";
+  call.sentMs = nowMs;
+  call.lastReadMs = nowMs;
+  call.firstByteMs = null;
+  call.reader = request.stream ? call.format.openStream(request, { endsWithoutTerminal: provider.flags.skipDone }) : undefined;
+  call.exchange = deps.upstream.send(
+    { url: provider.apiRoot + call.format.upstreamPath, headers, body, connectMs: provider.timeouts.connectMs },
+    new Answer(deps, call),
+  );
+}
+
+/** The provider failed: the next one is asked while the client has seen no event, else the call has failed. */
+export function upstreamFailed(deps: RelayDeps, call: Call, why: Failure): void {
+  if (call.phase !== "relaying") return;
+  if (why.elsewhere && !call.delivered && !call.gone && call.attempts < call.candidates.length) {
+    call.exchange?.abort();
+    relay(deps, call);
+  } else finish(deps, call, { kind: "failed", failure: why });
+}
+
+/** What one provider answers to one call. */
+class Answer implements Listener {
+  readonly #deps: RelayDeps;
+  readonly #call: Call;
+  #mode: "stream" | "whole" | "error" = "error";
+  #status = 0;
+  #retryAfter: number | undefined;
+  #chunks: Buffer[] = [];
+  #length = 0;
+
+  constructor(deps: RelayDeps, call: Call) {
+    this.#deps = deps;
+    this.#call = call;
+  }
+
+  get #exchange(): Exchange | undefined {
+    return this.#call.exchange;
+  }
+
+  head(status: number, headers: IncomingHttpHeaders): void {
+    const call = this.#call;
+    this.#status = status;
+    call.upstreamRequestId = upstreamRequestId(headers);
+    if (status !== 200) {
+      this.#retryAfter = retryAfterSeconds(headers);
+      return;
+    }
+    const encoding = headers["content-encoding"];
+    const type = headers["content-type"];
+    if (encoding !== undefined && encoding !== "identity") return this.#fail(malformed("The provider's answer is compressed"));
+    if (!call.request!.stream) this.#mode = "whole";
+    else if (typeof type === "string" && !type.includes("event-stream")) this.#fail(malformed("The provider did not answer with a stream"));
+    else this.#mode = "stream";
+  }
+
+  data(chunk: Buffer): void {
+    const call = this.#call;
+    const nowMs = performance.now();
+    call.lastReadMs = nowMs;
+    call.firstByteMs ??= nowMs;
+    if (call.phase !== "relaying") {
+      this.#length += chunk.length;
+      if (this.#length > AFTER_END_LIMIT) this.#exchange?.abort();
+    } else if (this.#mode === "stream") this.#stream(chunk);
+    else this.#collect(chunk);
+  }
+
+  done(): void {
+    const call = this.#call;
+    if (call.phase !== "relaying") return;
+    if (this.#mode === "stream") {
+      const out = call.reader!.end();
+      this.#forward(out);
+    } else if (this.#mode === "whole") this.#whole(Buffer.concat(this.#chunks));
+    else this.#fail(call.format.readError(this.#status, Buffer.concat(this.#chunks), this.#retryAfter));
+  }
+
+  broke(error: Error): void {
+    const call = this.#call;
+    if (call.phase !== "relaying") return;
+    this.#deps.log.info({ trace_id: call.traceId, provider: call.candidate?.provider.name, err: error }, "the connection to a provider broke");
+    // An error answer that breaks off still says what its status says.
+    if (this.#mode === "error" && this.#status >= 300) this.#fail(call.format.readError(this.#status, Buffer.concat(this.#chunks), this.#retryAfter));
+    else this.#fail(connectionFailure(error, call.firstByteMs !== null));
+  }
+
+  #stream(chunk: Buffer): void {
+    this.#forward(this.#call.reader!.push(chunk));
+  }
+
+  #forward(out: Buffer | undefined): void {
+    const call = this.#call;
+    const reader = call.reader!;
+    if (out) {
+      call.delivered = true;
+      writeEvents(call, out);
+    }
+    if (reader.state === "open") return;
+    if (reader.state === "failed") this.#fail(reader.failure!);
+    else finish(this.#deps, call, { kind: "done", last: reader.tail!, count: () => reader.count(this.#deps.tokenizer, newBudget()) });
+  }
+
+  #collect(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+    if (this.#mode === "whole" && this.#length > WHOLE_BODY_LIMIT) this.#fail(malformed("The provider's answer is too large"));
+    else if (this.#mode === "error" && this.#length > ERROR_BODY_LIMIT) {
+      this.#fail(this.#call.format.readError(this.#status, Buffer.concat(this.#chunks), this.#retryAfter));
+    }
+  }
+
+  #whole(body: Buffer): void {
+    const call = this.#call;
+    const result = call.format.readWhole(body);
+    if (!result.ok) return this.#fail(result.failure);
+    call.usage = result.usage;
+    finish(this.#deps, call, { kind: "done", last: body, count: () => result.count(this.#deps.tokenizer, newBudget()) });
+  }
+
+  #fail(why: Failure): void {
+    upstreamFailed(this.#deps, this.#call, why);
+  }
+}

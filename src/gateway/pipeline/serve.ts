@@ -1,0 +1,80 @@
+import type { Request, Response } from "express";
+import { AppError } from "../../platform/errors.ts";
+import { isConnectionError } from "../../platform/postgres.ts";
+import { authenticate, chooseModel, passLimits } from "./admit.ts";
+import { readJson } from "./body.ts";
+import { Call } from "./call.ts";
+import type { RelayDeps } from "./deps.ts";
+import { failure, type Failure } from "./failure.ts";
+import { finish } from "./finish.ts";
+import type { Format } from "./format.ts";
+import { makeHold } from "./hold.ts";
+import { relay } from "./relay.ts";
+import { releaseWithin } from "./release.ts";
+
+const ignore = (): void => undefined;
+
+/** What an exception on the way in means for the caller. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof AppError) return failure(error.code, { message: error.message, retryAfter: error.retryAfter });
+  if (isConnectionError(error) || /timeout/i.test((error as Error | undefined)?.message ?? "")) {
+    return failure("unavailable", { message: "The database is not reachable right now", retryAfter: 2 });
+  }
+  return failure("internal_error", { class: "internal" });
+}
+
+/** One relayed request: admission, hold, relay. Usage and settlement are the business of its end, see finish.ts. Never rejects. */
+export async function serve(deps: RelayDeps & { registry: { add(call: Call): void } }, format: Format, req: Request, res: Response, traceId: string): Promise<void> {
+  const call = new Call(format, req, res, traceId);
+  deps.registry.add(call);
+  res.on("error", ignore);
+  // A request's own `close` says only that its body was read.
+  res.on("close", () => {
+    if (!res.writableFinished) {
+      call.gone = true;
+      finish(deps, call, { kind: "gone" });
+    }
+    deps.retire(call);
+  });
+  try {
+    const refusal = await admit(deps, call);
+    // Whatever ended the call meanwhile (its client, a shutdown) could not know of what was taken since.
+    if (call.phase !== "admitting") return giveBack(deps, call);
+    if (refusal) return finish(deps, call, { kind: "failed", failure: refusal });
+    relay(deps, call);
+  } catch (error) {
+    const why = failureOf(error);
+    if (why.code === "internal_error") deps.log.error({ err: error, trace_id: traceId }, "a call failed on our side");
+    giveBack(deps, call);
+    finish(deps, call, { kind: "failed", failure: why });
+  }
+}
+
+/** Everything that must be known and taken before a provider is asked. */
+async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> {
+  const who = await authenticate(deps, call.req);
+  if ("failure" in who) return who.failure;
+  call.caller = who.caller;
+  const body = await readJson(call.req, deps.config.bodyLimitBytes);
+  if (!body || call.phase !== "admitting") return undefined;
+  if (!body.ok) return body.failure;
+  const read = call.format.read(body.value);
+  if (!read.ok) return read.failure;
+  call.request = read.request;
+  const unserved = await chooseModel(deps, call);
+  if (unserved) return unserved;
+  const passed = await passLimits(deps, who.caller, call.res, call.id);
+  if ("failure" in passed) return passed.failure;
+  call.permit = passed.verdict.permit;
+  if (call.phase !== "admitting") return undefined;
+  return makeHold(deps, call);
+}
+
+function giveBack(deps: RelayDeps, call: Call): void {
+  if (call.permit) deps.limiter.release(call.permit);
+  call.permit = undefined;
+  if (call.holdOpen && call.phase !== "admitting") {
+    call.holdOpen = false;
+    void releaseWithin(deps, call.id);
+  }
+}

@@ -1,0 +1,67 @@
+import type { TokenClasses } from "../../pricing/index.ts";
+import type { UsageEvent } from "../../usage/index.ts";
+import { newBudget } from "../tokens/index.ts";
+import type { Call } from "./call.ts";
+import type { RelayDeps } from "./deps.ts";
+import type { Delivered } from "./format.ts";
+
+/** Tokens of a call and where they come from. */
+export interface Tally {
+  tokens: TokenClasses;
+  estimated: boolean;
+}
+
+export const NO_TOKENS: TokenClasses = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 };
+
+/**
+ * Tokens as we count them when the provider did not: the prompt, and what was delivered. Never above the cap of request or model, and
+ * never more than the hold pays for.
+ */
+export function counted(deps: Pick<RelayDeps, "pricing">, call: Call, delivered: Delivered): Tally {
+  const tokens = { ...NO_TOKENS, input: call.promptTokens, output: Math.min(delivered.tokens, call.outputLimit) };
+  if (deps.pricing.cost(call.price!, tokens) > call.held) {
+    const affordable = deps.pricing.affordableOutput(call.price!, { inputTokens: tokens.input, safetyPercent: 100 }, call.held);
+    tokens.output = Math.max(0, Math.min(tokens.output, affordable));
+  }
+  return { tokens, estimated: true };
+}
+
+/** What was seen of a call that costs nothing, for the record. */
+export function seen(deps: Pick<RelayDeps, "pricing" | "tokenizer">, call: Call): Tally {
+  const usage = call.reader?.usage ?? call.usage;
+  if (usage) return { tokens: usage.tokens, estimated: false };
+  if (call.reader?.hasContent()) return counted(deps, call, call.reader.count(deps.tokenizer, newBudget()));
+  return { tokens: NO_TOKENS, estimated: false };
+}
+
+/** The durable record of a call. */
+export function usageEvent(
+  call: Call,
+  tally: Tally,
+  end: { status: UsageEvent["status"]; errorCode: string | null; errorClass: string | null; httpStatus: number },
+): UsageEvent {
+  const { principal, keyId } = call.caller!;
+  const retries = Number(call.req.headers["x-stainless-retry-count"] ?? 0);
+  return {
+    id: call.id,
+    requestId: call.traceId,
+    userId: principal.userId,
+    walletId: principal.walletId,
+    keyId,
+    model: call.model!.name,
+    providerId: call.candidate?.provider.id ?? null,
+    providerName: call.candidate?.provider.name ?? null,
+    route: call.format.route,
+    priceVersionId: call.price!.id,
+    tokens: tally.tokens,
+    estimated: tally.estimated,
+    ...end,
+    startedAt: call.startedAt,
+    firstChunkMs: call.firstByteMs === null ? null : call.firstByteMs - call.startedMs,
+    durationMs: performance.now() - call.startedMs,
+    clientIp: call.req.ip ?? null,
+    retryCount: Number.isInteger(retries) && retries >= 0 && retries <= 100 ? retries : 0,
+    stream: call.request!.stream,
+    upstreamRequestId: call.upstreamRequestId,
+  };
+}

@@ -1,0 +1,43 @@
+import { timeouts } from "../upstream/faults.ts";
+import { writeEvents } from "./answer.ts";
+import type { Call } from "./call.ts";
+import type { RelayDeps } from "./deps.ts";
+import { finish } from "./finish.ts";
+import { upstreamFailed } from "./relay.ts";
+
+/** A provider that goes on after its terminal event is cut off after this long. */
+const LINGER_MS = 1_000;
+
+/** Looks after one live call; called for each by one shared ticker, in place of timers of its own. */
+export function watch(deps: RelayDeps, call: Call, nowMs: number): void {
+  const { config } = deps;
+  switch (call.phase) {
+    case "admitting":
+      return;
+    case "relaying": {
+      const limits = call.candidate!.provider.timeouts;
+      if (nowMs - call.sentMs > limits.totalMs) return finish(deps, call, { kind: "failed", failure: timeouts.total() });
+      if (call.stalledMs !== undefined) {
+        // A client that takes nothing for the idle time is gone, whatever its socket says.
+        if (nowMs - call.stalledMs > config.clientIdleMs) call.res.destroy();
+        return;
+      }
+      if (call.firstByteMs === null) {
+        if (nowMs - call.sentMs > limits.firstByteMs) return upstreamFailed(deps, call, timeouts.firstByte());
+      } else if (nowMs - call.lastReadMs > limits.idleMs) return upstreamFailed(deps, call, timeouts.idle());
+      return heartbeat(deps, call, nowMs);
+    }
+    case "settling":
+      return heartbeat(deps, call, nowMs);
+    case "ended":
+      if (nowMs - call.endedMs > LINGER_MS) call.exchange?.abort();
+      if (nowMs - call.endedMs > config.clientIdleMs) call.res.destroy();
+  }
+}
+
+/** Events are written whole, so a comment never lands inside one. */
+function heartbeat(deps: RelayDeps, call: Call, nowMs: number): void {
+  if (!call.request?.stream || nowMs - call.lastWriteMs < deps.config.heartbeatMs) return;
+  if (call.res.destroyed || call.res.writableEnded || call.stalledMs !== undefined) return;
+  writeEvents(call, call.format.heartbeat);
+}

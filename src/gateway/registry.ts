@@ -1,0 +1,120 @@
+import type { Call } from "./pipeline/call.ts";
+import type { RelayDeps } from "./pipeline/deps.ts";
+import { failure } from "./pipeline/failure.ts";
+import { finish } from "./pipeline/finish.ts";
+import { watch } from "./pipeline/watch.ts";
+import { RENEW_MS } from "./limits/types.ts";
+
+/** One tick looks at every live call; while there is none nothing ticks. */
+const TICK_MS = 100;
+/** When a tick comes this late the process was busy, and what providers sent meanwhile has not been read yet. */
+const LATE_MS = 500;
+
+export interface Registry {
+  add(call: Call): void;
+  /** Forgets a call that has ended, once its client's and its provider's connections are done with it too. */
+  retire(call: Call): void;
+  readonly size: number;
+  /** True once the process has begun to stop. */
+  readonly draining: boolean;
+  /** Waits for running calls; after `graceMs` ends the rest with an error. Resolves when every hold is recorded or released. */
+  drain(graceMs: number): Promise<void>;
+}
+
+/** Every live call of this process: its time-outs and heartbeats, the renewal of holds and permits, and the end of them all. */
+export function createRegistry(deps: RelayDeps): Registry {
+  const calls = new Set<Call>();
+  let timer: NodeJS.Timeout | undefined;
+  let tickedMs = 0;
+  let holdsMs = 0;
+  let permitsMs = 0;
+  let renewing = false;
+  let draining = false;
+  let empty: (() => void) | undefined;
+
+  function retire(call: Call): void {
+    if (call.phase !== "ended" || !call.res.closed || (call.exchange && !call.exchange.ended)) return;
+    calls.delete(call);
+    if (calls.size === 0) empty?.();
+  }
+
+  function tick(): void {
+    const nowMs = performance.now();
+    const late = nowMs - tickedMs > TICK_MS + LATE_MS;
+    tickedMs = nowMs;
+    deps.limiter.tick(nowMs);
+    if (calls.size === 0) {
+      clearInterval(timer);
+      timer = undefined;
+      return;
+    }
+    if (!late) look(nowMs);
+    if (nowMs - permitsMs > RENEW_MS) {
+      permitsMs = nowMs;
+      deps.limiter.renew([...calls].flatMap((call) => call.permit ?? []));
+    }
+    if (nowMs - holdsMs > deps.config.holdTtlMs / 3) {
+      holdsMs = nowMs;
+      void renewHolds();
+    }
+  }
+
+  function look(nowMs: number): void {
+    for (const call of calls) {
+      watch(deps, call, nowMs);
+      if (call.phase === "ended") retire(call);
+    }
+  }
+
+  async function renewHolds(): Promise<void> {
+    const ids = [...calls].filter((call) => call.holdOpen).map((call) => call.id);
+    if (ids.length === 0 || renewing) return;
+    renewing = true;
+    try {
+      const kept = new Set(await deps.ledger.extend(ids, deps.config.holdTtlMs));
+      const lost = [...calls].filter((call) => call.holdOpen && !kept.has(call.id) && ids.includes(call.id));
+      if (lost.length > 0) deps.log.warn({ holds: lost.map((call) => call.id) }, "holds of running calls are gone");
+    } catch (error) {
+      // Tried again soon: a hold outlives several missed renewals.
+      holdsMs = performance.now() - deps.config.holdTtlMs / 3 + 1_000;
+      deps.log.warn({ err: error, holds: ids.length }, "holds could not be renewed");
+    } finally {
+      renewing = false;
+    }
+  }
+
+  return {
+    add(call) {
+      calls.add(call);
+      if (timer) return;
+      tickedMs = performance.now();
+      permitsMs = Math.max(permitsMs, tickedMs - RENEW_MS / 2);
+      holdsMs = Math.max(holdsMs, tickedMs - deps.config.holdTtlMs / 6);
+      timer = setInterval(tick, TICK_MS);
+      timer.unref();
+    },
+    retire,
+    get size() {
+      return calls.size;
+    },
+    get draining() {
+      return draining;
+    },
+    async drain(graceMs) {
+      draining = true;
+      if (calls.size === 0) return;
+      const gone = new Promise<void>((resolve) => (empty = resolve));
+      const grace = setTimeout(() => {
+        deps.log.warn({ calls: calls.size }, "calls are ended for the shutdown");
+        for (const call of calls) {
+          finish(deps, call, {
+            kind: "failed",
+            failure: failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1, class: "shutdown", record: "shutdown" }),
+          });
+        }
+      }, graceMs);
+      await gone;
+      clearTimeout(grace);
+    },
+  };
+}

@@ -1,0 +1,97 @@
+import express, { type Request, type Response, type Router } from "express";
+import { z } from "zod";
+import { rawRoute, type Route } from "../http/route.ts";
+import { requestIdOf } from "../http/trace.ts";
+import { openaiChat } from "./formats/openai-chat/index.ts";
+import { listModels } from "./models.ts";
+import { sendFailure } from "./pipeline/answer.ts";
+import type { RelayDeps } from "./pipeline/deps.ts";
+import { failure } from "./pipeline/failure.ts";
+import { serve } from "./pipeline/serve.ts";
+import type { Registry } from "./registry.ts";
+
+type Handler = (req: Request, res: Response, traceId: string) => Promise<void>;
+
+/**
+ * The relay's routes. A plain lookup by path and method, because this runs for every relayed call; nothing of the rest of the
+ * application runs before it.
+ */
+export function relayRouter(deps: RelayDeps & { registry: Registry }): Router {
+  const routes: Record<string, Record<string, Handler>> = {
+    [openaiChat.route]: { POST: (req, res, traceId) => serve(deps, openaiChat, req, res, traceId) },
+    "/v1/models": { GET: (req, res, traceId) => listModels(deps, req, res, traceId) },
+  };
+
+  const router = express.Router();
+  router.use((req, res, next) => {
+    const { url } = req;
+    if (!url.startsWith("/v1/") && url !== "/v1") return next();
+    const traceId = requestIdOf(req.headers["x-request-id"] as string | undefined);
+    res.setHeader("x-request-id", traceId);
+    res.setHeader("request-id", traceId);
+    const query = url.indexOf("?");
+    const path = query < 0 ? url : url.slice(0, query);
+    const methods = Object.hasOwn(routes, path) ? routes[path] : undefined;
+    const handler = methods?.[req.method];
+    if (!methods) return sendFailure(res, openaiChat, failure("not_found", { message: "There is no such route" }), traceId);
+    if (!handler) {
+      res.setHeader("allow", Object.keys(methods).join(", "));
+      return sendFailure(res, openaiChat, failure("method_not_allowed"), traceId);
+    }
+    if (deps.registry.draining) {
+      res.setHeader("connection", "close");
+      return sendFailure(res, openaiChat, failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1 }), traceId);
+    }
+    void handler(req, res, traceId);
+  });
+  return router;
+}
+
+const message = z.looseObject({ role: z.string(), content: z.unknown() });
+
+/** The relay's routes for the API document. */
+export function relayDocumentation(): Route[] {
+  const served = (): never => {
+    throw new Error("served by the relay");
+  };
+  return [
+    rawRoute({
+      method: "post",
+      path: openaiChat.route,
+      summary: "Chat completion",
+      description:
+        "OpenAI's format, streaming and not; unknown fields pass to the provider. Errors are `{error: {message, type, param, code}, trace_id}`.",
+      tag: "Relay",
+      access: "api_key",
+      body: z.looseObject({
+        model: z.string(),
+        messages: z.array(message),
+        stream: z.boolean().nullish(),
+        max_tokens: z.number().int().nullish(),
+        max_completion_tokens: z.number().int().nullish(),
+        n: z.number().int().nullish(),
+      }),
+      responses: { 200: z.looseObject({ id: z.string(), object: z.string(), choices: z.array(z.unknown()), usage: z.unknown() }) },
+      errors: [
+        "insufficient_balance", "email_not_verified", "account_suspended", "forbidden", "model_not_allowed", "model_not_found", "rate_limited",
+        "balance_on_hold", "upstream_rate_limited", "upstream_error", "upstream_timeout", "model_not_priced", "no_provider", "unsupported_media_type",
+      ],
+      handler: served,
+    }),
+    rawRoute({
+      method: "get",
+      path: "/v1/models",
+      summary: "Models this key may call",
+      tag: "Relay",
+      access: "api_key",
+      responses: {
+        200: z.object({
+          object: z.literal("list"),
+          data: z.array(z.object({ id: z.string(), object: z.literal("model"), created: z.number(), owned_by: z.string() })),
+        }),
+      },
+      errors: ["rate_limited"],
+      handler: served,
+    }),
+  ];
+}
