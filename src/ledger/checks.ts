@@ -8,8 +8,10 @@ export interface Check {
   guards?: boolean;
 }
 
-/** The triggers that must be there and enabled ALWAYS. */
+/** The triggers and constraints that must be there, the triggers enabled ALWAYS. */
 export const GUARDS = [
+  "ledger_never_negative",
+  "ledger_held_is_covered",
   "ledger_accounts_balance",
   "ledger_accounts_derived",
   "ledger_accounts_fixed",
@@ -135,11 +137,12 @@ export const CHECKS: Check[] = [
     name: "the guards of the ledger are on",
     plain: true,
     guards: true,
-    sql: `SELECT g.name AS subject, 'enabled always' AS expected,
+    sql: `WITH ours AS (SELECT oid FROM pg_class WHERE relname LIKE 'ledger\\_%' AND relnamespace = 'public'::regnamespace)
+      SELECT g.name AS subject, 'enabled always' AS expected,
         CASE t.tgenabled WHEN 'D' THEN 'disabled' WHEN 'O' THEN 'off for replicas' WHEN 'R' THEN 'on for replicas only' ELSE 'missing' END AS found
       FROM unnest($1::text[]) AS g (name)
-      LEFT JOIN pg_trigger t ON t.tgname = g.name AND t.tgrelid IN (
-        SELECT oid FROM pg_class WHERE relname LIKE 'ledger\\_%' AND relnamespace = 'public'::regnamespace)
-      WHERE t.tgenabled IS DISTINCT FROM 'A'`,
+      LEFT JOIN pg_trigger t ON t.tgname = g.name AND t.tgrelid IN (SELECT oid FROM ours)
+      LEFT JOIN pg_constraint c ON c.conname = g.name AND c.conrelid IN (SELECT oid FROM ours) AND c.convalidated
+      WHERE t.tgenabled IS DISTINCT FROM 'A' AND c.oid IS NULL`,
   },
 ];

@@ -1,0 +1,167 @@
+import { expect } from "chai";
+import { uuidv7 } from "../../../src/platform/ids.ts";
+import { refusal } from "./errors.ts";
+import { credit, useLedger } from "./support.ts";
+
+/** Every statement here runs as the owner of the tables, over a plain connection. */
+describe("someone with SQL access", () => {
+  const rig = useLedger();
+  let wallet: bigint;
+  let hold: string;
+
+  /** An INSERT of one transfer in which `columns` replaces what would be right. */
+  function transfer(columns: Record<string, string>): string {
+    const row = {
+      id: `'raw:${uuidv7()}'`,
+      debit_account: `${wallet}`,
+      credit_account: account("adjustments"),
+      amount: "10",
+      type: "'ADMIN'",
+      description: "'raw'",
+      debit_balance_after: `(SELECT balance - 10 FROM ledger_accounts WHERE id = ${wallet})`,
+      credit_balance_after: "(SELECT balance + 10 FROM ledger_accounts WHERE code = 'adjustments')",
+      ...columns,
+    };
+    return `INSERT INTO ledger_transfers (${Object.keys(row).join(", ")}) OVERRIDING SYSTEM VALUE VALUES (${Object.values(row).join(", ")})`;
+  }
+  const account = (code: string) => `(SELECT id FROM ledger_accounts WHERE code = '${code}')`;
+
+  before(async () => {
+    wallet = await rig.wallet(1_000n);
+    hold = (await rig.hold(wallet, 100n)).id;
+    await rig.settle({ walletId: wallet, cost: 50n });
+    await rig.ledger.credit(rig.pool, { ...credit(wallet, 70n), source: "bonus", type: "BONUS" });
+  });
+
+  const attempts: Record<string, () => string> = {
+    "change an amount": () => "UPDATE ledger_transfers SET amount = amount + 1",
+    "change a description": () => "UPDATE ledger_transfers SET description = 'nothing'",
+    "delete a transfer": () => "DELETE FROM ledger_transfers",
+    "empty the transfers": () => "TRUNCATE ledger_transfers",
+    "overwrite a transfer by inserting it again": () =>
+      `${transfer({})} ON CONFLICT (id) DO UPDATE SET amount = 1`,
+    "add to a balance": () => `UPDATE ledger_accounts SET balance = balance + 1000 WHERE id = ${wallet}`,
+    "move a balance between accounts so that the sum stays": () =>
+      `UPDATE ledger_accounts SET balance = balance + CASE WHEN id = ${wallet} THEN 5 ELSE -5 END WHERE id = ${wallet} OR code = 'adjustments'`,
+    "pretend an earlier balance": () =>
+      `UPDATE ledger_accounts a SET (balance, last_seq) = (SELECT credit_balance_after, seq FROM ledger_transfers WHERE credit_account = a.id ORDER BY seq LIMIT 1) WHERE id = ${wallet}`,
+    "free what is held": () => `UPDATE ledger_accounts SET held = 0 WHERE id = ${wallet}`,
+    "make credit last forever": () => `UPDATE ledger_accounts SET next_expiry = 'infinity' WHERE id = ${wallet}`,
+    "rename a wallet": () => `UPDATE ledger_accounts SET code = 'wallet:user:someone' WHERE id = ${wallet}`,
+    "turn a wallet into a system account": () => `UPDATE ledger_accounts SET kind = 'system', code = 'mine' WHERE id = ${wallet}`,
+    "open an account with credit": () => "INSERT INTO ledger_accounts (code, kind, balance) VALUES ('wallet:user:rich', 'wallet', 1000)",
+    "delete an account": () => `DELETE FROM ledger_accounts WHERE id = ${wallet}`,
+    "empty the accounts": () => "TRUNCATE ledger_accounts CASCADE",
+    "refill a grant": () => `UPDATE ledger_grants SET remaining = amount WHERE wallet_id = ${wallet}`,
+    "burn a grant without a transfer": () => `UPDATE ledger_grants SET remaining = 0 WHERE wallet_id = ${wallet}`,
+    "extend a grant": () => `UPDATE ledger_grants SET expires_at = 'infinity' WHERE wallet_id = ${wallet}`,
+    "make a grant": () =>
+      `INSERT INTO ledger_grants (wallet_id, source, priority, amount, remaining, transfer_id) VALUES (${wallet}, 'bonus', 1, 5, 5, 'x')`,
+    "delete grants": () => "DELETE FROM ledger_grants",
+    "make a burn": () => `INSERT INTO ledger_burns SELECT transfer_id, 999, 1 FROM ledger_burns LIMIT 1`,
+    "delete burns": () => "DELETE FROM ledger_burns",
+    "shrink a hold": () => `UPDATE ledger_holds SET amount = 1 WHERE id = '${hold}'`,
+    "move a hold to another wallet": () => `UPDATE ledger_holds SET wallet_id = wallet_id + 1 WHERE id = '${hold}'`,
+    "delete an open hold": () => `DELETE FROM ledger_holds WHERE id = '${hold}'`,
+    "empty the holds": () => "TRUNCATE ledger_holds",
+    "make a closed hold": () =>
+      `INSERT INTO ledger_holds (id, wallet_id, amount, state, owner, expires_at, closed_at) VALUES ('${uuidv7()}', ${wallet}, 1, 'settled', 'x', now(), now())`,
+    "hold more than there is": () =>
+      `INSERT INTO ledger_holds (id, wallet_id, amount, owner, expires_at) VALUES ('${uuidv7()}', ${wallet}, 5000, 'x', now())`,
+    "hold on no wallet": () =>
+      `INSERT INTO ledger_holds (id, wallet_id, amount, owner, expires_at) VALUES ('${uuidv7()}', 999999, 0, 'x', now())`,
+    "undo a settlement": () => "DELETE FROM ledger_settlements",
+    "delete incidents": () => "DELETE FROM ledger_incidents",
+    "post a negative amount": () => transfer({ amount: "-10" }),
+    "post nothing": () => transfer({ amount: "0" }),
+    "post to the account it comes from": () => transfer({ credit_account: `${wallet}` }),
+    "post from no account": () => transfer({ debit_account: "999999" }),
+    "post to no account": () => transfer({ credit_account: "999999" }),
+    "post in another asset": () => transfer({ asset: "'GOLD'" }),
+    "post more than the wallet has": () =>
+      transfer({
+        amount: "5000",
+        debit_balance_after: `(SELECT balance - 5000 FROM ledger_accounts WHERE id = ${wallet})`,
+        credit_balance_after: "(SELECT balance + 5000 FROM ledger_accounts WHERE code = 'adjustments')",
+      }),
+    "post what calls hold": () =>
+      transfer({
+        amount: "1000",
+        debit_balance_after: `(SELECT balance - 1000 FROM ledger_accounts WHERE id = ${wallet})`,
+        credit_balance_after: "(SELECT balance + 1000 FROM ledger_accounts WHERE code = 'adjustments')",
+      }),
+    "post with a wrong balance after": () => transfer({ debit_balance_after: "12345" }),
+    "post with a wrong balance after on the other side": () => transfer({ credit_balance_after: "12345" }),
+    "post into the past": () => transfer({ created_at: "now() - interval '1 day'" }),
+    "post before transfers that are there": () => transfer({ seq: "-1" }),
+    "post far ahead, so that nothing can follow": () => transfer({ seq: "9000000000000000000" }),
+    "post under an id that is taken": () => transfer({ id: "(SELECT id FROM ledger_transfers LIMIT 1)" }),
+    "post with an unknown type": () => transfer({ type: "'GIFT'" }),
+    "burn someone else's grant": () => transfer({ grant_id: "(SELECT max(id) + 1 FROM ledger_grants)" }),
+    "burn more of a grant than it has": () =>
+      transfer({
+        amount: "100",
+        debit_balance_after: `(SELECT balance - 100 FROM ledger_accounts WHERE id = ${wallet})`,
+        credit_balance_after: "(SELECT balance + 100 FROM ledger_accounts WHERE code = 'adjustments')",
+        grant_id: `(SELECT id FROM ledger_grants WHERE wallet_id = ${wallet} AND source = 'bonus')`,
+      }),
+    "credit a wallet without saying from what source": () =>
+      transfer({
+        debit_account: account("adjustments"),
+        credit_account: `${wallet}`,
+        debit_balance_after: "(SELECT balance - 10 FROM ledger_accounts WHERE code = 'adjustments')",
+        credit_balance_after: `(SELECT balance + 10 FROM ledger_accounts WHERE id = ${wallet})`,
+      }),
+    "use a trigger of their own to reach a balance": () => `
+      CREATE TEMP TABLE lever (n int);
+      CREATE FUNCTION pg_temp.pull() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE ledger_accounts SET balance = balance + 1; RETURN NULL; END $$;
+      CREATE TRIGGER pull AFTER INSERT ON lever FOR EACH ROW EXECUTE FUNCTION pg_temp.pull();
+      ALTER TABLE lever ENABLE ALWAYS TRIGGER pull;
+      INSERT INTO lever VALUES (1)`,
+  };
+
+  for (const [name, sql] of Object.entries(attempts)) {
+    for (const mode of ["origin", "replica"]) {
+      it(`cannot ${name}${mode === "replica" ? ", nor by posing as a replica" : ""}`, async () => {
+        const before = await state();
+        // Class 23 is an integrity constraint: refused for what it does, not for how it is written.
+        expect(await refusal(rig.psql(`SET session_replication_role = ${mode}; ${sql()}`))).to.match(/^23/);
+        expect(await state()).to.deep.equal(before);
+      });
+    }
+  }
+
+  it("who inserts a correct transfer has posted it properly: balances, grants and burns follow", async () => {
+    const before = (await rig.ledger.balance(wallet)).total;
+    await rig.psql(transfer({}));
+    expect((await rig.ledger.balance(wallet)).total).to.equal(before - 10n);
+    const twoWallets = transfer({
+      credit_account: `${await rig.wallet(5n)}`,
+      source: "'bonus'",
+      priority: "1",
+      credit_balance_after: "15",
+    });
+    await rig.psql(twoWallets);
+    expect((await rig.ledger.balance(wallet)).total).to.equal(before - 20n);
+  });
+
+  it("a temporary table of the same name cannot take a ledger table's place", async () => {
+    const before = (await rig.ledger.balance(wallet)).total;
+    await rig.psql(`CREATE TEMP TABLE ledger_accounts AS SELECT * FROM public.ledger_accounts;
+      CREATE TEMP TABLE ledger_grants AS SELECT * FROM public.ledger_grants;
+      INSERT INTO public.ledger_transfers (id, debit_account, credit_account, amount, type, description, debit_balance_after, credit_balance_after)
+      SELECT 'raw:temp', ${wallet}, s.id, 10, 'ADMIN', 'raw', w.balance - 10, s.balance + 10
+      FROM public.ledger_accounts w, public.ledger_accounts s WHERE w.id = ${wallet} AND s.code = 'adjustments'`);
+    expect((await rig.ledger.balance(wallet)).total).to.equal(before - 10n);
+  });
+
+  async function state(): Promise<unknown> {
+    const { rows } = await rig.psql(`SELECT
+      (SELECT md5(string_agg(t::text, '|' ORDER BY seq)) FROM ledger_transfers t) AS transfers,
+      (SELECT md5(string_agg(a::text, '|' ORDER BY id)) FROM ledger_accounts a) AS accounts,
+      (SELECT md5(string_agg(g::text, '|' ORDER BY id)) FROM ledger_grants g) AS grants,
+      (SELECT md5(string_agg(h::text, '|' ORDER BY id)) FROM ledger_holds h) AS holds,
+      (SELECT count(*) FROM ledger_burns) AS burns, (SELECT count(*) FROM ledger_settlements) AS settlements`);
+    return rows[0];
+  }
+});
