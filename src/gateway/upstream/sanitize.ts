@@ -10,7 +10,7 @@ export function sanitizeMessage(text: string): string {
     .replace(/\[?\b(?:[0-9a-f]{1,4}:){3,}[0-9a-f:]*\]?/gi, "[address]")
     .replace(/\blocalhost(?::\d+)?\b/gi, "[address]")
     .replace(/\b(?:[a-z0-9-]+\.)+(?:internal|local|lan|svc|cluster\.local)\b(?::\d+)?/gi, "[address]")
-    .replace(/\b(?:Bearer\s+)?(?:sk|pk|rk|key|gsk|xai|AIza)[-_][\w*.-]{6,}/g, "[key]")
+    .replace(/\b(?:Bearer\s+)?(?:sk|pk|rk|key|gsk|xai|AIza)[-_][\w*-]{6,}/g, "[key]")
     .replace(/\bBearer\s+\S+/gi, "[key]")
     .replace(/\b(?:org|proj|user|acct)[-_][A-Za-z0-9]{8,}/g, "[id]")
     .trim()

@@ -52,7 +52,6 @@ export class ChatStream implements StreamReader {
     if (!events) return undefined;
     const out = this.#pass(events);
     if (!out) return undefined;
-    this.#begun = true;
     this.#delivered.add(out);
     if (this.#delivered.malformed) this.#fail(malformed("The provider sent an event that is not JSON"));
     return out;
@@ -95,6 +94,7 @@ export class ChatStream implements StreamReader {
     for (let at = 0; at < text.length; ) {
       const end = nextBoundary(text, at, hasCr);
       const passes = !telling && isPlainJson(text, at, end) ? true : this.#inspect(events.subarray(at, end));
+      if (passes !== false) this.#begun = true;
       if (passes !== true || this.state !== "open") {
         parts ??= [];
         if (at > kept) parts.push(events.subarray(kept, at));

@@ -1,0 +1,92 @@
+import { expect } from "chai";
+import { readRequest } from "../../../src/gateway/formats/openai-chat/read.ts";
+import { newBudget, type Tokenizer } from "../../../src/gateway/tokens/index.ts";
+
+const good = { model: "m", messages: [{ role: "user", content: "hello there" }] };
+const letters: Tokenizer = { ready: Promise.resolve(), count: (text) => text.length };
+
+function request(body: object) {
+  const read = readRequest(body);
+  if (!read.ok) throw new Error(read.failure.message);
+  return read.request;
+}
+const sent = (body: object, cap?: number): Record<string, unknown> => JSON.parse(request(body).encode("up", cap)) as Record<string, unknown>;
+
+describe("a chat request", () => {
+  for (const [param, body] of [
+    ["body", []],
+    ["body", null],
+    ["body", "text"],
+    ["model", { messages: good.messages }],
+    ["model", { ...good, model: 5 }],
+    ["model", { ...good, model: "" }],
+    ["model", { ...good, model: "x".repeat(201) }],
+    ["messages", { model: "m" }],
+    ["messages", { model: "m", messages: [] }],
+    ["messages", { model: "m", messages: "hi" }],
+    ["messages[0]", { model: "m", messages: ["hi"] }],
+    ["messages[0].role", { model: "m", messages: [{ role: "boss", content: "x" }] }],
+    ["messages[0].content", { model: "m", messages: [{ role: "user" }] }],
+    ["messages[0].content", { model: "m", messages: [{ role: "user", content: 5 }] }],
+    ["messages[0].content[0].text", { model: "m", messages: [{ role: "user", content: [{ type: "text" }] }] }],
+    ["messages[0].content[0].type", { model: "m", messages: [{ role: "user", content: [{ type: "input_audio", input_audio: {} }] }] }],
+    ["max_tokens", { ...good, max_tokens: -1 }],
+    ["max_tokens", { ...good, max_tokens: 1e30 }],
+    ["max_tokens", { ...good, max_tokens: "5" }],
+    ["max_completion_tokens", { ...good, max_completion_tokens: 0 }],
+    ["n", { ...good, n: 0 }],
+    ["n", { ...good, n: 1.5 }],
+    ["stream", { ...good, stream: "yes" }],
+    ["stream_options", { ...good, stream: true, stream_options: { include_usage: "yes" } }],
+    ["temperature", { ...good, temperature: 1e30 }],
+    ["tools", { ...good, tools: {} }],
+    ["stop", { ...good, stop: 5 }],
+    ["modalities", { ...good, modalities: ["text", "audio"] }],
+    ["web_search_options", { ...good, web_search_options: {} }],
+    ["service_tier", { ...good, service_tier: "priority" }],
+  ] as const) {
+    it(`is refused with the name of the field: ${param} in ${JSON.stringify(body)?.slice(0, 80)}`, () => {
+      const read = readRequest(body);
+      expect(read.ok).to.equal(false);
+      if (!read.ok) expect(read.failure).to.include({ status: 400, param });
+    });
+  }
+
+  it("may leave known fields null and bring unknown ones", () => {
+    expect(sent({ ...good, temperature: null, n: null, max_tokens: null, brand_new: { a: 1 } })).to.deep.include({ brand_new: { a: 1 }, model: "up" });
+  });
+
+  it("is written anew, so that a doubled key cannot name another model upstream", () => {
+    const read = readRequest(JSON.parse('{"model":"dear","model":"cheap","messages":[{"role":"user","content":"x"}]}'));
+    if (!read.ok) throw new Error("refused");
+    expect(read.request.model).to.equal("cheap");
+    expect(read.request.encode("up-cheap", undefined)).to.not.contain("dear");
+  });
+
+  it("always asks for usage in a stream, and leaves the other options alone", () => {
+    expect(sent({ ...good, stream: true, stream_options: { include_usage: false, include_obfuscation: false } })["stream_options"]).to.deep.equal({ include_usage: true, include_obfuscation: false });
+    expect(sent({ ...good, stream: true })["stream_options"]).to.deep.equal({ include_usage: true });
+    expect(sent({ ...good, stream_options: { include_usage: true } })).to.not.have.property("stream_options");
+  });
+
+  it("is lowered under the name the client used", () => {
+    expect(sent({ ...good, max_tokens: 50 }, 20)).to.include({ max_tokens: 20 });
+    expect(sent({ ...good, max_completion_tokens: 50 }, 20)).to.include({ max_completion_tokens: 20 }).and.not.have.property("max_tokens");
+    expect(sent(good, 20)).to.include({ max_tokens: 20 });
+    expect(sent(good)).to.not.have.property("max_tokens");
+  });
+
+  it("that names two caps is priced and sent with the newer one", () => {
+    const both = { ...good, max_tokens: 900, max_completion_tokens: 50 };
+    expect(request(both).outputCap).to.equal(50);
+    expect(sent(both)).to.include({ max_tokens: 50, max_completion_tokens: 50 });
+  });
+
+  it("is counted with tools and schemas, images by a fixed rule, never by their base64", () => {
+    const plain = request(good).countPrompt(letters, newBudget());
+    expect(plain).to.equal(3 + 4 + "hello there".length);
+    expect(request({ ...good, tools: [{ type: "function" }] }).countPrompt(letters, newBudget())).to.equal(plain + '[{"type":"function"}]'.length);
+    const image = { type: "image_url", image_url: { url: `data:image/png;base64,${"A".repeat(100_000)}` } };
+    expect(request({ model: "m", messages: [{ role: "user", content: [image] }] }).countPrompt(letters, newBudget())).to.equal(3 + 4 + 1_600);
+  });
+});
