@@ -1,10 +1,12 @@
+const path = require("node:path");
+
 /** Tests run compiled; the helpers come from the folder that the given tests were compiled to (dist unless told otherwise). */
-const [, build = "dist"] =
-  process.argv.map((word) => /^(?:\.\/)?([^*]+)\/test\//.exec(word)).find((match) => match && !match[1].includes("node_modules")) ?? [];
+const given = process.argv.slice(2).map((word) => /^(.*?dist[^/*]*)\/test\//.exec(word)?.[1]);
+const build = path.resolve(__dirname, given.find(Boolean) ?? "dist");
 
 module.exports = {
-  require: [`./${build}/test/support/hooks.js`],
-  reporter: `./${build}/test/support/reporter.js`,
+  require: [path.join(build, "test/support/hooks.js")],
+  reporter: path.join(build, "test/support/reporter.js"),
   timeout: 60_000,
   exit: true,
 };

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 import { environmentSchema } from "../../src/config/index.ts";
 import { readJson, writePrivateJson } from "../../src/main/launcher/files.ts";
@@ -70,6 +70,11 @@ export async function startInfra(): Promise<void> {
   process.env[UI_NAME] = stack.endpoints.temporal_ui;
 }
 
+/** A run that begins makes its folder a moment before it signs it. */
+function isYoung(folder: string): boolean {
+  return Date.now() - statSync(folder).mtimeMs < 60_000;
+}
+
 /** Ends and removes what runs that were killed have left; runs that are alive are not touched. */
 async function sweep(): Promise<void> {
   const data = path.join(projectRoot, ".data");
@@ -77,7 +82,7 @@ async function sweep(): Promise<void> {
   for (const name of readdirSync(data).filter((entry) => /^test-\d+$/.test(entry))) {
     const folder = path.join(data, name);
     const owner = readJson<ProcessIdentity>(path.join(folder, "owner.json"));
-    if (owner && isAlive(owner)) continue;
+    if (owner ? isAlive(owner) : isYoung(folder)) continue;
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
       if (entry.isDirectory()) await destroyRemains(path.join(folder, entry.name));
     }

@@ -1,13 +1,26 @@
+import { spawn } from "node:child_process";
 import { watch } from "node:fs";
 import path from "node:path";
+import { projectRoot } from "../../platform/root.ts";
 import { compiledFolder } from "./node-parts.ts";
 import type { Stack } from "./stack.ts";
 
 const QUIET_MS = 500;
 const WATCHED = ["src", "workflows", "activities"];
 
-/** Starts api and worker anew whenever what they were compiled to has changed and half a second was quiet. Returns what ends it. */
+/**
+ * Compiles whenever a source changes, and starts api and worker anew when half a second was quiet after that. Returns what
+ * ends it.
+ */
 export function restartOnChange(stack: Stack): () => void {
+  const compiler = spawn(
+    path.join(projectRoot, "node_modules/.bin/tsc"),
+    ["--watch", "--preserveWatchOutput", "--outDir", compiledFolder],
+    {
+      stdio: "inherit",
+      cwd: projectRoot,
+    },
+  );
   let timer: NodeJS.Timeout | undefined;
   let restarting: Promise<unknown> = Promise.resolve();
   const restart = (name: "api" | "worker") =>
@@ -27,6 +40,7 @@ export function restartOnChange(stack: Stack): () => void {
     }),
   );
   return () => {
+    compiler.kill();
     clearTimeout(timer);
     for (const watcher of watchers) watcher.close();
   };
