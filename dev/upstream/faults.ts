@@ -1,0 +1,32 @@
+/** Every way in which this upstream can be told to fail, with its options. `after` counts content chunks (3 unless told). */
+export const FAULTS = {
+  status: "answers an error status: code=503 retry_after=<seconds>",
+  redirect: "answers 302: to=<url>",
+  dead: "closes the socket before the first byte",
+  hang: "never sends headers",
+  hang_after_headers: "sends headers and nothing more",
+  die_after_headers: "sends headers and closes the socket",
+  die_mid_stream: "closes the socket: after=3; not streaming, in the middle of the body",
+  error_in_band: "sends an error event and ends: after=3",
+  no_terminal: "ends cleanly without finish_reason and [DONE]: after=3",
+  bad_json: "sends a chunk that is no JSON and goes on: after=3; not streaming, a cut body",
+  silent: "sends nothing any more: after=3 for=<duration, for ever unless told>",
+  no_usage: "sends no usage, asked or not",
+  zero_usage: "counts 0 and 0",
+  huge_usage: "counts far too much: tokens=100000000",
+  bad_usage: "counts that cannot be read: kind=negative|text|float|null",
+  usage_every_chunk: "cumulative usage on every chunk, asked or not",
+  usage_last_chunk_no_done: "usage on the last content chunk, then ends without [DONE]",
+  no_done: "everything but [DONE]",
+  big_event: "one content chunk of bytes=1048576",
+  split_utf8: "text beyond ASCII, every event cut in two inside a character",
+  tiny_events: "count=10000 events of one character",
+  trickle: "a few bytes at a time: bytes=7 every=5ms",
+  crlf: "lines end in CR LF",
+  comments: "comment lines between events, also before the first",
+  unknown_fields: "fields nobody has heard of",
+  wrong_content_type: "an HTML page with status 200",
+  content_length_lie: "content-length off by=100",
+} as const;
+
+export type FaultName = keyof typeof FAULTS;
