@@ -81,7 +81,9 @@ export async function benchSettles(databaseUrl: string): Promise<SettlesResult[]
         const batches: SettleItem[][] = [];
         for (let i = 0; i < 6; i++) batches.push(Array.from({ length: 500 }, (_, n) => item(ids[n % ids.length]!)));
         await Promise.all(
-          batches.flat().map(({ holdId, walletId }) => ledger.authorize({ id: holdId, walletId, amount: 1_000n, owner: "bench", ttlMs: 600_000 })),
+          batches
+            .flat()
+            .map(({ holdId, walletId }) => ledger.authorize({ id: holdId, walletId, amount: 1_000n, owner: "bench", ttlMs: 600_000 })),
         );
         const started = performance.now();
         for (const batch of batches) await inTransaction(pool, (tx) => ledger.settle(tx, batch));

@@ -173,7 +173,7 @@ DECLARE
   forgotten bigint;
 BEGIN
   DELETE FROM ledger_holds WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM ledger_holds WHERE state <> 'held' AND closed_at < p_before LIMIT p_limit FOR UPDATE SKIP LOCKED));
+    SELECT ctid FROM ledger_holds WHERE created_at < p_before AND state <> 'held' AND closed_at < p_before LIMIT p_limit FOR UPDATE SKIP LOCKED));
   GET DIAGNOSTICS forgotten = ROW_COUNT;
   RETURN forgotten;
 END $$;

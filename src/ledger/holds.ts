@@ -3,6 +3,7 @@ import { appError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
 import { isConnectionError, type Pool } from "../platform/postgres.ts";
 import { createLateRelease } from "./late-release.ts";
+import { decideHold } from "./rules.ts";
 import type { HoldOutcome, HoldRequest, SweptHold } from "./types.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -25,8 +26,6 @@ interface HoldRow {
   owner: string;
   expires_at: Date;
 }
-
-export type Holds = ReturnType<typeof createHolds>;
 
 /** Making, renewing and releasing holds; authorize and release go to Postgres by group commit. */
 export function createHolds(deps: { pool: Pool; log: Logger }) {
@@ -104,8 +103,9 @@ export function createHolds(deps: { pool: Pool; log: Logger }) {
       if (ids.length > 0) await releasing.add(ids);
     },
 
-    async sweep(now: Date = new Date(), limit = 1_000): Promise<SweptHold[]> {
-      const { rows } = await pool.query<HoldRow>("SELECT * FROM ledger_sweep($1, $2)", [now, limit]);
+    async sweep(now?: Date, limit = 1_000): Promise<SweptHold[]> {
+      // The database's clock unless told otherwise: it is the one that set the expiry.
+      const { rows } = await pool.query<HoldRow>("SELECT * FROM ledger_sweep(coalesce($1, now()), $2)", [now ?? null, limit]);
       return rows.map((row) => ({
         id: row.id,
         walletId: row.wallet_id,
@@ -136,7 +136,7 @@ function answers(batch: HoldRequest[], row: AuthorizedRow): (HoldOutcome | Error
       case "held":
         return { kind: "held", amount: BigInt(row.amounts[i]!) };
       case "refused":
-        return refusal(hold, BigInt(row.availables[i]!), BigInt(row.totals[i]!));
+        return decideHold(hold, { available: BigInt(row.availables[i]!), total: BigInt(row.totals[i]!) });
       case "closed":
         return appError("invalid_state", { message: `The hold ${hold.id} is closed` });
       case "conflict":
@@ -145,12 +145,6 @@ function answers(batch: HoldRequest[], row: AuthorizedRow): (HoldOutcome | Error
         return appError("not_found", { message: "There is no such wallet" });
     }
   });
-}
-
-function refusal(hold: HoldRequest, available: bigint, total: bigint): HoldOutcome {
-  const needed = hold.minAmount ?? hold.amount;
-  const reason = total < needed ? "insufficient_balance" : "balance_on_hold";
-  return { kind: "refused", reason, available, total, shortfall: needed - available };
 }
 
 /** An array parameter of values that need no quoting. */

@@ -24,8 +24,11 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
     release: holds.release,
     settle: (tx, items) => settle(tx, items, tolerance),
     sweep: holds.sweep,
-    async expireGrants(now = new Date(), limit = 100) {
-      const { rows } = await pool.query<{ changed: number }>("SELECT ledger_expire_grants($1, $2) AS changed", [now, limit]);
+    async expireGrants(now?: Date, limit = 100) {
+      const { rows } = await pool.query<{ changed: number }>("SELECT ledger_expire_grants(coalesce($1, now()), $2) AS changed", [
+        now ?? null,
+        limit,
+      ]);
       return rows[0]!.changed;
     },
     forgetHolds: holds.forget,

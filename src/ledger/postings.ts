@@ -22,14 +22,18 @@ const POSTED = `(p.transfer).id, (p.transfer).debit_account, (p.transfer).credit
 /** Credits a wallet once per id. Throws `idempotency_mismatch` when the id was used for something else, `not_found` without a wallet. */
 export async function credit(db: Queryable, c: Credit): Promise<CreditResult> {
   checkAmount(c.amount);
-  const row = await post<PostedRow>(
-    db,
-    `SELECT ${POSTED} FROM ledger_credit($1, $2, $3, $4, $5, $6, $7::smallint, $8, $9, $10) p`,
-    [
-      c.id, c.walletId, c.amount, c.from, c.source, c.type, c.priority ?? DEFAULT_PRIORITY[c.source], c.expiresAt ?? null,
-      c.description, c.reference ?? null,
-    ],
-  );
+  const row = await post<PostedRow>(db, `SELECT ${POSTED} FROM ledger_credit($1, $2, $3, $4, $5, $6, $7::smallint, $8, $9, $10) p`, [
+    c.id,
+    c.walletId,
+    c.amount,
+    c.from,
+    c.source,
+    c.type,
+    c.priority ?? DEFAULT_PRIORITY[c.source],
+    c.expiresAt ?? null,
+    c.description,
+    c.reference ?? null,
+  ]);
   const same =
     row.credit_account === c.walletId &&
     row.amount === c.amount &&

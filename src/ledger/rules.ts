@@ -31,11 +31,7 @@ export function toleranceOf(held: bigint, tolerance: Tolerance): bigint {
 }
 
 /** What a call is charged: min(cost, held + tolerance, held + available); without its hold min(cost, available). */
-export function chargeFor(
-  call: { cost: bigint; held: bigint | undefined },
-  wallet: { available: bigint },
-  tolerance: Tolerance,
-): bigint {
+export function chargeFor(call: { cost: bigint; held: bigint | undefined }, wallet: { available: bigint }, tolerance: Tolerance): bigint {
   const extra = call.held === undefined ? wallet.available : least(toleranceOf(call.held, tolerance), wallet.available);
   return least(call.cost, (call.held ?? 0n) + extra);
 }
@@ -69,11 +65,7 @@ export function spendingOrder(a: Spendable, b: Spendable): number {
 }
 
 /** What expires at `now`: due grants in spending order, but never what open holds need. */
-export function expireDue(
-  grants: readonly Spendable[],
-  wallet: { available: bigint },
-  now: Date,
-): { id: bigint; amount: bigint }[] {
+export function expireDue(grants: readonly Spendable[], wallet: { available: bigint }, now: Date): { id: bigint; amount: bigint }[] {
   const due = grants.filter((grant) => grant.remaining > 0n && grant.expiresAt !== null && grant.expiresAt <= now);
   const sum = due.reduce((total, grant) => total + grant.remaining, 0n);
   return burnDown(due, least(sum, wallet.available));

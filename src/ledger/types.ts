@@ -4,16 +4,7 @@ import type { Queryable } from "../platform/postgres.ts";
 
 export type GrantSource = "purchase" | "allowance" | "bonus" | "checkin" | "admin";
 
-export type TransferType =
-  | "CHECKIN"
-  | "CONSUMPTION"
-  | "BONUS"
-  | "PURCHASE"
-  | "ADMIN"
-  | "REFUND"
-  | "ALLOWANCE"
-  | "EXPIRY"
-  | "TRANSFER";
+export type TransferType = "CHECKIN" | "CONSUMPTION" | "BONUS" | "PURCHASE" | "ADMIN" | "REFUND" | "ALLOWANCE" | "EXPIRY" | "TRANSFER";
 
 export interface Credit {
   /** Idempotency key; unique among all transfers. */
@@ -189,7 +180,7 @@ export interface Ledger {
   release(ids: string[]): Promise<void>;
   /** Charges and closes holds inside the caller's transaction, exactly once by item id. One result per item, in order. */
   settle(tx: Queryable, items: SettleItem[]): Promise<SettleResult[]>;
-  /** Releases up to `limit` holds that expired by `now` and records each as an incident. Pinned holds never expire. */
+  /** Releases up to `limit` holds that expired by `now` (the database's clock) and records each as an incident. Pinned holds never expire. */
   sweep(now?: Date, limit?: number): Promise<SweptHold[]>;
   /** Takes out credit that expired by `now` in up to `limit` wallets. Returns how many wallets lost credit. */
   expireGrants(now?: Date, limit?: number): Promise<number>;

@@ -41,9 +41,17 @@ describe("many at once", () => {
           }),
         );
         const held = holds.filter((hold) => hold.outcome.kind === "held").sort(() => Math.random() - 0.5);
-        await ledger.extend(held.map((hold) => hold.id), 10);
+        await ledger.extend(
+          held.map((hold) => hold.id),
+          10,
+        );
         await Promise.all([
-          inTransaction(pool, (tx) => ledger.settle(tx, held.slice(0, 4).map(({ id, walletId }) => usageItem({ id, walletId, cost: 45n })))),
+          inTransaction(pool, (tx) =>
+            ledger.settle(
+              tx,
+              held.slice(0, 4).map(({ id, walletId }) => usageItem({ id, walletId, cost: 45n })),
+            ),
+          ),
           pool.query("SELECT ledger_pin_holds($1)", [held.slice(0, 4).map((hold) => hold.id)]),
           ledger.release(held.slice(3).map((hold) => hold.id)),
           ledger.credit(pool, { ...credit(pick(), 300n), expiresAt, source: "bonus", type: "BONUS" }),
@@ -56,7 +64,9 @@ describe("many at once", () => {
 
     await Promise.all(Array.from({ length: 12 }, (_, n) => caller(n)));
     expect(rounds).to.be.greaterThan(20);
-    const { rows } = await rig.pool.query<{ deadlocks: bigint }>("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()");
+    const { rows } = await rig.pool.query<{ deadlocks: bigint }>(
+      "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()",
+    );
     expect(rows[0]!.deadlocks).to.equal(0n);
     await copies[1]!.ledger.close();
     await copies[1]!.pool.end();
@@ -64,10 +74,10 @@ describe("many at once", () => {
 
   it("the balance is never seen below zero nor below what is held while calls come and go", async () => {
     const wallet = await rig.wallet(1_000n);
-    let running = true;
+    const done = new AbortController();
     let looks = 0;
     const watcher = (async () => {
-      while (running) {
+      while (!done.signal.aborted) {
         const { total, held, available } = await rig.ledger.balance(wallet);
         looks += 1;
         expect([total >= 0n, held >= 0n, available === total - held, available >= 0n]).to.deep.equal([true, true, true, true]);
@@ -79,7 +89,7 @@ describe("many at once", () => {
         if (hold.kind === "held") await rig.settle({ walletId: wallet, id: hold.id, cost: 44n });
       }),
     );
-    running = false;
+    done.abort();
     await watcher;
     expect(looks).to.be.greaterThan(1);
   });
@@ -91,10 +101,10 @@ describe("connections that break", () => {
   it("killed again and again in the middle, no call holds credit that it does not know of", async () => {
     const wallet = await rig.wallet(1_000_000n);
     const { ledger, pool } = openLedger(rig.url, "victim");
-    let running = true;
+    const done = new AbortController();
     let killed = 0n;
     const killer = (async () => {
-      while (running) {
+      while (!done.signal.aborted) {
         const { rows } = await rig.pool.query<{ killed: bigint }>(
           "SELECT count(pg_terminate_backend(pid)) AS killed FROM pg_stat_activity WHERE application_name = 'victim' AND datname = current_database()",
         );
@@ -112,7 +122,7 @@ describe("connections that break", () => {
       }
     };
     await Promise.all(Array.from({ length: 20 }, caller));
-    running = false;
+    done.abort();
     await killer;
     expect(killed > 0n).to.equal(true);
     const held = async () => (await rig.ledger.balance(wallet)).held;

@@ -18,9 +18,21 @@ describe("holds", () => {
 
   it("an empty wallet and a wallet whose credit is held by other calls are told apart", async () => {
     const wallet = await rig.wallet(100n);
-    expect(await rig.hold(wallet, 101n)).to.include({ kind: "refused", reason: "insufficient_balance", available: 100n, total: 100n, shortfall: 1n });
+    expect(await rig.hold(wallet, 101n)).to.include({
+      kind: "refused",
+      reason: "insufficient_balance",
+      available: 100n,
+      total: 100n,
+      shortfall: 1n,
+    });
     await rig.hold(wallet, 70n);
-    expect(await rig.hold(wallet, 50n)).to.include({ kind: "refused", reason: "balance_on_hold", available: 30n, total: 100n, shortfall: 20n });
+    expect(await rig.hold(wallet, 50n)).to.include({
+      kind: "refused",
+      reason: "balance_on_hold",
+      available: 30n,
+      total: 100n,
+      shortfall: 20n,
+    });
   });
 
   it("holds what is available when that is at least the minimum asked", async () => {
@@ -96,7 +108,9 @@ describe("holds", () => {
 
   it("while Postgres cannot be reached a hold is refused clearly and soon", async () => {
     const { ledger, pool } = openLedger("postgres://nobody@127.0.0.1:1/nothing");
-    const failure = await ledger.authorize({ id: uuidv7(), walletId: 1n, amount: 1n, owner: "test", ttlMs: 1_000 }).catch((error: unknown) => error);
+    const failure = await ledger
+      .authorize({ id: uuidv7(), walletId: 1n, amount: 1n, owner: "test", ttlMs: 1_000 })
+      .catch((error: unknown) => error);
     expect(failure).to.have.property("code", "ECONNREFUSED");
     await ledger.release([uuidv7()]);
     await ledger.close();

@@ -27,7 +27,13 @@ describe("credit and debit", () => {
     const [wallet, other] = [await rig.wallet(), await rig.wallet()];
     const order = credit(wallet, 500n);
     await rig.ledger.credit(rig.pool, order);
-    const changes: Partial<Credit>[] = [{ amount: 501n }, { walletId: other }, { from: "clearing:other" }, { source: "bonus" }, { type: "BONUS" }];
+    const changes: Partial<Credit>[] = [
+      { amount: 501n },
+      { walletId: other },
+      { from: "clearing:other" },
+      { source: "bonus" },
+      { type: "BONUS" },
+    ];
     for (const change of changes) {
       expect(await refusal(rig.ledger.credit(rig.pool, { ...order, ...change }))).to.equal("idempotency_mismatch");
     }
@@ -37,7 +43,14 @@ describe("credit and debit", () => {
   it("a debit takes what is not held, once per id, and says what is missing", async () => {
     const wallet = await rig.wallet(100n);
     await rig.hold(wallet, 30n);
-    const debit = { id: `test:${uuidv7()}`, walletId: wallet, amount: 60n, to: "adjustments", type: "ADMIN", description: "taken back" } as const;
+    const debit = {
+      id: `test:${uuidv7()}`,
+      walletId: wallet,
+      amount: 60n,
+      to: "adjustments",
+      type: "ADMIN",
+      description: "taken back",
+    } as const;
     expect(await rig.ledger.debit(rig.pool, debit)).to.deep.include({ kind: "ok", balance: 40n, replayed: false });
     expect(await rig.ledger.debit(rig.pool, debit)).to.deep.include({ kind: "ok", balance: 40n, replayed: true });
     const more = await rig.ledger.debit(rig.pool, { ...debit, id: `test:${uuidv7()}`, amount: 11n });
@@ -52,7 +65,10 @@ describe("credit and debit", () => {
     await rig.ledger.credit(rig.pool, { ...credit(wallet, 50n), source: "bonus", type: "BONUS" });
     await rig.settle({ walletId: wallet, cost: 70n });
     const refund = { walletId: wallet, to: "refunds", type: "REFUND", description: "refund", grantOf: bought.id } as const;
-    expect(await rig.ledger.debit(rig.pool, { ...refund, id: `test:${uuidv7()}`, amount: 81n })).to.include({ kind: "refused", available: 80n });
+    expect(await rig.ledger.debit(rig.pool, { ...refund, id: `test:${uuidv7()}`, amount: 81n })).to.include({
+      kind: "refused",
+      available: 80n,
+    });
     expect(await rig.ledger.debit(rig.pool, { ...refund, id: `test:${uuidv7()}`, amount: 80n })).to.include({ kind: "ok", balance: 0n });
   });
 

@@ -21,7 +21,11 @@ describe("settling", () => {
   it("charges once, also when the same event comes again, in one batch, at the same time, or cost nothing", async () => {
     for (const cost of [93n, 0n]) {
       const call = await heldCall(1_000n, 200n);
-      const rounds = await Promise.all([rig.settle({ ...call, cost }, { ...call, cost }), rig.settle({ ...call, cost }), rig.settle({ ...call, cost })]);
+      const rounds = await Promise.all([
+        rig.settle({ ...call, cost }, { ...call, cost }),
+        rig.settle({ ...call, cost }),
+        rig.settle({ ...call, cost }),
+      ]);
       const results = rounds.flat();
       expect(results.filter((result) => !result.replayed)).to.have.length(1);
       for (const result of results) expect(result).to.include({ charged: cost, balanceAfter: 1_000n - cost, holdMissing: false });
@@ -105,7 +109,9 @@ describe("settling", () => {
     await give(10n, 30, new Date("2100-01-01"));
     await give(10n, 5);
     await rig.settle({ walletId: wallet, cost: 8n }, { walletId: wallet, cost: 8n }, { walletId: wallet, cost: 8n });
-    const { rows } = await rig.pool.query<{ remaining: bigint }>("SELECT remaining FROM ledger_grants WHERE wallet_id = $1 ORDER BY id", [wallet]);
+    const { rows } = await rig.pool.query<{ remaining: bigint }>("SELECT remaining FROM ledger_grants WHERE wallet_id = $1 ORDER BY id", [
+      wallet,
+    ]);
     expect(rows.map((row) => row.remaining)).to.deep.equal([100n, 10n, 6n, 0n, 0n]);
   });
 });

@@ -28,7 +28,16 @@ export function usageItem(item: Partial<SettleItem> & { walletId: bigint; cost: 
 
 export function credit(walletId: bigint, amount: bigint) {
   const id = `test:${uuidv7()}`;
-  return { id, walletId, amount, from: "clearing:test", source: "purchase", type: "PURCHASE", description: "top-up", reference: id } as const;
+  return {
+    id,
+    walletId,
+    amount,
+    from: "clearing:test",
+    source: "purchase",
+    type: "PURCHASE",
+    description: "top-up",
+    reference: id,
+  } as const;
 }
 
 export function openLedger(url: string, name = "test-ledger") {

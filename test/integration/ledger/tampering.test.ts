@@ -38,8 +38,7 @@ describe("someone with SQL access", () => {
     "change a description": () => "UPDATE ledger_transfers SET description = 'nothing'",
     "delete a transfer": () => "DELETE FROM ledger_transfers",
     "empty the transfers": () => "TRUNCATE ledger_transfers",
-    "overwrite a transfer by inserting it again": () =>
-      `${transfer({})} ON CONFLICT (id) DO UPDATE SET amount = 1`,
+    "overwrite a transfer by inserting it again": () => `${transfer({})} ON CONFLICT (id) DO UPDATE SET amount = 1`,
     "add to a balance": () => `UPDATE ledger_accounts SET balance = balance + 1000 WHERE id = ${wallet}`,
     "move a balance between accounts so that the sum stays": () =>
       `UPDATE ledger_accounts SET balance = balance + CASE WHEN id = ${wallet} THEN 5 ELSE -5 END WHERE id = ${wallet} OR code = 'adjustments'`,

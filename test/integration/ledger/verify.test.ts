@@ -43,8 +43,10 @@ describe("the proof", () => {
     {
       name: "credit moved between accounts behind the transfers' back, although the sum is still zero",
       table: "ledger_accounts",
-      sql: () => "UPDATE ledger_accounts SET balance = balance + CASE code WHEN 'revenue:usage' THEN -5 ELSE 5 END WHERE code IN ('revenue:usage', 'refunds')",
-      undo: () => "UPDATE ledger_accounts SET balance = balance - CASE code WHEN 'revenue:usage' THEN -5 ELSE 5 END WHERE code IN ('revenue:usage', 'refunds')",
+      sql: () =>
+        "UPDATE ledger_accounts SET balance = balance + CASE code WHEN 'revenue:usage' THEN -5 ELSE 5 END WHERE code IN ('revenue:usage', 'refunds')",
+      undo: () =>
+        "UPDATE ledger_accounts SET balance = balance - CASE code WHEN 'revenue:usage' THEN -5 ELSE 5 END WHERE code IN ('revenue:usage', 'refunds')",
       differences: () => [
         { check: "a balance is the sum of the account's transfers", subject: "refunds", expected: "0", found: "0.000005" },
         { check: "a balance is the sum of the account's transfers", subject: "revenue:usage", expected: "0.07", found: "0.069995" },
@@ -58,7 +60,12 @@ describe("the proof", () => {
       differences: () => [
         { check: "a balance is the sum of the account's transfers", subject: code },
         { check: "a balance is the sum of the account's transfers", subject: "revenue:usage" },
-        { check: "each balance after a transfer follows from the one before", subject: `${code} at usage:event`, expected: "0.950001", found: "0.95" },
+        {
+          check: "each balance after a transfer follows from the one before",
+          subject: `${code} at usage:event`,
+          expected: "0.950001",
+          found: "0.95",
+        },
         { check: "a debited wallet's grants were burned by as much", subject: "usage:event", expected: "0.049999", found: "0.05" },
         { check: "a settlement charged what its transfer says", subject: "usage:event", expected: "0.05", found: "0.049999" },
       ],
@@ -66,7 +73,8 @@ describe("the proof", () => {
     {
       name: "a deleted transfer",
       table: "ledger_transfers",
-      sql: () => "CREATE TABLE lost AS SELECT * FROM ledger_transfers WHERE id = 'usage:event'; DELETE FROM ledger_transfers WHERE id = 'usage:event'",
+      sql: () =>
+        "CREATE TABLE lost AS SELECT * FROM ledger_transfers WHERE id = 'usage:event'; DELETE FROM ledger_transfers WHERE id = 'usage:event'",
       undo: () => "INSERT INTO ledger_transfers OVERRIDING SYSTEM VALUE SELECT * FROM lost; DROP TABLE lost",
       differences: () => [
         { check: "a balance is the sum of the account's transfers", subject: code, expected: "0.98", found: "0.93" },
@@ -83,7 +91,8 @@ describe("the proof", () => {
     {
       name: "a hold that was deleted while open",
       table: "ledger_holds",
-      sql: () => `CREATE TABLE lost AS SELECT * FROM ledger_holds WHERE wallet_id = ${wallet}; DELETE FROM ledger_holds WHERE wallet_id = ${wallet}`,
+      sql: () =>
+        `CREATE TABLE lost AS SELECT * FROM ledger_holds WHERE wallet_id = ${wallet}; DELETE FROM ledger_holds WHERE wallet_id = ${wallet}`,
       undo: () => "INSERT INTO ledger_holds SELECT * FROM lost; DROP TABLE lost",
       differences: () => [{ check: "what is held is the sum of the open holds", subject: code, expected: "0", found: "0.1" }],
     },
@@ -109,7 +118,9 @@ describe("the proof", () => {
       table: "ledger_burns",
       sql: () => "UPDATE ledger_burns SET amount = amount - 1 WHERE transfer_id = 'usage:event'",
       undo: () => "UPDATE ledger_burns SET amount = amount + 1 WHERE transfer_id = 'usage:event'",
-      differences: () => [{ check: "a debited wallet's grants were burned by as much", subject: "usage:event", expected: "0.05", found: "0.049999" }],
+      differences: () => [
+        { check: "a debited wallet's grants were burned by as much", subject: "usage:event", expected: "0.05", found: "0.049999" },
+      ],
     },
     {
       name: "a wallet below zero",
@@ -141,7 +152,9 @@ describe("the proof", () => {
       table: "ledger_settlements",
       sql: () => "UPDATE ledger_settlements SET charged = charged - 1 WHERE id = 'event'",
       undo: () => "UPDATE ledger_settlements SET charged = charged + 1 WHERE id = 'event'",
-      differences: () => [{ check: "a settlement charged what its transfer says", subject: "usage:event", expected: "0.049999", found: "0.05" }],
+      differences: () => [
+        { check: "a settlement charged what its transfer says", subject: "usage:event", expected: "0.049999", found: "0.05" },
+      ],
     },
   ];
 
@@ -159,9 +172,13 @@ describe("the proof", () => {
   }
 
   it("names a guard that is switched off", async () => {
-    await rig.psql("ALTER TABLE ledger_transfers DISABLE TRIGGER ledger_transfers_keep; ALTER TABLE ledger_burns ENABLE TRIGGER ledger_burns_keep");
+    await rig.psql(
+      "ALTER TABLE ledger_transfers DISABLE TRIGGER ledger_transfers_keep; ALTER TABLE ledger_burns ENABLE TRIGGER ledger_burns_keep",
+    );
     const { differences } = await rig.ledger.verify();
-    await rig.psql("ALTER TABLE ledger_transfers ENABLE ALWAYS TRIGGER ledger_transfers_keep; ALTER TABLE ledger_burns ENABLE ALWAYS TRIGGER ledger_burns_keep");
+    await rig.psql(
+      "ALTER TABLE ledger_transfers ENABLE ALWAYS TRIGGER ledger_transfers_keep; ALTER TABLE ledger_burns ENABLE ALWAYS TRIGGER ledger_burns_keep",
+    );
     expect(differences).to.deep.equal([
       { check: "the guards of the ledger are on", subject: "ledger_burns_keep", expected: "enabled always", found: "off for replicas" },
       { check: "the guards of the ledger are on", subject: "ledger_transfers_keep", expected: "enabled always", found: "disabled" },
@@ -170,7 +187,10 @@ describe("the proof", () => {
 
   it("the command says balanced and exits 0, or names what differs and exits 1", async () => {
     const run = () => spawnSync(process.execPath, [command], { env: { ...process.env, DATABASE_URL: rig.url }, encoding: "utf8" });
-    expect(run()).to.include({ status: 0, stderr: "" }).and.property("stdout").match(/^\d+ accounts, \d+ transfers: balanced\n$/);
+    expect(run())
+      .to.include({ status: 0, stderr: "" })
+      .and.property("stdout")
+      .match(/^\d+ accounts, \d+ transfers: balanced\n$/);
     await withoutGuards("ledger_accounts", `UPDATE ledger_accounts SET held = held + 7 WHERE id = ${wallet}`);
     const damaged = run();
     await withoutGuards("ledger_accounts", `UPDATE ledger_accounts SET held = held - 7 WHERE id = ${wallet}`);

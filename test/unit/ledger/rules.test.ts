@@ -79,7 +79,14 @@ describe("deciding a hold", () => {
   const table: [string, Parameters<typeof decideHold>, ReturnType<typeof decideHold>][] = [
     ["holds what is asked when it is covered", [{ amount: 5n }, { total: 5n, available: 5n }], { kind: "held", amount: 5n }],
     ["holds nothing of an empty wallet for a free call", [{ amount: 0n }, { total: 0n, available: 0n }], { kind: "held", amount: 0n }],
-    ["holds what is there when that is enough to be useful", [{ amount: 9n, minAmount: 3n }, { total: 9n, available: 4n }], { kind: "held", amount: 4n }],
+    [
+      "holds what is there when that is enough to be useful",
+      [
+        { amount: 9n, minAmount: 3n },
+        { total: 9n, available: 4n },
+      ],
+      { kind: "held", amount: 4n },
+    ],
     [
       "says that the wallet is too empty",
       [{ amount: 9n }, { total: 8n, available: 2n }],
@@ -87,7 +94,10 @@ describe("deciding a hold", () => {
     ],
     [
       "says that other calls hold the credit",
-      [{ amount: 9n, minAmount: 3n }, { total: 9n, available: 2n }],
+      [
+        { amount: 9n, minAmount: 3n },
+        { total: 9n, available: 2n },
+      ],
       { kind: "refused", reason: "balance_on_hold", available: 2n, total: 9n, shortfall: 1n },
     ],
   ];

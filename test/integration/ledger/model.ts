@@ -1,0 +1,164 @@
+import type { HoldOutcome, SettleResult } from "../../../src/ledger/index.ts";
+import { burnDown, chargeFor, decideHold, expireDue, type Spendable, type Tolerance } from "../../../src/ledger/rules.ts";
+
+interface ModelGrant extends Spendable {
+  transferId: string;
+}
+
+interface ModelWallet {
+  grants: ModelGrant[];
+}
+
+interface ModelHold {
+  wallet: number;
+  amount: bigint;
+  state: "held" | "settled" | "released" | "swept";
+  /** Infinity when pinned. */
+  expiresAt: number;
+}
+
+/** The ledger as one would explain it on paper: wallets with grants, open holds, and what each system account has gained. */
+export class ModelLedger {
+  readonly wallets: ModelWallet[] = [];
+  readonly holds = new Map<string, ModelHold>();
+  readonly system = new Map<string, bigint>();
+  private readonly results = new Map<string, unknown>();
+  private readonly tolerance: Tolerance;
+  private nextGrant = 1n;
+
+  constructor(wallets: number, tolerance: Tolerance) {
+    this.tolerance = tolerance;
+    for (let i = 0; i < wallets; i++) this.wallets.push({ grants: [] });
+  }
+
+  total(wallet: number): bigint {
+    return this.wallets[wallet]!.grants.reduce((sum, grant) => sum + grant.remaining, 0n);
+  }
+
+  held(wallet: number): bigint {
+    let sum = 0n;
+    for (const hold of this.holds.values()) if (hold.wallet === wallet && hold.state === "held") sum += hold.amount;
+    return sum;
+  }
+
+  available(wallet: number): bigint {
+    return this.total(wallet) - this.held(wallet);
+  }
+
+  credit(c: { id: string; wallet: number; amount: bigint; from: string; priority: number; expiresAt: Date | null }) {
+    return this.once(c.id, () => {
+      const grant = { id: this.nextGrant++, transferId: c.id, remaining: c.amount, priority: c.priority, expiresAt: c.expiresAt };
+      this.wallets[c.wallet]!.grants.push(grant);
+      this.gain(c.from, -c.amount);
+      return { balance: this.total(c.wallet) };
+    });
+  }
+
+  debit(d: { id: string; wallet: number; amount: bigint; to: string }, now: Date) {
+    if (!this.results.has(d.id)) {
+      this.expire(d.wallet, now);
+      const available = this.available(d.wallet);
+      if (available < d.amount) return { kind: "refused", available, shortfall: d.amount - available };
+    }
+    return this.once(d.id, () => {
+      this.burn(d.wallet, d.amount);
+      this.gain(d.to, d.amount);
+      return { kind: "ok", balance: this.total(d.wallet) };
+    });
+  }
+
+  authorize(
+    h: { id: string; wallet: number; amount: bigint; minAmount?: bigint; ttlMs: number },
+    now: Date,
+  ): HoldOutcome | "closed" | "conflict" {
+    const known = this.holds.get(h.id);
+    this.expire(h.wallet, now);
+    if (known) return known.wallet !== h.wallet ? "conflict" : known.state === "held" ? { kind: "held", amount: known.amount } : "closed";
+    const outcome = decideHold(h, { total: this.total(h.wallet), available: this.available(h.wallet) });
+    if (outcome.kind === "held") {
+      this.holds.set(h.id, { wallet: h.wallet, amount: outcome.amount, state: "held", expiresAt: now.getTime() + h.ttlMs });
+    }
+    return outcome;
+  }
+
+  extend(ids: string[], ttlMs: number, now: Date): string[] {
+    const open = ids.filter((id) => this.holds.get(id)?.state === "held");
+    for (const id of open) {
+      const hold = this.holds.get(id)!;
+      hold.expiresAt = Math.max(hold.expiresAt, now.getTime() + ttlMs);
+    }
+    return open;
+  }
+
+  pin(ids: string[]): void {
+    for (const id of this.extend(ids, 0, new Date(0))) this.holds.get(id)!.expiresAt = Number.POSITIVE_INFINITY;
+  }
+
+  release(ids: string[]): void {
+    for (const id of this.extend(ids, 0, new Date(0))) this.holds.get(id)!.state = "released";
+  }
+
+  sweep(at: Date): string[] {
+    const gone = [...this.holds].filter(([, hold]) => hold.state === "held" && hold.expiresAt <= at.getTime());
+    for (const [, hold] of gone) hold.state = "swept";
+    return gone.map(([id]) => id);
+  }
+
+  /** The wallets of the batch are settled one after the other, each in the order given. */
+  settle(items: { id: string; holdId: string; wallet: number; cost: bigint; to: string }[], now: Date): Omit<SettleResult, "id">[] {
+    const wallets = [...new Set(items.map((item) => item.wallet))];
+    for (const wallet of wallets) this.expire(wallet, now);
+    const answers = new Map<number, Omit<SettleResult, "id">>();
+    for (const wallet of wallets) {
+      items.forEach((item, n) => {
+        if (item.wallet === wallet) answers.set(n, this.settleOne(item));
+      });
+    }
+    return items.map((_, n) => answers.get(n)!);
+  }
+
+  expireAll(at: Date): number {
+    return this.wallets.filter((_, wallet) => this.expire(wallet, at) > 0n).length;
+  }
+
+  private settleOne(item: { id: string; holdId: string; wallet: number; cost: bigint; to: string }) {
+    return this.once(`settled:${item.id}`, () => {
+      const hold = this.holds.get(item.holdId);
+      const open = hold?.state === "held" && hold.wallet === item.wallet ? hold : undefined;
+      const available = this.available(item.wallet);
+      const charged = chargeFor({ cost: item.cost, held: open?.amount }, { available }, this.tolerance);
+      if (open) open.state = "settled";
+      this.burn(item.wallet, charged);
+      this.gain(item.to, charged);
+      return { charged, uncharged: item.cost - charged, balanceAfter: this.total(item.wallet), holdMissing: !open };
+    });
+  }
+
+  private expire(wallet: number, now: Date): bigint {
+    const burns = expireDue(this.wallets[wallet]!.grants, { available: this.available(wallet) }, now);
+    const taken = burns.reduce((sum, burn) => sum + burn.amount, 0n);
+    this.apply(wallet, burns);
+    if (taken > 0n) this.gain("expired", taken);
+    return taken;
+  }
+
+  private burn(wallet: number, amount: bigint): void {
+    this.apply(wallet, burnDown(this.wallets[wallet]!.grants, amount));
+  }
+
+  private apply(wallet: number, burns: { id: bigint; amount: bigint }[]): void {
+    for (const burn of burns) this.wallets[wallet]!.grants.find((grant) => grant.id === burn.id)!.remaining -= burn.amount;
+  }
+
+  private gain(account: string, amount: bigint): void {
+    this.system.set(account, (this.system.get(account) ?? 0n) + amount);
+  }
+
+  private once<T extends object>(id: string, work: () => T): T & { replayed: boolean } {
+    const first = this.results.get(id) as T | undefined;
+    if (first) return { ...first, replayed: true };
+    const result = work();
+    this.results.set(id, result);
+    return { ...result, replayed: false };
+  }
+}
