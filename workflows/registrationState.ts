@@ -47,6 +47,7 @@ export class Verification {
   private readonly lastSent = { code: Number.NEGATIVE_INFINITY, link: Number.NEGATIVE_INFINITY };
   private code: { hash: string; expiresAt: number; tries: number } | undefined;
   private inUse = false;
+  private mailing = false;
   private until: number;
   private sends = 0;
   private wrongTries = 0;
@@ -66,6 +67,11 @@ export class Verification {
     return this.requests.length > 0;
   }
 
+  /** A mail is being queued, or about to be: its reader may be faster than the news of it. */
+  get busy(): boolean {
+    return this.mailing || this.asked;
+  }
+
   ask(request: Resend): void {
     this.requests.push(request);
   }
@@ -79,6 +85,7 @@ export class Verification {
       if (this.finished || this.sends >= MAX_SENDS) continue;
       if (now - this.lastSent[request.kind] < this.input.resendAfterMs / 2) continue;
       this.lastSent[request.kind] = now;
+      this.mailing = true;
       return request;
     }
     return undefined;
@@ -86,6 +93,7 @@ export class Verification {
 
   /** Notes what was mailed. A new code replaces the earlier one and has its own tries. */
   mailed(mail: Mailed, now: number): void {
+    this.mailing = false;
     if (mail.kind === "nothing") return;
     this.sends += 1;
     const expiresAt = now + (mail.kind === "code" ? this.input.codeTtlMs : this.input.linkTtlMs);
@@ -98,6 +106,7 @@ export class Verification {
     if (this.finished || this.closed) return "This verification is over";
     if (submission.kind === "link") return HEX_64.test(submission.tokenHash) ? undefined : "Malformed token";
     if (submission.kind !== "code" || !HEX_64.test(submission.codeHash)) return "Malformed code";
+    if (this.busy) return undefined;
     if (!this.code || this.code.expiresAt <= now) return "There is no live code";
     if (this.code.tries >= this.input.maxTries) return "Too many wrong tries";
     return undefined;

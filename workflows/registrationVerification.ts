@@ -21,6 +21,9 @@ const { sendRegistrationCode, sendRegistrationLink } = proxyActivities<IdentityA
 const { activateByCode, activateByLink } = proxyActivities<IdentityActivities>(ACTIVATE_ACCOUNT);
 const { grantWelcome } = proxyActivities<IdentityActivities>(WELCOME_GRANT);
 
+/** How long a submitted code waits for a mail that is being queued: with the mail in hand it is a moment. */
+const MAIL_WAIT = "5s";
+
 /** Asks for a code or a link to be mailed; also what starts the workflow. */
 export const resend = defineSignal<[Resend]>("resend");
 /** Hands in a code or a link's token, both hashed; the answer comes after the account exists. */
@@ -64,6 +67,7 @@ export async function registrationVerification(input: VerificationInput): Promis
   setHandler(
     submit,
     async (submission) => {
+      if (submission.kind === "code") await condition(() => !verification.busy, MAIL_WAIT);
       const verdict = verification.take(submission, Date.now());
       if (verdict !== "try_it") return { kind: verdict };
       const outcome = await activate(submission);

@@ -6,7 +6,8 @@ import { sha256 } from "../platform/secrets.ts";
 import { isTemporalUnavailable, type TemporalLink } from "../platform/temporal.ts";
 
 const TASK_QUEUE = "billing";
-const START_DEADLINE_MS = 5_000;
+const START_DEADLINE_MS = 3_000;
+const PING_DEADLINE_MS = 2_000;
 const SUBMIT_DEADLINE_MS = 15_000;
 
 /** The workflow that proves an address; the same for everybody who asks about it. */
@@ -55,6 +56,13 @@ export function createRegistrationWorkflows(deps: {
     staticDetails: "Proves that somebody receives mail at this address, then activates the account and posts the welcome grant.",
   });
 
+  /** An update takes as long as its worker needs; whether Temporal is there at all is known sooner. */
+  const submitting = (update: () => Promise<SubmitOutcome>) =>
+    reachable(async () => {
+      await deps.temporal.ping(PING_DEADLINE_MS);
+      return client.withDeadline(Date.now() + SUBMIT_DEADLINE_MS, update);
+    });
+
   return {
     async resend(email, request) {
       await reachable(() =>
@@ -69,25 +77,21 @@ export function createRegistrationWorkflows(deps: {
     },
 
     submitCode: (email, submission) =>
-      reachable(() =>
-        client.withDeadline(Date.now() + SUBMIT_DEADLINE_MS, () =>
-          client.workflow
-            .getHandle(registrationWorkflowId(email))
-            .executeUpdate<SubmitOutcome, [Submission]>("submit", { args: [submission], updateId: submission.registrationId }),
-        ),
+      submitting(() =>
+        client.workflow
+          .getHandle(registrationWorkflowId(email))
+          .executeUpdate<SubmitOutcome, [Submission]>("submit", { args: [submission], updateId: submission.registrationId }),
       ),
 
     submitLink: (email, submission) =>
-      reachable(() =>
-        client.withDeadline(Date.now() + SUBMIT_DEADLINE_MS, () =>
-          client.workflow.executeUpdateWithStart<typeof registrationVerification, SubmitOutcome, [Submission]>("submit", {
-            args: [submission],
-            startWorkflowOperation: new WithStartWorkflowOperation<typeof registrationVerification>("registrationVerification", {
-              ...startOptions(email),
-              workflowIdConflictPolicy: "USE_EXISTING",
-            }),
+      submitting(() =>
+        client.workflow.executeUpdateWithStart<typeof registrationVerification, SubmitOutcome, [Submission]>("submit", {
+          args: [submission],
+          startWorkflowOperation: new WithStartWorkflowOperation<typeof registrationVerification>("registrationVerification", {
+            ...startOptions(email),
+            workflowIdConflictPolicy: "USE_EXISTING",
           }),
-        ),
+        }),
       ),
   };
 }

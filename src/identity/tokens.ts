@@ -22,10 +22,12 @@ export interface AccessTokens {
   readonly expiresIn: number;
 }
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 /** Reads the claims of a payload whose signature was checked. */
 export function claimsOf(payload: unknown): AccessClaims | undefined {
   const { sub, sid } = (payload ?? {}) as { sub?: unknown; sid?: unknown };
-  return typeof sub === "string" && typeof sid === "string" ? { userId: sub, sessionId: sid } : undefined;
+  return typeof sub === "string" && typeof sid === "string" && UUID.test(sid) ? { userId: sub, sessionId: sid } : undefined;
 }
 
 /** JWTs, HS256 with `kid`; the first secret signs, every one is accepted. Algorithm, issuer and audience are pinned (RFC 8725). */
