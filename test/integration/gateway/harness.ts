@@ -1,0 +1,183 @@
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import express from "express";
+import { loadConfig, type Config } from "../../../src/config/index.ts";
+import { createGateway, type Gateway } from "../../../src/gateway/index.ts";
+import { createCatalog } from "../../../src/gateway/providers/index.ts";
+import { createKeyAuthenticator } from "../../../src/identity/keyCache.ts";
+import { makeKey } from "../../../src/identity/keyFormat.ts";
+import { createLedger, type Ledger } from "../../../src/ledger/index.ts";
+import { parseCredits } from "../../../src/platform/credits.ts";
+import { uuidv7 } from "../../../src/platform/ids.ts";
+import { createInvalidation, type Invalidation } from "../../../src/platform/invalidation.ts";
+import { createLogger } from "../../../src/platform/logger.ts";
+import { createPool, type Pool } from "../../../src/platform/postgres.ts";
+import { createRedis, type Redis } from "../../../src/platform/redis.ts";
+import { createSecretBox } from "../../../src/platform/secrets.ts";
+import { createPricing, type Pricing } from "../../../src/pricing/index.ts";
+import { createTiers } from "../../../src/quotas/index.ts";
+import { createSettlement, reportIncidents } from "../../../src/usage/index.ts";
+import { createRecorder, type Recorder } from "../../../src/usage/recorder.ts";
+
+/** The relay on real parts, in this process; only settlement is called by hand, so that a test sees a charge at once. */
+export interface Relay {
+  url: string;
+  gateway: Gateway;
+  pool: Pool;
+  ledger: Ledger;
+  usage: Recorder;
+  redis: Redis;
+  invalidation: Invalidation;
+  /** A verified user with credit and a key. */
+  customer(options?: CustomerOptions): Promise<Customer>;
+  /** A priced model served by these base URLs, the first one first. */
+  model(baseUrls: string[], options?: ModelOptions): Promise<string>;
+  /** Settles everything that is recorded. */
+  settle(): Promise<void>;
+  /** The newest record of a wallet, written or free. */
+  lastEvent(customer: Customer): Promise<EventRow | undefined>;
+  balance(customer: Customer): Promise<{ total: string; held: string }>;
+  close(): Promise<void>;
+}
+
+export interface CustomerOptions {
+  credits?: string;
+  userLimits?: object;
+  keyLimits?: object;
+  models?: string[];
+  allowedIps?: string[];
+  verified?: boolean;
+  status?: string;
+}
+
+export interface Customer {
+  userId: string;
+  keyId: string;
+  key: string;
+  walletId: bigint;
+}
+
+export interface ModelOptions {
+  input?: string;
+  output?: string;
+  maxOutput?: number | null;
+  priced?: boolean;
+  timeouts?: object;
+  config?: object;
+}
+
+export interface EventRow {
+  id: string;
+  request_id: string;
+  status: string;
+  error_code: string | null;
+  http_status: number;
+  estimated: boolean;
+  input_tokens: bigint;
+  output_tokens: bigint;
+}
+
+const ENVIRONMENT = {
+  NODE_ENV: "test",
+  TEMPORAL_ADDRESS: "127.0.0.1:1",
+  JWT_SECRETS: `t:${"x".repeat(32)}`,
+  HASH_SECRET: "x".repeat(32),
+  ENCRYPTION_KEYS: `t:${Buffer.alloc(32, 1).toString("base64")}`,
+  UPSTREAM_PRIVATE_ADDRESSES: "true",
+};
+
+const micro = (text: string): bigint => parseCredits(text)!;
+
+/** Starts a relay on a migrated database and a Redis; `env` overrides settings. */
+export async function startRelay(places: { databaseUrl: string; redisUrl: string }, env: Record<string, string> = {}): Promise<Relay> {
+  const config: Config = loadConfig({ ...ENVIRONMENT, DATABASE_URL: places.databaseUrl, REDIS_URL: places.redisUrl, ...env });
+  const log = createLogger({ level: env["LOG_LEVEL"] ?? "silent", name: "test" });
+  const pool = createPool({ url: places.databaseUrl, max: 10, name: "relay-test", log, connectTimeoutMs: 1_000 });
+  const invalidation = createInvalidation({ url: places.databaseUrl, log });
+  const redis = createRedis({ url: places.redisUrl, log });
+  const secretBox = createSecretBox(config.ENCRYPTION_KEYS);
+  const ledger = createLedger({ pool, log, tolerance: { percent: config.SETTLE_TOLERANCE_PERCENT, micro: config.SETTLE_TOLERANCE_CREDITS } });
+  const pricing: Pricing = createPricing({ pool, invalidation });
+  const tiers = createTiers({ pool, invalidation, requestsPerMinute: config.REQUESTS_PER_MINUTE });
+  const usage = createRecorder({ pool, log, shards: 1, nudger: { nudge: () => undefined, stop: () => Promise.resolve() } });
+  const settlement = createSettlement({ pool, ledger, pricing, log });
+  const catalog = createCatalog({
+    pool, invalidation, secretBox, log,
+    timeouts: {
+      connectMs: config.UPSTREAM_CONNECT_TIMEOUT,
+      firstByteMs: config.UPSTREAM_FIRST_BYTE_TIMEOUT,
+      idleMs: config.UPSTREAM_IDLE_TIMEOUT,
+      totalMs: config.UPSTREAM_TOTAL_TIMEOUT,
+    },
+  });
+  const gateway = createGateway({
+    identity: { authenticateKey: createKeyAuthenticator({ pool, tiers, invalidation }) },
+    pricing, ledger, usage, catalog, redis, config, log,
+    incident: (incident) => void reportIncidents(pool, [incident]).catch(() => undefined),
+  });
+  const app = express();
+  app.disable("x-powered-by");
+  app.use(gateway.router);
+  const server = http.createServer(app);
+  await Promise.all([invalidation.start(), gateway.ready, new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))]);
+
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    gateway, pool, ledger, usage, redis, invalidation,
+    async customer(options = {}) {
+      const userId = uuidv7();
+      const keyId = uuidv7();
+      const made = makeKey();
+      const walletId = await ledger.ensureWallet(pool, { type: "user", id: userId });
+      await pool.query(
+        "INSERT INTO users (id, email, username, email_verified, status, limits, wallet_id) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        [userId, `${userId}@example.com`, userId.slice(-12), options.verified ?? true, options.status ?? "active", options.userLimits ?? { max_parallel: 10_000, requests_per_minute: 1_000_000 }, walletId],
+      );
+      await pool.query("INSERT INTO api_keys (id, user_id, name, hash, prefix, limits, models, allowed_ips) VALUES ($1, $2, 'test', $3, $4, $5, $6, $7)", [
+        keyId, userId, made.hash, made.prefix, options.keyLimits ?? {}, options.models ?? null, options.allowedIps ?? null,
+      ]);
+      if (options.credits !== "0") {
+        await ledger.credit(pool, { id: uuidv7(), walletId, amount: micro(options.credits ?? "1000"), from: "adjustments", source: "admin", type: "ADMIN", description: "test" });
+      }
+      return { userId, keyId, key: made.key, walletId };
+    },
+    async model(baseUrls, options = {}) {
+      const name = `model-${uuidv7().slice(-12)}`;
+      await pool.query("INSERT INTO models (name, max_output_tokens) VALUES ($1, $2)", [name, options.maxOutput === undefined ? 1_000 : options.maxOutput]);
+      if (options.priced !== false) {
+        await pool.query("INSERT INTO price_versions (model, version, input_price, output_price) VALUES ($1, 1, $2, $3)", [name, micro(options.input ?? "30"), micro(options.output ?? "60")]);
+      }
+      for (const [i, baseUrl] of baseUrls.entries()) {
+        const providerId = uuidv7();
+        await pool.query("INSERT INTO providers (id, name, base_url, api_keys, priority, timeouts, config) VALUES ($1, $2, $3, $4, $5, $6, $7)", [
+          providerId, `provider-${providerId.slice(-8)}`, baseUrl, [secretBox.seal("upstream-key")], 10 - i, options.timeouts ?? {}, options.config ?? {},
+        ]);
+        await pool.query("INSERT INTO provider_models (id, provider_id, model_name, upstream_model) VALUES ($1, $2, $3, 'upstream-model')", [uuidv7(), providerId, name]);
+      }
+      await pool.query("SELECT pg_notify('tollkeeper_changed', 'model:*'), pg_notify('tollkeeper_changed', 'provider:*')");
+      return name;
+    },
+    async settle() {
+      while ((await settlement.settleBatch(0, 500)).taken > 0);
+    },
+    async lastEvent(customer) {
+      const { rows } = await pool.query<EventRow>("SELECT * FROM usage_events WHERE wallet_id = $1 ORDER BY id DESC LIMIT 1", [customer.walletId]);
+      return rows[0];
+    },
+    async balance(customer) {
+      const { total, held } = await ledger.balance(customer.walletId);
+      return { total: total.toString(), held: held.toString() };
+    },
+    async close() {
+      await gateway.drain(500);
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await gateway.close();
+      await usage.stop(500);
+      await ledger.close();
+      await invalidation.stop();
+      redis.disconnect();
+      await pool.end();
+    },
+  };
+}
