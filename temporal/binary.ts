@@ -45,7 +45,7 @@ export async function findTemporal(env: NodeJS.ProcessEnv, report: Reporter): Pr
 async function download(folder: string, report: Reporter): Promise<RunResult> {
   report.line("temporal", "not found; downloading it");
   // Its own process, because the SDK's native code is not wanted in this one, and so that it can be given up.
-  const script = path.join(path.dirname(fileURLToPath(import.meta.url)), "download.js");
+  const script = fileURLToPath(new URL("./download.js", import.meta.url));
   const result = await whileSaying(
     report,
     "temporal",

@@ -2,9 +2,10 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 import { environmentSchema } from "../../src/config/index.ts";
 import { readJson, writePrivateJson } from "../../src/main/launcher/files.ts";
+import { destroyRemains } from "../../src/main/launcher/ending.ts";
 import { identify, isAlive, type ProcessIdentity } from "../../src/main/launcher/processes.ts";
 import { printer } from "../../src/main/launcher/report.ts";
-import { destroyRemains, startStack } from "../../src/main/launcher/stack.ts";
+import { startStack } from "../../src/main/launcher/stack.ts";
 import { projectRoot } from "../../src/platform/root.ts";
 import { atEnd } from "./cleanup.ts";
 

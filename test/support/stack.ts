@@ -26,9 +26,9 @@ import { infra, runFolder, testEnvironment } from "./infra.ts";
  */
 export { atEnd } from "./cleanup.ts";
 export { emptyDatabase, freshDatabase, freshNamespace, freshRedis } from "./fresh.ts";
-export { infra, type Infra } from "./infra.ts";
+export { infra } from "./infra.ts";
 export { waitFor } from "./waitFor.ts";
-export type { Part, PartName } from "../../src/main/launcher/part.ts";
+export type { PartName } from "../../src/main/launcher/part.ts";
 export type { Stack } from "../../src/main/launcher/stack.ts";
 
 /** A stack in which everything runs: no address is missing. */

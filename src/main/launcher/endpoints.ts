@@ -1,6 +1,8 @@
 import { rmSync } from "node:fs";
 import path from "node:path";
+import type { Addresses, Environment } from "./environment.ts";
 import { writePrivateJson } from "./files.ts";
+import type { PortName } from "./ports.ts";
 
 /** Where everything is, for people, the demo and tests. A part that was not started or is not known is left out. */
 export interface Endpoints {
@@ -30,4 +32,30 @@ export function writeEndpoints(dataDir: string, endpoints: Endpoints): void {
 
 export function removeEndpoints(dataDir: string): void {
   rmSync(endpointsFile(dataDir), { force: true });
+}
+
+/** The addresses of what was started, and of what the environment names. */
+export function endpointsOf(
+  ports: Partial<Record<PortName, number>>,
+  addresses: Addresses,
+  env: Environment,
+  namespace: string,
+): Endpoints {
+  const at = (port: number | undefined) => (port === undefined ? undefined : `http://127.0.0.1:${port}`);
+  const endpoints = {
+    api: at(ports.api),
+    worker: at(ports.worker),
+    temporal: addresses.temporalAddress,
+    temporal_ui: addresses.temporalUiUrl,
+    inbox: at(ports.inbox),
+    sandbox: at(ports.sandbox),
+    upstream: at(ports.upstream),
+    admin: { email: env["ADMIN_EMAIL"] ?? "", password: env["ADMIN_PASSWORD"] ?? "" },
+    sandbox_keys: { epay: { pid: env["EPAY_PID"] ?? "", key: env["EPAY_KEY"] ?? "" } },
+    database_url: addresses.databaseUrl,
+    redis_url: addresses.redisUrl,
+    smtp_url: env["SMTP_URL"],
+    namespace,
+  };
+  return JSON.parse(JSON.stringify(endpoints)) as Endpoints;
 }

@@ -16,12 +16,7 @@ export function postgresUser(): RunAs {
   if (process.getuid?.() !== 0) return {};
   let ids = userIds("postgres");
   if (!ids) {
-    if (onPath("useradd")) {
-      spawnSync("groupadd", ["--system", "postgres"]);
-      spawnSync("useradd", ["--system", "--gid", "postgres", "--no-create-home", "--shell", "/usr/sbin/nologin", "postgres"]);
-    } else {
-      spawnSync("adduser", ["-S", "-D", "-H", "postgres"]);
-    }
+    makeUser();
     ids = userIds("postgres");
   }
   if (!ids)
@@ -29,6 +24,17 @@ export function postgresUser(): RunAs {
       "Postgres does not run as root and the user `postgres` could not be made. Run as another user, make that user, or set DATABASE_URL.",
     );
   return ids;
+}
+
+/** With the tools of most systems (shadow), or those of Alpine (BusyBox). */
+function makeUser(): void {
+  const [groupadd, useradd, adduser] = [onPath("groupadd"), onPath("useradd"), onPath("adduser")];
+  if (groupadd && useradd) {
+    spawnSync(groupadd, ["--system", "postgres"]);
+    spawnSync(useradd, ["--system", "--gid", "postgres", "--no-create-home", "--shell", "/usr/sbin/nologin", "postgres"]);
+  } else if (adduser) {
+    spawnSync(adduser, ["-S", "-D", "-H", "postgres"]);
+  }
 }
 
 function userIds(name: string): { uid: number; gid: number } | undefined {

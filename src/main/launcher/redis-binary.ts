@@ -10,6 +10,7 @@ const NAMES = ["redis-server", "valkey-server"];
 export async function findRedis(env: NodeJS.ProcessEnv, report: Reporter): Promise<string> {
   const present = env["TOLLKEEPER_REDIS_BIN"] || onPath(...NAMES);
   if (present) return present;
+  report.line("redis", "not found on this machine");
   const output = await install(report);
   const installed = onPath(...NAMES);
   if (installed) return installed;
@@ -49,7 +50,7 @@ async function withoutServiceStart<T>(work: () => Promise<T>): Promise<T> {
 
 /** "" when the command succeeded, else the end of its output. */
 async function run(file: string, args: string[], report: Reporter): Promise<string> {
-  report.line("redis", `not found; running ${file} ${args.join(" ")}`);
+  report.line("redis", `running ${file} ${args.join(" ")}`);
   let last = "";
   const result = await whileSaying(
     report,

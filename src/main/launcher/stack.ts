@@ -1,17 +1,16 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import path from "node:path";
-import { createTemporalServer } from "../../../temporal/server.ts";
-import { type Endpoints, removeEndpoints, writeEndpoints } from "./endpoints.ts";
+import { removeData, stopAll } from "./ending.ts";
+import { type Endpoints, endpointsOf, removeEndpoints, writeEndpoints } from "./endpoints.ts";
 import { type Addresses, type Environment, partEnvironment, withoutEmpty } from "./environment.ts";
-import { givenPostgres, givenRedis, givenTemporal } from "./given.ts";
 import { takeLock } from "./lock.ts";
 import { createNodePart, type NodePartName } from "./node-parts.ts";
+import { isReplaced, PORTS_OF } from "./needs.ts";
 import { type Part, PART_NAMES, type PartName } from "./part.ts";
-import { choosePorts, type PortName } from "./ports.ts";
-import { createPostgres, outsideOf } from "./postgres.ts";
+import { choosePorts } from "./ports.ts";
 import { endOrphans } from "./records.ts";
-import { createRedisServer } from "./redis.ts";
 import { type Reporter, silent } from "./report.ts";
+import { startServers } from "./servers.ts";
 import { loadSecrets } from "./secrets.ts";
 
 export interface StackOptions {
@@ -43,26 +42,6 @@ export interface Stack {
   /** Ends it and removes the data. */
   destroy(): Promise<void>;
 }
-
-/** The variable that replaces a part. */
-const REPLACED_BY: Partial<Record<PartName, string>> = {
-  postgres: "DATABASE_URL",
-  redis: "REDIS_URL",
-  temporal: "TEMPORAL_ADDRESS",
-  inbox: "SMTP_URL",
-  sandbox: "EPAY_URL",
-};
-
-const PORTS: Record<PartName, PortName[]> = {
-  api: ["api"],
-  worker: ["worker"],
-  upstream: ["upstream"],
-  sandbox: ["sandbox"],
-  inbox: ["inbox", "smtp"],
-  temporal: ["temporal", "temporal_ui"],
-  redis: ["redis"],
-  postgres: ["postgres"],
-};
 
 /**
  * Starts the parts, those that need nothing at once, api and worker when their servers answer. Throws, with everything ended
@@ -98,7 +77,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const has = (name: PartName) => wanted.includes(name) && !isReplaced(name, env);
     const secrets = loadSecrets(dataDir);
     const ports = await choosePorts({
-      names: wanted.filter(has).flatMap((name) => PORTS[name]),
+      names: wanted.filter(has).flatMap((name) => PORTS_OF[name]),
       usual: options.usualPorts ?? false,
       fixed: env["PORT"] ? { api: Number(env["PORT"]) } : {},
       dataDir,
@@ -115,38 +94,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const node = (name: NodePartName, more: Environment = {}) =>
       bring(createNodePart({ name, port: ports[name]!, env: { ...childEnv(), HOST: "127.0.0.1", ...more }, dataDir, report }));
 
-    const starts: Promise<void>[] = [];
-    if (has("postgres")) {
-      const made = createPostgres({
-        dataDir,
-        port: ports.postgres!,
-        password: secrets.postgresPassword,
-        durable: options.durable ?? true,
-        env,
-        report,
-      });
-      starts.push(made.then(({ part, url }) => ((addresses.databaseUrl = url), bring(part))));
-    } else if (wanted.includes("postgres")) starts.push(bring(givenPostgres(env["DATABASE_URL"]!)));
-    if (has("redis")) {
-      const made = createRedisServer({
-        dataDir,
-        port: ports.redis!,
-        env,
-        report,
-        ...(options.redisDatabases ? { databases: options.redisDatabases } : {}),
-      });
-      starts.push(made.then(({ part, url }) => ((addresses.redisUrl = url), bring(part))));
-    } else if (wanted.includes("redis")) starts.push(bring(givenRedis(env["REDIS_URL"]!)));
-    if (has("temporal")) {
-      const made = createTemporalServer({ dataDir, port: ports.temporal!, uiPort: ports.temporal_ui!, namespace, env, report });
-      starts.push(
-        made.then(({ part, address, uiUrl }) => {
-          addresses.temporalAddress = address;
-          addresses.temporalUiUrl ??= uiUrl;
-          return bring(part);
-        }),
-      );
-    } else if (wanted.includes("temporal")) starts.push(bring(givenTemporal(env, namespace)));
+    const starts = startServers({ ...options, dataDir, env, report, wanted, ports, secrets, namespace, addresses, bring });
     if (has("inbox")) starts.push(node("inbox", { SMTP_PORT: String(ports.smtp) }));
     if (has("sandbox")) starts.push(node("sandbox"));
     if (has("upstream")) starts.push(node("upstream"));
@@ -158,7 +106,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const settings = childEnv();
     const endpoints = endpointsOf(ports, addresses, settings, namespace);
     if (ended || signal?.aborted) throw new Error("stopped while starting");
-    writeEndpoints(dataDir, endpoints);
+    // It holds passwords: a convenience for development, nothing for a machine that serves people.
+    if (settings["NODE_ENV"] !== "production") writeEndpoints(dataDir, endpoints);
     return {
       dataDir,
       endpoints,
@@ -184,57 +133,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 }
 
-function isReplaced(name: PartName, env: Environment): boolean {
-  const variable = REPLACED_BY[name];
-  return variable !== undefined && env[variable] !== undefined;
-}
-
 function aborted(signal: AbortSignal | undefined): Promise<never> {
   return new Promise((_, reject) => {
     if (signal?.aborted) reject(new Error("stopped while starting"));
     signal?.addEventListener("abort", () => reject(new Error("stopped while starting")), { once: true });
   });
-}
-
-/** Those that use the others first, and gracefully; then the rest. One that fails to end does not keep the others. */
-async function stopAll(parts: Part[]): Promise<void> {
-  const first = parts.filter((part) => part.name === "api" || part.name === "worker");
-  const rest = parts.filter((part) => !first.includes(part));
-  const results = [
-    ...(await Promise.allSettled(first.map((part) => part.stop()))),
-    ...(await Promise.allSettled(rest.map((part) => part.stop()))),
-  ];
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed) throw failed.reason;
-}
-
-function endpointsOf(ports: Partial<Record<PortName, number>>, addresses: Addresses, env: Environment, namespace: string): Endpoints {
-  const at = (port: number | undefined) => (port === undefined ? undefined : `http://127.0.0.1:${port}`);
-  const endpoints = {
-    api: at(ports.api),
-    worker: at(ports.worker),
-    temporal: addresses.temporalAddress,
-    temporal_ui: addresses.temporalUiUrl,
-    inbox: at(ports.inbox),
-    sandbox: at(ports.sandbox),
-    upstream: at(ports.upstream),
-    admin: { email: env["ADMIN_EMAIL"] ?? "", password: env["ADMIN_PASSWORD"] ?? "" },
-    sandbox_keys: { epay: { pid: env["EPAY_PID"] ?? "", key: env["EPAY_KEY"] ?? "" } },
-    database_url: addresses.databaseUrl,
-    redis_url: addresses.redisUrl,
-    smtp_url: env["SMTP_URL"],
-    namespace,
-  };
-  return JSON.parse(JSON.stringify(endpoints)) as Endpoints;
-}
-
-/** Also removes what had to be kept outside the folder. */
-function removeData(dataDir: string): void {
-  for (const folder of [outsideOf(dataDir), dataDir]) if (folder) rmSync(folder, { recursive: true, force: true });
-}
-
-/** Ends the processes and removes the data of a stack whose launcher is gone. */
-export async function destroyRemains(dataDir: string): Promise<void> {
-  await endOrphans(dataDir, silent);
-  removeData(dataDir);
 }

@@ -9,7 +9,7 @@ import { compiledFolder } from "../../../src/main/launcher/node-parts.ts";
 import type { Endpoints } from "../../../src/main/launcher/endpoints.ts";
 import { readJson } from "../../../src/main/launcher/files.ts";
 import { isAlive, type ProcessIdentity } from "../../../src/main/launcher/processes.ts";
-import { destroyRemains } from "../../../src/main/launcher/stack.ts";
+import { destroyRemains } from "../../../src/main/launcher/ending.ts";
 import { runFolder } from "../../support/infra.ts";
 import { atEnd, waitFor } from "../../support/stack.ts";
 
