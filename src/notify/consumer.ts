@@ -1,0 +1,58 @@
+import { Worker, type Job } from "bullmq";
+import { createTransport, type Transporter } from "nodemailer";
+import type { Logger } from "../platform/logger.ts";
+import { createBlockingRedis } from "../platform/redis.ts";
+import { MAIL_QUEUE, QUEUE_PREFIX, type MailJob } from "./queue.ts";
+import { renderMail, type TemplateName } from "./templates.ts";
+
+/** Sends what lies in the mail queue, for as long as the process lives. */
+export interface MailConsumer {
+  /** Finishes the mails under way and stops. */
+  close(): Promise<void>;
+}
+
+const CONCURRENCY = 5;
+const SMTP_TIMEOUT_MS = 10_000;
+const CLOSE_TIMEOUT_MS = 5_000;
+
+/**
+ * Consumes the mail queue. A mail that cannot be sent is tried again with growing pauses and then lies among the failed ones, where an
+ * operator can see it and send it again. Without `smtpUrl` every mail fails, which is said: nothing is dropped silently.
+ */
+export function createMailConsumer(deps: { redisUrl: string; smtpUrl: string | undefined; from: string; log: Logger }): MailConsumer {
+  const { redisUrl, smtpUrl, from, log } = deps;
+  if (!smtpUrl) log.warn("SMTP_URL is not set: mails are queued but cannot be sent");
+  const timeouts = { connectionTimeout: SMTP_TIMEOUT_MS, greetingTimeout: SMTP_TIMEOUT_MS, socketTimeout: SMTP_TIMEOUT_MS };
+  const transport: Transporter | undefined = smtpUrl ? createTransport({ url: smtpUrl, pool: true, maxConnections: CONCURRENCY, ...timeouts }) : undefined;
+  const connection = createBlockingRedis({ url: redisUrl, log });
+
+  async function send(job: Job<MailJob, void, TemplateName>): Promise<void> {
+    if (!transport) throw new Error("SMTP_URL is not set");
+    const { to, locale, template, data } = job.data;
+    // The same id on every try, so that a receiver can tell a repeat after a lost answer.
+    const messageId = `<${job.id ?? ""}@tollkeeper>`;
+    await transport.sendMail({ from, to: { name: "", address: to }, messageId, ...renderMail(template, locale, data) });
+    await job.updateData({ to, locale, template, data: {} });
+  }
+
+  const worker = new Worker<MailJob, void, TemplateName>(MAIL_QUEUE, send, { connection, prefix: QUEUE_PREFIX, concurrency: CONCURRENCY });
+  worker.on("error", () => undefined);
+  worker.on("failed", (job, error) => {
+    const last = job !== undefined && job.attemptsMade >= (job.opts.attempts ?? 1);
+    const fields = { mail: job?.id, template: job?.name, attempt: job?.attemptsMade, reason: error.message };
+    if (last) log.error({ alert: true, kind: "mail_failed", ...fields }, "a mail could not be sent");
+    else log.warn(fields, "a mail could not be sent yet");
+  });
+
+  return {
+    async close() {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_TIMEOUT_MS)));
+      // While Redis is gone bullmq would wait for it.
+      await Promise.race([worker.close().catch(() => undefined), late]);
+      clearTimeout(timer);
+      transport?.close();
+      connection.disconnect();
+    },
+  };
+}

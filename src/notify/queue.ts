@@ -1,0 +1,60 @@
+import { Queue } from "bullmq";
+import type { Redis } from "../platform/redis.ts";
+import { sha256 } from "../platform/secrets.ts";
+import type { MailLocale, TemplateData, TemplateName } from "./templates.ts";
+
+/** A mail to be sent, as it lies in the queue. */
+export interface MailJob {
+  to: string;
+  locale: MailLocale;
+  template: TemplateName;
+  /** Emptied once the mail is sent: codes and links do not outlive their use. */
+  data: TemplateData;
+}
+
+export type MailQueue = Queue<MailJob, void, TemplateName>;
+
+export const MAIL_QUEUE = "mail";
+/** Bullmq's keys of this product. */
+export const QUEUE_PREFIX = "tollkeeper";
+
+const DAY_S = 86_400;
+/** Sent mails are remembered this long, so that the same id is not sent again. */
+const REMEMBER_S = 30 * DAY_S;
+const ATTEMPTS = 12;
+const FIRST_PAUSE_MS = 1_000;
+const ENQUEUE_TIMEOUT_MS = 2_000;
+
+/** Opens the mail queue on a connection that fails at once while Redis is gone. */
+export function createMailQueue(connection: Redis): MailQueue {
+  const queue: MailQueue = new Queue(MAIL_QUEUE, {
+    connection,
+    prefix: QUEUE_PREFIX,
+    skipWaitingForReady: true,
+    defaultJobOptions: {
+      attempts: ATTEMPTS,
+      backoff: { type: "exponential", delay: FIRST_PAUSE_MS, jitter: 0.3 },
+      removeOnComplete: { age: REMEMBER_S, count: 100_000 },
+      removeOnFail: { age: REMEMBER_S },
+    },
+  });
+  // The connection says itself when it breaks.
+  queue.on("error", () => undefined);
+  return queue;
+}
+
+/** Puts a mail into the queue once per `id`. Rejects while Redis is away. */
+export async function enqueueMail(queue: MailQueue, id: string, mail: MailJob): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error("the mail queue does not answer")), ENQUEUE_TIMEOUT_MS);
+  });
+  try {
+    // A job id may not hold a colon and may not be a number.
+    const added = queue.add(mail.template, mail, { jobId: `m${sha256(id)}` });
+    added.catch(() => undefined);
+    await Promise.race([added, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

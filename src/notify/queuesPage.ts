@@ -1,0 +1,22 @@
+import { createBullBoard } from "@bull-board/api";
+import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
+import { ExpressAdapter } from "@bull-board/express";
+import type { Router } from "express";
+import type { MailJob, MailQueue } from "./queue.ts";
+
+/** The adapter brings its own copy of the same interface. */
+type ServerAdapter = Parameters<typeof createBullBoard>[0]["serverAdapter"];
+
+/** The queues' page. The caller puts it behind a sign-in for operators and mounts it at `basePath`. */
+export function createQueuesPage(options: { queues: MailQueue[]; basePath: string }): Router {
+  const adapter = new ExpressAdapter();
+  adapter.setBasePath(options.basePath);
+  const queues = options.queues.map((queue) => {
+    const shown = new BullMQAdapter(queue, { description: "Mails to people" });
+    // Codes and links are for their receiver alone.
+    shown.setFormatter("data", (job: { data?: Partial<MailJob> }) => ({ to: job.data?.to, locale: job.data?.locale, template: job.data?.template }));
+    return shown;
+  });
+  createBullBoard({ queues, serverAdapter: adapter as unknown as ServerAdapter, options: { uiConfig: { boardTitle: "Tollkeeper" } } });
+  return adapter.getRouter() as Router;
+}
