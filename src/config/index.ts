@@ -65,6 +65,7 @@ export const environmentSchema = z.object({
   STREAM_HEARTBEAT: duration("10s"),
   RELAY_BODY_LIMIT_MB: integer(32, 1, 512),
   DEFAULT_MAX_OUTPUT_TOKENS: integer(4_096, 1, 10_000_000),
+  DEMO_UPSTREAM_URL: url("http", "https").optional(),
 
   HOLD_TTL: duration("60s"),
   SETTLE_TOLERANCE_PERCENT: integer(10, 0, 100),

@@ -4,23 +4,41 @@ import { announce } from "../platform/invalidation.ts";
 import { inTransaction, uniqueViolation, type Pool, type PoolClient } from "../platform/postgres.ts";
 import type { Prices } from "./price.ts";
 import { presentPrices } from "./present.ts";
-import { findModel, insertModel, insertPrice, lockModel, updateModel, type ModelFields, type ModelRecord, type PriceVersion } from "./repository.ts";
+import {
+  findModel,
+  insertModel,
+  insertPrice,
+  lockModel,
+  updateModel,
+  type ModelFields,
+  type ModelRecord,
+  type PriceVersion,
+} from "./repository.ts";
 import type { ModelChange, NewModel } from "./schema.ts";
 
-/** Who changes something. */
+/** Who changes something; nobody when the program itself does. */
 export interface Actor {
-  userId: string;
-  traceId: string;
+  userId: string | null;
+  traceId: string | null;
 }
 
 export interface ModelAdmin {
+  /** The model of this name or alias, ignoring case, with the price in force; also an inactive one. */
+  find(name: string): Promise<ModelRecord | undefined>;
   /** Throws `conflict` when the name or an alias is taken. */
   create(model: NewModel, actor: Actor): Promise<ModelRecord>;
   /** Throws `not_found`, or `conflict` when an alias is taken. Prices that differ make a new version; other changes keep it. */
   change(name: string, change: ModelChange, actor: Actor): Promise<ModelRecord>;
 }
 
-const NEW_FIELDS: ModelFields = { aliases: [], displayName: null, modality: "text", contextLength: null, maxOutputTokens: null, status: "active" };
+const NEW_FIELDS: ModelFields = {
+  aliases: [],
+  displayName: null,
+  modality: "text",
+  contextLength: null,
+  maxOutputTokens: null,
+  status: "active",
+};
 
 function mergeFields(present: ModelFields, change: ModelChange): ModelFields {
   return {
@@ -44,7 +62,8 @@ function mergePrices(present: PriceVersion | null, change: ModelChange): Prices 
   const outputPrice = change.output_price ?? present?.outputPrice;
   if (inputPrice === undefined) throw fieldError("input_price", 'is required with the first prices of a model; "0" makes it free');
   if (outputPrice === undefined) throw fieldError("output_price", 'is required with the first prices of a model; "0" makes it free');
-  const optional = (value: bigint | null | undefined, before: bigint | null | undefined) => (value === undefined ? (before ?? null) : value);
+  const optional = (value: bigint | null | undefined, before: bigint | null | undefined) =>
+    value === undefined ? (before ?? null) : value;
   return {
     inputPrice,
     outputPrice,
@@ -66,7 +85,11 @@ function samePrices(present: PriceVersion | null, next: Prices): boolean {
 function takenName(error: unknown): unknown {
   const constraint = uniqueViolation(error);
   if (constraint === "models_pkey") {
-    return appError("conflict", { message: "name: is taken by another model", details: [{ field: "name", message: "is taken" }], cause: error });
+    return appError("conflict", {
+      message: "name: is taken by another model",
+      details: [{ field: "name", message: "is taken" }],
+      cause: error,
+    });
   }
   if (constraint === "model_names_pkey") {
     const message = "is taken as the name or alias of another model";
@@ -110,6 +133,8 @@ export function createModelAdmin(deps: { pool: Pool; changed: () => void }): Mod
   }
 
   return {
+    find: (name) => findModel(deps.pool, name),
+
     create: (given, actor) =>
       write(actor, "model.create", async (tx) => {
         const fields = mergeFields(NEW_FIELDS, given);
@@ -117,7 +142,10 @@ export function createModelAdmin(deps: { pool: Pool; changed: () => void }): Mod
         await insertModel(tx, given.name, fields);
         if (prices) await insertPrice(tx, given.name, prices, { authorId: actor.userId, reason: given.reason ?? null });
         const model = await reread(tx, given.name);
-        return { model, details: { ...fields, prices: prices && presentPrices(prices), reason: given.reason, price_version: model.price?.version } };
+        return {
+          model,
+          details: { ...fields, prices: prices && presentPrices(prices), reason: given.reason, price_version: model.price?.version },
+        };
       }),
 
     change: (name, change, actor) =>

@@ -1,3 +1,4 @@
+export { createModelAdmin, type ModelAdmin } from "./admin.ts";
 export { affordableOutput, cost, estimate, type Expected, type Prices, type TokenClasses, type Units } from "./price.ts";
 export { createPricing, type PricedModel, type Pricing } from "./pricing.ts";
 export type { PriceVersion } from "./repository.ts";

@@ -45,7 +45,11 @@ function presentDescription(model: ModelRecord) {
 
 /** For everybody. */
 export function presentPublicModel(model: ModelRecord) {
-  return { ...presentDescription(model), ...(model.price ? presentPrices(model.price) : NO_PRICES), price_version: model.price?.version ?? null };
+  return {
+    ...presentDescription(model),
+    ...(model.price ? presentPrices(model.price) : NO_PRICES),
+    price_version: model.price?.version ?? null,
+  };
 }
 
 /** For operators. */

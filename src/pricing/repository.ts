@@ -92,7 +92,12 @@ function priceOf(row: PriceRow): PriceVersion {
   };
 }
 
-const recordOf = (row: PriceRow): PriceRecord => ({ ...priceOf(row), authorId: row.author_id, reason: row.reason, createdAt: row.price_created_at });
+const recordOf = (row: PriceRow): PriceRecord => ({
+  ...priceOf(row),
+  authorId: row.author_id,
+  reason: row.reason,
+  createdAt: row.price_created_at,
+});
 
 function modelOf(row: ModelRow): ModelRecord {
   return {
@@ -134,7 +139,11 @@ export async function listModels(db: Queryable, filter: ModelFilter): Promise<{ 
     AND ($2::text IS NULL OR strpos(lower(concat_ws(' ', m.name, m.display_name, array_to_string(m.aliases, ' '))), lower($2)) > 0)`;
   const values = [filter.status ?? null, filter.q ?? null];
   const total = await db.query<{ total: bigint }>(`SELECT count(*) AS total FROM models m ${where}`, values);
-  const { rows } = await db.query<ModelRow>(`${MODELS} ${where} ORDER BY m.name LIMIT $3 OFFSET $4`, [...values, filter.limit, filter.offset]);
+  const { rows } = await db.query<ModelRow>(`${MODELS} ${where} ORDER BY m.name LIMIT $3 OFFSET $4`, [
+    ...values,
+    filter.limit,
+    filter.offset,
+  ]);
   return { items: rows.map(modelOf), total: Number(total.rows[0]?.total ?? 0n) };
 }
 
@@ -159,7 +168,12 @@ export async function updateModel(tx: Queryable, name: string, fields: ModelFiel
 }
 
 /** Writes the next version of a model's prices. The model must be locked by {@link lockModel} or new. */
-export async function insertPrice(tx: Queryable, model: string, price: Prices, by: { authorId: string | null; reason: string | null }): Promise<void> {
+export async function insertPrice(
+  tx: Queryable,
+  model: string,
+  price: Prices,
+  by: { authorId: string | null; reason: string | null },
+): Promise<void> {
   await tx.query(
     `INSERT INTO price_versions (model, version, input_price, output_price, cached_input_price, cache_write_price, reasoning_price,
        request_price, image_price, second_price, character_price, author_id, reason)
@@ -187,7 +201,11 @@ export async function findVersion(db: Queryable, id: bigint): Promise<PriceVersi
 }
 
 /** A page of a model's price versions, the newest first. */
-export async function priceHistory(db: Queryable, model: string, page: { limit: number; offset: number }): Promise<{ items: PriceRecord[]; total: number }> {
+export async function priceHistory(
+  db: Queryable,
+  model: string,
+  page: { limit: number; offset: number },
+): Promise<{ items: PriceRecord[]; total: number }> {
   const total = await db.query<{ total: bigint }>("SELECT count(*) AS total FROM price_versions WHERE model = $1", [model]);
   const { rows } = await db.query<PriceRow>(
     `SELECT ${PRICE_COLUMNS} FROM price_versions p WHERE p.model = $1 ORDER BY p.version DESC LIMIT $2 OFFSET $3`,

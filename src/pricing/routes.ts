@@ -6,7 +6,17 @@ import { createModelAdmin } from "./admin.ts";
 import { presentModel, presentPriceRecord, presentPublicModel } from "./present.ts";
 import type { Pricing } from "./pricing.ts";
 import { findModel, listModels, priceHistory, type ModelRecord } from "./repository.ts";
-import { historyQuery, modelChange, modelParams, modelsQuery, modelView, newModel, priceView, publicModelsQuery, publicModelView } from "./schema.ts";
+import {
+  historyQuery,
+  modelChange,
+  modelParams,
+  modelsQuery,
+  modelView,
+  newModel,
+  priceView,
+  publicModelsQuery,
+  publicModelView,
+} from "./schema.ts";
 
 const TAG = "Models and prices";
 const PRICES_NOTE =
@@ -71,7 +81,8 @@ export function pricingRoutes(deps: { pool: Pool; pricing: Pick<Pricing, "models
       body: newModel,
       responses: { 201: modelView },
       errors: ["conflict"],
-      handler: async ({ body, principal, traceId }) => created(presentModel(await admin.create(body, { userId: principal.userId, traceId }))),
+      handler: async ({ body, principal, traceId }) =>
+        created(presentModel(await admin.create(body, { userId: principal.userId, traceId }))),
     }),
     route({
       method: "get",

@@ -15,7 +15,12 @@ export interface Snapshot<T> {
  * reads anew. At most one read runs at a time: callers who come while one runs share the next one, which begins after they asked and
  * so cannot be older than their question.
  */
-export function createSnapshot<T>(options: { invalidation: Invalidation; topics: Topic[]; maxAgeMs: number; load: () => Promise<T> }): Snapshot<T> {
+export function createSnapshot<T>(options: {
+  invalidation: Invalidation;
+  topics: Topic[];
+  maxAgeMs: number;
+  load: () => Promise<T>;
+}): Snapshot<T> {
   const { invalidation, maxAgeMs, load } = options;
   let kept: { value: T; until: number } | undefined;
   let changes = 0;

@@ -18,7 +18,8 @@ export interface Actor {
 }
 
 export interface ProviderAdmin {
-  create(provider: NewProvider, actor: Actor): Promise<ProviderRow>;
+  /** Adds a provider, with the models it serves when given. */
+  create(provider: NewProvider, actor: Actor, models?: NewProviderModel[]): Promise<ProviderRow>;
   change(id: string, change: ProviderChange, actor: Actor): Promise<ProviderRow>;
   remove(id: string, actor: Actor): Promise<void>;
   addModel(providerId: string, model: NewProviderModel, actor: Actor): Promise<ProviderModelRow>;
@@ -100,8 +101,18 @@ export function createProviderAdmin(deps: { pool: Pool; secretBox: SecretBox; al
     headers_replaced: change.headers !== undefined,
   });
 
+  const modelFields = (given: NewProviderModel): ProviderModelFields => ({
+    model_name: given.model_name,
+    upstream_model: given.upstream_model ?? given.model_name,
+    display_name: given.display_name ?? null,
+    input_price: given.input_price ?? null,
+    output_price: given.output_price ?? null,
+    price_currency: given.price_currency ?? "CREDITS",
+    status: given.status ?? "active",
+  });
+
   return {
-    async create(given, actor) {
+    async create(given, actor, models = []) {
       const baseUrl = await checkedUrl(given.base_url);
       return write(actor, async (tx) => {
         const blank: ProviderFields = {
@@ -118,6 +129,7 @@ export function createProviderAdmin(deps: { pool: Pool; secretBox: SecretBox; al
           config: {},
         };
         const row = await repository.insertProvider(tx, uuidv7(), merge(blank, given, baseUrl));
+        for (const model of models) await repository.insertProviderModel(tx, uuidv7(), row.id, modelFields(model));
         return { result: row, action: "provider.create", id: row.id, details: providerDetails(row, given) };
       });
     },
@@ -142,16 +154,7 @@ export function createProviderAdmin(deps: { pool: Pool; secretBox: SecretBox; al
     addModel: (providerId, given, actor) =>
       write(actor, async (tx) => {
         if (!(await repository.findProvider(tx, providerId, { lock: true }))) throw noProvider();
-        const fields: ProviderModelFields = {
-          model_name: given.model_name,
-          upstream_model: given.upstream_model ?? given.model_name,
-          display_name: given.display_name ?? null,
-          input_price: given.input_price ?? null,
-          output_price: given.output_price ?? null,
-          price_currency: given.price_currency ?? "CREDITS",
-          status: given.status ?? "active",
-        };
-        const row = await repository.insertProviderModel(tx, uuidv7(), providerId, fields);
+        const row = await repository.insertProviderModel(tx, uuidv7(), providerId, modelFields(given));
         return { result: row, action: "provider.model.create", id: providerId, details: presentProviderModel(row) };
       }),
 

@@ -119,7 +119,12 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       if (!found) continue;
       const key = model.model_name.toLowerCase();
       const candidates = byModel.get(key) ?? [];
-      candidates.push({ provider: found.provider, upstreamModel: model.upstream_model, priority: found.row.priority, weight: found.row.weight });
+      candidates.push({
+        provider: found.provider,
+        upstreamModel: model.upstream_model,
+        priority: found.row.priority,
+        weight: found.row.weight,
+      });
       byModel.set(key, candidates);
     }
     return new Map([...byModel].map(([key, candidates]) => [key, rank(candidates)]));

@@ -38,7 +38,8 @@ function failureOf(error: unknown, secrets: readonly string[]): Failure {
   if (blocked) return { kind: "private_address", message: clean(blocked.message) };
   if (error instanceof APIConnectionTimeoutError) return { kind: "timeout", message: `no answer within ${PATIENCE_MS / 1_000} s` };
   if (error instanceof APIConnectionError) return { kind: "connection", message: clean(deepestMessage(error)) };
-  if (error instanceof APIError && typeof error.status === "number") return { kind: kindOf(error.status), status: error.status, message: clean(error.message) };
+  if (error instanceof APIError && typeof error.status === "number")
+    return { kind: kindOf(error.status), status: error.status, message: clean(error.message) };
   return { kind: "malformed", message: clean(error instanceof Error ? error.message : "the answer could not be read") };
 }
 
@@ -50,7 +51,9 @@ export async function probeProvider(
   provider: UpstreamProvider,
   options: { model?: string | undefined; allowPrivate: boolean },
 ): Promise<TestResult> {
-  const dispatcher = new Agent({ connect: upstreamConnector({ allowPrivate: options.allowPrivate, timeoutMs: provider.timeouts.connectMs }) });
+  const dispatcher = new Agent({
+    connect: upstreamConnector({ allowPrivate: options.allowPrivate, timeoutMs: provider.timeouts.connectMs }),
+  });
   const guardedFetch = (url: unknown, init?: object) => undiciFetch(url as string, { ...init, dispatcher, redirect: "manual" });
   const client = new OpenAI({
     apiKey: provider.apiKey,
@@ -73,11 +76,20 @@ export async function probeProvider(
       const models = data.map((entry) => String(entry.id)).slice(0, MODELS_SHOWN);
       return { ok: true, checked, latency_ms: latency(), models };
     }
-    const answer = await client.chat.completions.create({ model, max_completion_tokens: 16, messages: [{ role: "user", content: "Say hi." }] });
+    const answer = await client.chat.completions.create({
+      model,
+      max_completion_tokens: 16,
+      messages: [{ role: "user", content: "Say hi." }],
+    });
     if (!Array.isArray(answer.choices)) throw new Error("the answer is no chat completion");
     return { ok: true, checked, latency_ms: latency() };
   } catch (error) {
-    return { ok: false, checked, latency_ms: latency(), error: failureOf(error, [...provider.apiKeys, ...Object.values(provider.headers).filter(Boolean)]) };
+    return {
+      ok: false,
+      checked,
+      latency_ms: latency(),
+      error: failureOf(error, [...provider.apiKeys, ...Object.values(provider.headers).filter(Boolean)]),
+    };
   } finally {
     await dispatcher.destroy().catch(() => undefined);
   }

@@ -130,7 +130,12 @@ export async function listProviders(
   return { items: rows, total: Number(total.rows[0]?.total ?? 0n) };
 }
 
-export async function insertProviderModel(tx: Queryable, id: string, providerId: string, fields: ProviderModelFields): Promise<ProviderModelRow> {
+export async function insertProviderModel(
+  tx: Queryable,
+  id: string,
+  providerId: string,
+  fields: ProviderModelFields,
+): Promise<ProviderModelRow> {
   const { rows } = await tx.query<ProviderModelRow>(
     `INSERT INTO provider_models (id, provider_id, ${MODEL_FIELDS.join(", ")}) VALUES ($1, $2, ${places(MODEL_FIELDS, 3)}) RETURNING *`,
     [id, providerId, ...MODEL_FIELDS.map((name) => fields[name])],
@@ -146,7 +151,12 @@ export async function updateProviderModel(tx: Queryable, id: string, fields: Pro
   return rows[0]!;
 }
 
-export async function findProviderModel(db: Queryable, providerId: string, id: string, options: { lock?: boolean } = {}): Promise<ProviderModelRow | undefined> {
+export async function findProviderModel(
+  db: Queryable,
+  providerId: string,
+  id: string,
+  options: { lock?: boolean } = {},
+): Promise<ProviderModelRow | undefined> {
   const { rows } = await db.query<ProviderModelRow>(
     `SELECT * FROM provider_models WHERE provider_id = $1 AND id = $2 ${options.lock ? "FOR UPDATE" : ""}`,
     [providerId, id],
@@ -158,7 +168,11 @@ export async function deleteProviderModel(tx: Queryable, providerId: string, id:
   return (await tx.query("DELETE FROM provider_models WHERE provider_id = $1 AND id = $2", [providerId, id])).rowCount === 1;
 }
 
-export async function listProviderModels(db: Queryable, providerId: string, page: Page): Promise<{ items: ProviderModelRow[]; total: number }> {
+export async function listProviderModels(
+  db: Queryable,
+  providerId: string,
+  page: Page,
+): Promise<{ items: ProviderModelRow[]; total: number }> {
   const total = await db.query<{ total: bigint }>("SELECT count(*) AS total FROM provider_models WHERE provider_id = $1", [providerId]);
   const { rows } = await db.query<ProviderModelRow>(
     "SELECT * FROM provider_models WHERE provider_id = $1 ORDER BY lower(model_name), id LIMIT $2 OFFSET $3",

@@ -38,7 +38,10 @@ export function providerRoutes(deps: ProviderRoutesDeps): Route[] {
     try {
       return openProvider(row, deps);
     } catch (error) {
-      throw appError("invalid_state", { message: "The key was encrypted with a secret that is not configured any more; set it again", cause: error });
+      throw appError("invalid_state", {
+        message: "The key was encrypted with a secret that is not configured any more; set it again",
+        cause: error,
+      });
     }
   }
 
@@ -60,7 +63,8 @@ export function providerRoutes(deps: ProviderRoutesDeps): Route[] {
       method: "post",
       path: "/api/admin/providers",
       summary: "Add a provider",
-      description: "Calls go to `<base_url without /v1>/v1/chat/completions`. The key and header values are stored encrypted and never shown.",
+      description:
+        "Calls go to `<base_url without /v1>/v1/chat/completions`. The key and header values are stored encrypted and never shown.",
       body: schema.newProvider,
       responses: { 201: schema.providerView },
       handler: async (input) => created(presentProvider(await admin.create(input.body, actorOf(input)))),
@@ -102,7 +106,8 @@ export function providerRoutes(deps: ProviderRoutesDeps): Route[] {
       method: "post",
       path: "/api/admin/providers/:id/test",
       summary: "Call the provider and say how it answered",
-      description: "Lists its models, or with `model` (the name there) asks that model for a few tokens. A failure is an answer with `ok: false`.",
+      description:
+        "Lists its models, or with `model` (the name there) asks that model for a few tokens. A failure is an answer with `ok: false`.",
       params: schema.providerParams,
       body: schema.testRequest,
       responses: { 200: schema.testResult },

@@ -4,7 +4,12 @@ import { parseBaseUrl } from "./baseUrl.ts";
 
 const text = (max: number) => z.string().trim().min(1).max(max);
 /** One line for a header: visible ASCII. */
-const headerSafe = (max: number) => z.string().min(1).max(max).regex(/^[\x21-\x7e]+$/, "must be visible ASCII characters without spaces");
+const headerSafe = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(/^[\x21-\x7e]+$/, "must be visible ASCII characters without spaces");
 const status = z.enum(["active", "inactive"]);
 
 const baseUrl = z
@@ -24,7 +29,8 @@ const timeouts = z
   .meta({ description: "Milliseconds; what is left out is as configured for all providers" });
 
 /** Set by the relay itself, or not to be set by anybody. */
-const RESERVED = /^(host|connection|content-.*|transfer-encoding|accept-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*|cookie|authorization)$/i;
+const RESERVED =
+  /^(host|connection|content-.*|transfer-encoding|accept-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*|cookie|authorization)$/i;
 const headers = z
   .record(
     z
@@ -75,7 +81,9 @@ export const providerModelsQuery = z.strictObject(pageQuery);
 const costPrice = creditsInput.nullable().optional();
 
 export const providerModelChange = z.strictObject({
-  upstream_model: text(200).regex(/^[^\p{Cc}]+$/u, "must not contain control characters").optional(),
+  upstream_model: text(200)
+    .regex(/^[^\p{Cc}]+$/u, "must not contain control characters")
+    .optional(),
   display_name: text(100).nullable().optional(),
   input_price: costPrice.meta({ description: "What it costs us per 1000 tokens; null when not known" }),
   output_price: costPrice.meta({ description: "What it costs us per 1000 tokens; null when not known" }),
@@ -141,11 +149,19 @@ export const testResult = z.object({
   models: z.array(z.string()).optional(),
   error: z
     .object({
-      kind: z.enum(["private_address", "timeout", "connection", "authentication", "not_found", "rate_limited", "upstream_error", "malformed"]),
+      kind: z.enum([
+        "private_address",
+        "timeout",
+        "connection",
+        "authentication",
+        "not_found",
+        "rate_limited",
+        "upstream_error",
+        "malformed",
+      ]),
       status: z.number().int().optional(),
       message: z.string(),
     })
     .optional(),
 });
 export type TestResult = z.output<typeof testResult>;
-
