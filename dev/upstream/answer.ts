@@ -22,7 +22,11 @@ export const VENDOR_HEADERS = {
 };
 
 /** Writes the error in OpenAI's shape. */
-export function sendError(response: ServerResponse, status: number, error: { message: string; type?: string; code?: string | null; param?: string | null }): void {
+export function sendError(
+  response: ServerResponse,
+  status: number,
+  error: { message: string; type?: string; code?: string | null; param?: string | null },
+): void {
   const body = JSON.stringify({ error: { type: "invalid_request_error", param: null, code: null, ...error } });
   response.writeHead(status, { ...VENDOR_HEADERS, "content-type": "application/json", "content-length": Buffer.byteLength(body) });
   response.end(body);
@@ -32,7 +36,11 @@ function sendFaultStatus(response: ServerResponse, options: Record<string, strin
   const status = Number(options["code"] ?? 503);
   const type = status === 429 ? "rate_limit_error" : status >= 500 ? "server_error" : "invalid_request_error";
   if (options["retry_after"]) response.setHeader("retry-after", options["retry_after"]);
-  sendError(response, status, { message: `The demo upstream was told to answer ${status}.`, type, code: status === 429 ? "rate_limit_exceeded" : null });
+  sendError(response, status, {
+    message: `The demo upstream was told to answer ${status}.`,
+    type,
+    code: status === 429 ? "rate_limit_exceeded" : null,
+  });
 }
 
 /** Answers one call as planned. Resolves when the answer is complete, was broken off, or the caller left. */
@@ -57,7 +65,12 @@ export async function answer(response: ServerResponse, plan: Plan, record: CallR
 
 async function sendStream(response: ServerResponse, wire: Wire, plan: Plan, record: CallRecord): Promise<void> {
   const { faults } = plan.directives;
-  response.writeHead(200, { ...VENDOR_HEADERS, "x-request-id": plan.id, "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
+  response.writeHead(200, {
+    ...VENDOR_HEADERS,
+    "x-request-id": plan.id,
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+  });
   response.flushHeaders();
   if (faults.die_after_headers) {
     await wire.wait(20);
@@ -70,7 +83,10 @@ async function sendStream(response: ServerResponse, wire: Wire, plan: Plan, reco
     const event = `${faults.comments ? `: a comment${eol}${eol}` : ""}data: ${data}${eol}${eol}`;
     if (faults.split_utf8) await wire.writeApart(cutInsideCharacter(event), 2);
     else if (faults.trickle) {
-      await wire.writeApart(inParts(Buffer.from(event), Number(faults.trickle["bytes"] ?? 7)), milliseconds(faults.trickle["every"] ?? "5ms"));
+      await wire.writeApart(
+        inParts(Buffer.from(event), Number(faults.trickle["bytes"] ?? 7)),
+        milliseconds(faults.trickle["every"] ?? "5ms"),
+      );
     } else await wire.write(event);
   };
 
@@ -85,7 +101,13 @@ async function sendStream(response: ServerResponse, wire: Wire, plan: Plan, reco
 }
 
 /** Acts out the faults that strike after some chunks; true when nothing more is to be sent. */
-async function interrupted(response: ServerResponse, wire: Wire, plan: Plan, sent: number, write: (data: string) => Promise<void>): Promise<boolean> {
+async function interrupted(
+  response: ServerResponse,
+  wire: Wire,
+  plan: Plan,
+  sent: number,
+  write: (data: string) => Promise<void>,
+): Promise<boolean> {
   const { faults } = plan.directives;
   const strikes = (fault: Record<string, string> | undefined) =>
     fault !== undefined && sent === Math.min(Number(fault["after"] ?? DEFAULT_AFTER), plan.pieces.length - 1);
@@ -96,7 +118,9 @@ async function interrupted(response: ServerResponse, wire: Wire, plan: Plan, sen
     return true;
   }
   if (strikes(faults.error_in_band)) {
-    await write(JSON.stringify({ error: { message: "The demo upstream is overloaded.", type: "server_error", param: null, code: "overloaded" } }));
+    await write(
+      JSON.stringify({ error: { message: "The demo upstream is overloaded.", type: "server_error", param: null, code: "overloaded" } }),
+    );
     response.end();
     return true;
   }
@@ -135,12 +159,15 @@ async function sendWhole(response: ServerResponse, wire: Wire, plan: Plan): Prom
     await (faults.silent ? wire.forever() : wire.wait(20));
     return wire.destroy();
   }
-  if (faults.trickle) await wire.writeApart(inParts(sent, Number(faults.trickle["bytes"] ?? 7)), milliseconds(faults.trickle["every"] ?? "5ms"));
+  if (faults.trickle)
+    await wire.writeApart(inParts(sent, Number(faults.trickle["bytes"] ?? 7)), milliseconds(faults.trickle["every"] ?? "5ms"));
   else if (faults.split_utf8) await wire.writeApart(cutInsideCharacter(sent.toString()), 2);
   else await wire.write(sent);
-  response.end();
+  const { socket } = response;
   // A length that promises more than came: only the end of the connection says so.
-  if (lie > 0) response.once("finish", () => response.socket?.end());
+  response.end(() => {
+    if (lie > 0) socket?.end();
+  });
 }
 
 function inParts(bytes: Buffer, size: number): Buffer[] {

@@ -26,7 +26,14 @@ function withoutSecrets(headers: IncomingHttpHeaders): Record<string, string> {
     Object.entries(headers).map(([name, value]) => {
       const text = String(value);
       // Which secret it was can be told by its hash.
-      return [name, SECRET.test(name) ? `sha256:${createHash("sha256").update(text.replace(/^Bearer /i, "")).digest("hex")}` : text];
+      return [
+        name,
+        SECRET.test(name)
+          ? `sha256:${createHash("sha256")
+              .update(text.replace(/^Bearer /i, ""))
+              .digest("hex")}`
+          : text,
+      ];
     }),
   );
 }

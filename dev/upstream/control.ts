@@ -23,7 +23,8 @@ export function createControl(): Control {
     set(body) {
       if (typeof body !== "object" || body === null || Array.isArray(body)) throw new DirectiveError("send an object");
       const { directives: given = "", times = Infinity, ...unknown } = body as Record<string, unknown>;
-      if (Object.keys(unknown).length > 0) throw new DirectiveError(`no such field: ${Object.keys(unknown).join(", ")}; there are directives, times`);
+      if (Object.keys(unknown).length > 0)
+        throw new DirectiveError(`no such field: ${Object.keys(unknown).join(", ")}; there are directives, times`);
       if (typeof given !== "string") throw new DirectiveError("directives must be a text such as [[fault:hang]]");
       if (typeof times !== "number" || times < 0) throw new DirectiveError("times must be a number");
       directives = readDirectives(given);

@@ -7,7 +7,7 @@ export interface OutEvent {
   content: boolean;
 }
 
-const STRANGE = { x_strange: { deep: [1, null, { "κλειδί": "τιμή" }] }, provider: "demo", obfuscation: "aGVsbG8" };
+const STRANGE = { x_strange: { deep: [1, null, { κλειδί: "τιμή" }] }, provider: "demo", obfuscation: "aGVsbG8" };
 
 /** The events of a streamed chat completion, in order, as OpenAI sends them, changed by what the plan says. */
 export function* eventsOf(plan: Plan): Generator<OutEvent> {
@@ -28,7 +28,8 @@ export function* eventsOf(plan: Plan): Generator<OutEvent> {
     finish_reason: finish,
   });
 
-  for (const index of indexes) yield { data: chunk([choice(index, { role: "assistant", content: plan.tool ? null : "", refusal: null })]), content: false };
+  for (const index of indexes)
+    yield { data: chunk([choice(index, { role: "assistant", content: plan.tool ? null : "", refusal: null })]), content: false };
   yield* toolEvents(plan, (index, delta) => chunk([choice(index, delta)]));
 
   const last = plan.pieces.length - 1;

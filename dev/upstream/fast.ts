@@ -30,7 +30,12 @@ function prepare(model: string, count: number): FastAnswer {
   const message = { role: "assistant", content: words.join(""), refusal: null };
   return {
     whole: Buffer.from(
-      JSON.stringify({ ...base, object: "chat.completion", choices: [{ index: 0, message, logprobs: null, finish_reason: "stop" }], usage }),
+      JSON.stringify({
+        ...base,
+        object: "chat.completion",
+        choices: [{ index: 0, message, logprobs: null, finish_reason: "stop" }],
+        usage,
+      }),
     ),
     chunks: [
       event([{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: null }]),
@@ -42,7 +47,11 @@ function prepare(model: string, count: number): FastAnswer {
 }
 
 /** Answers at once, or streams one chunk per turn of the event loop, so that chunks leave one by one. */
-export function answerFast(response: ServerResponse, request: { model: string; stream: boolean; includeUsage: boolean }, count: number): void {
+export function answerFast(
+  response: ServerResponse,
+  request: { model: string; stream: boolean; includeUsage: boolean },
+  count: number,
+): void {
   let prepared = answers.get(request.model);
   if (!prepared) answers.set(request.model, (prepared = prepare(request.model, count)));
   if (!request.stream) {

@@ -4,7 +4,10 @@ import { createUpstream } from "./server.ts";
 /** The demo upstream. PORT, HOST, DEMO_UPSTREAM_KEY (any key unless set) and DEMO_UPSTREAM_PACE_MS (between words). */
 const host = process.env["HOST"] || "127.0.0.1";
 const port = Number(process.env["PORT"] || 8027);
-const server = createUpstream({ key: process.env["DEMO_UPSTREAM_KEY"] || undefined, paceMs: Number(process.env["DEMO_UPSTREAM_PACE_MS"] || 10) });
+const server = createUpstream({
+  key: process.env["DEMO_UPSTREAM_KEY"] || undefined,
+  paceMs: Number(process.env["DEMO_UPSTREAM_PACE_MS"] || 10),
+});
 server.on("error", (error) => {
   console.error(error.message);
   process.exit(1);

@@ -39,8 +39,17 @@ function usageOf(prompt: number, completion: number, parts = { cached: 0, cacheW
     prompt_tokens: prompt,
     completion_tokens: completion,
     total_tokens: prompt + completion,
-    prompt_tokens_details: { cached_tokens: parts.cached, audio_tokens: 0, ...(parts.cacheWrite ? { cache_write_tokens: parts.cacheWrite } : {}) },
-    completion_tokens_details: { reasoning_tokens: parts.reasoning, audio_tokens: 0, accepted_prediction_tokens: 0, rejected_prediction_tokens: 0 },
+    prompt_tokens_details: {
+      cached_tokens: parts.cached,
+      audio_tokens: 0,
+      ...(parts.cacheWrite ? { cache_write_tokens: parts.cacheWrite } : {}),
+    },
+    completion_tokens_details: {
+      reasoning_tokens: parts.reasoning,
+      audio_tokens: 0,
+      accepted_prediction_tokens: 0,
+      rejected_prediction_tokens: 0,
+    },
   };
 }
 
@@ -70,7 +79,8 @@ function piecesOf(question: string, directives: Directives): string[] {
   const { faults, chunks } = directives;
   if (faults.tiny_events) return Array.from({ length: Number(faults.tiny_events["count"] ?? 10_000) }, (_, i) => "abcdefghij"[i % 10]!);
   const pieces = answerPieces(question, { count: chunks, beyondAscii: faults.split_utf8 !== undefined });
-  if (faults.big_event) pieces.splice(1, 0, "large piece ".repeat(Math.ceil(Number(faults.big_event["bytes"] ?? DEFAULT_CHUNK_BYTES) / 12)));
+  if (faults.big_event)
+    pieces.splice(1, 0, "large piece ".repeat(Math.ceil(Number(faults.big_event["bytes"] ?? DEFAULT_CHUNK_BYTES) / 12)));
   return pieces;
 }
 
@@ -92,7 +102,10 @@ export function planAnswer(request: ChatRequest, directives: Directives, default
   }
   const choices = Math.min(positive(request.n) ?? 1, 16);
   const toolArguments = ['{"ci', 'ty":"Par', 'is","unit":', '"celsius"}'];
-  const tool = directives.tool === undefined ? undefined : { id: `call_${randomBytes(9).toString("hex")}`, name: directives.tool, pieces: toolArguments };
+  const tool =
+    directives.tool === undefined
+      ? undefined
+      : { id: `call_${randomBytes(9).toString("hex")}`, name: directives.tool, pieces: toolArguments };
   return {
     id: `chatcmpl-${randomBytes(12).toString("hex")}`,
     created: Math.floor(Date.now() / 1_000),

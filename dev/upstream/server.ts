@@ -29,7 +29,12 @@ async function readBody(request: IncomingMessage): Promise<string> {
 
 function isChatRequest(body: unknown): body is ChatRequest {
   const { model, messages } = (body ?? {}) as Record<string, unknown>;
-  return typeof model === "string" && Array.isArray(messages) && messages.length > 0 && messages.every((message) => typeof message === "object" && message !== null);
+  return (
+    typeof model === "string" &&
+    Array.isArray(messages) &&
+    messages.length > 0 &&
+    messages.every((message) => typeof message === "object" && message !== null)
+  );
 }
 
 /**
@@ -89,13 +94,17 @@ export function createUpstream(options: { key?: string | undefined; paceMs: numb
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [path = "/", query] = (request.url ?? "/").split("?", 2);
     if (path === "/healthz") return sendJson(response, 200, { status: "ok" });
-    if (path === "/" || path === "/control" || path === "/control/calls") return controlled(request, response, path, new URLSearchParams(query));
+    if (path === "/" || path === "/control" || path === "/control/calls")
+      return controlled(request, response, path, new URLSearchParams(query));
     if (!authorized(request)) {
       return sendError(response, 401, { message: "Incorrect API key provided.", code: "invalid_api_key" });
     }
     if (path === "/v1/chat/completions" && request.method === "POST") return chat(request, response, path);
     if (path === "/v1/models" && request.method === "GET") {
-      return sendJson(response, 200, { object: "list", data: MODELS.map((id) => ({ id, object: "model", created: 1_767_225_600, owned_by: "demo" })) });
+      return sendJson(response, 200, {
+        object: "list",
+        data: MODELS.map((id) => ({ id, object: "model", created: 1_767_225_600, owned_by: "demo" })),
+      });
     }
     sendError(response, 404, { message: `Unknown request URL: ${request.method} ${path}` });
   }

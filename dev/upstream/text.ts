@@ -22,7 +22,11 @@ const SENTENCES = [
   "Over the years {0} has become simpler, while {1} has stayed what it was.",
   "None of this is new, yet {0} surprises somebody every week.",
 ];
-const CLOSINGS = ["That is the heart of the matter.", "With that in mind, {0} is easier than it looks.", "Everything else about {0} is detail."];
+const CLOSINGS = [
+  "That is the heart of the matter.",
+  "With that in mind, {0} is easier than it looks.",
+  "Everything else about {0} is detail.",
+];
 const BEYOND_ASCII = ["汉字", "收费站", "naïve", "Größe", "🛣️", "👩‍💻", "日本語", "žluťoučký", "Ελληνικά", "𝄞"];
 
 function hash(text: string): number {

@@ -19,7 +19,10 @@ const PRIMING = 3;
 
 /** Prompt tokens as OpenAI counts them for chat models: three and the role for each message, three for the answer's beginning. */
 export function promptTokens(messages: readonly Message[], tools: unknown): number {
-  const inMessages = messages.reduce((sum, message) => sum + PER_MESSAGE + countTokens(String(message.role ?? "")) + countTokens(textOf(message)), 0);
+  const inMessages = messages.reduce(
+    (sum, message) => sum + PER_MESSAGE + countTokens(String(message.role ?? "")) + countTokens(textOf(message)),
+    0,
+  );
   return PRIMING + inMessages + (tools === undefined ? 0 : countTokens(JSON.stringify(tools)));
 }
 
