@@ -61,21 +61,26 @@ BEGIN
   UPDATE ledger_grants g SET remaining = g.remaining - b.amount
     FROM (SELECT grant_id, sum(amount)::bigint AS amount FROM burn GROUP BY grant_id) b WHERE g.id = b.grant_id;
 
-  -- All other debits of wallets: grants and debits are laid end to end as intervals; where they overlap, the debit burns the grant.
+  -- All other debits of wallets: grants and debits are laid end to end as intervals; where they overlap, the debit burns the
+  -- grant. Gathered per wallet first, so that no plan compares the debits of one wallet with the grants of another.
   WITH debit AS (
-    SELECT p.id, p.debit_account AS wallet_id, sum(p.amount) OVER w - p.amount AS low, sum(p.amount) OVER w AS high
-    FROM posted p JOIN ledger_accounts a ON a.id = p.debit_account AND a.kind = 'wallet'
-    WHERE p.grant_id IS NULL
-    WINDOW w AS (PARTITION BY p.debit_account ORDER BY p.seq)
-  ), credit AS (
-    SELECT g.id, g.wallet_id, sum(g.remaining) OVER w - g.remaining AS low, sum(g.remaining) OVER w AS high
-    FROM ledger_grants g
-    WHERE g.remaining > 0 AND g.wallet_id IN (SELECT wallet_id FROM debit)
-    WINDOW w AS (PARTITION BY g.wallet_id ORDER BY g.priority, g.expires_at NULLS LAST, g.id)
+    SELECT wallet_id, array_agg(id) AS ids, array_agg(low) AS lows, array_agg(high) AS highs
+    FROM (
+      SELECT p.id, p.debit_account AS wallet_id, sum(p.amount) OVER w - p.amount AS low, sum(p.amount) OVER w AS high
+      FROM posted p JOIN ledger_accounts a ON a.id = p.debit_account AND a.kind = 'wallet'
+      WHERE p.grant_id IS NULL
+      WINDOW w AS (PARTITION BY p.debit_account ORDER BY p.seq)
+    ) laid GROUP BY wallet_id
   ), burn AS (
     INSERT INTO ledger_burns (transfer_id, grant_id, amount)
       SELECT d.id, c.id, least(d.high, c.high) - greatest(d.low, c.low)
-      FROM debit d JOIN credit c ON c.wallet_id = d.wallet_id AND c.low < d.high AND d.low < c.high
+      FROM debit
+      CROSS JOIN LATERAL (
+        SELECT g.id, sum(g.remaining) OVER w - g.remaining AS low, sum(g.remaining) OVER w AS high
+        FROM ledger_grants g WHERE g.wallet_id = debit.wallet_id AND g.remaining > 0
+        WINDOW w AS (ORDER BY g.priority, g.expires_at NULLS LAST, g.id)
+      ) c
+      JOIN LATERAL unnest(ids, lows, highs) AS d (id, low, high) ON c.low < d.high AND d.low < c.high
       RETURNING grant_id, amount
   )
   UPDATE ledger_grants g SET remaining = g.remaining - b.amount
