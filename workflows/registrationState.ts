@@ -98,7 +98,7 @@ export class Verification {
     this.sends += 1;
     const expiresAt = now + (mail.kind === "code" ? this.input.codeTtlMs : this.input.linkTtlMs);
     if (mail.kind === "code") this.code = { hash: mail.codeHash, expiresAt, tries: 0 };
-    this.until = Math.max(this.until, expiresAt);
+    this.until = this.sends === 1 ? expiresAt : Math.max(this.until, expiresAt);
   }
 
   /** Why a submission is not even looked at, or undefined. */

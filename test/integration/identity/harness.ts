@@ -1,13 +1,13 @@
 import type { AddressInfo } from "node:net";
 import { createServer, type Server } from "node:http";
 import express from "express";
-import { Worker, NativeConnection } from "@temporalio/worker";
 import { createIdentityActivities } from "../../../activities/identity.ts";
 import { userAdminRoutes } from "../../../src/admin/users.ts";
 import { loadConfig } from "../../../src/config/index.ts";
 import { createApp } from "../../../src/http/app.ts";
 import { createIdempotency } from "../../../src/http/idempotency.ts";
-import { createIdentity, type Identity, type IdentityConfig } from "../../../src/identity/index.ts";
+import { createIdentity, type Identity, type IdentityConfig, type RegistrationSteps } from "../../../src/identity/index.ts";
+import { startWorker as runWorker } from "../../../src/main/worker-runtime.ts";
 import { createLedger, type Ledger } from "../../../src/ledger/index.ts";
 import type { Notify } from "../../../src/notify/index.ts";
 import type { Clock } from "../../../src/platform/clock.ts";
@@ -16,7 +16,6 @@ import { createLogger } from "../../../src/platform/logger.ts";
 import { createPool, type Pool } from "../../../src/platform/postgres.ts";
 import { createSequelize } from "../../../src/platform/sequelize.ts";
 import { createTemporalLink, type TemporalLink } from "../../../src/platform/temporal.ts";
-import { workflowBundle } from "../../../temporal/bundle.ts";
 import { request, unique, type Answer } from "../../support/people.ts";
 import { waitFor, type Places } from "../../support/stack.ts";
 
@@ -86,7 +85,7 @@ export async function identityRig(places: Places, options: RigOptions = {}): Pro
   const identity = createIdentity({ pool, sequelize, config, ledger, notify, temporal, invalidation, log, clock });
   await invalidation.start();
   await identity.ensureFirstAdmin();
-  const stopWorker = options.worker ? await startWorker(places, identity) : async () => undefined;
+  const stopWorker = options.worker ? startWorker(places, temporal, identity.registrationSteps) : async () => undefined;
 
   const server = await listen(
     createApp({
@@ -128,22 +127,18 @@ export async function identityRig(places: Places, options: RigOptions = {}): Pro
   };
 }
 
-export async function startWorker(places: Places, identity: Pick<Identity, "registrationSteps">): Promise<() => Promise<void>> {
-  const connection = await NativeConnection.connect({ address: places.temporalAddress });
-  const worker = await Worker.create({
-    connection,
+/** A worker with the activities of identity alone; returns how to stop it. */
+export function startWorker(places: Places, temporal: TemporalLink, steps: RegistrationSteps): () => Promise<void> {
+  const worker = runWorker({
+    address: places.temporalAddress,
     namespace: places.namespace,
     taskQueue: "billing",
-    workflowBundle: await workflowBundle(),
-    activities: createIdentityActivities(identity),
-    shutdownGraceTime: "1s",
+    activities: createIdentityActivities({ registrationSteps: steps }),
+    client: temporal.client,
+    graceMs: 1_000,
+    log: createLogger({ level: "silent", name: "test" }),
   });
-  const running = worker.run();
-  return async () => {
-    worker.shutdown();
-    await running;
-    await connection.close();
-  };
+  return () => worker.stop();
 }
 
 function listen(app: Parameters<typeof createServer>[1]): Promise<Server> {
