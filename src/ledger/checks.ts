@@ -134,6 +134,12 @@ export const CHECKS: Check[] = [
       WHERE coalesce(s.charged, 0) <> coalesce(t.amount, 0) OR (t.id IS NOT NULL AND s.wallet_id <> t.debit_account)`,
   },
   {
+    name: "a settled item's hold is closed",
+    plain: true,
+    sql: `SELECT 'hold ' || h.id || ' of ' || s.id AS subject, 'settled' AS expected, h.state AS found
+      FROM ledger_holds h JOIN ledger_settlements s ON s.hold_id = h.id WHERE h.state = 'held'`,
+  },
+  {
     name: "the guards of the ledger are on",
     plain: true,
     guards: true,

@@ -148,6 +148,14 @@ describe("the proof", () => {
       ],
     },
     {
+      name: "an event marked as settled behind the ledger's back, whose hold is still open",
+      table: "ledger_settlements",
+      sql: () =>
+        `INSERT INTO ledger_settlements SELECT 'forged', id, wallet_id, 5, 0, 0, false FROM ledger_holds WHERE wallet_id = ${wallet}`,
+      undo: () => "DELETE FROM ledger_settlements WHERE id = 'forged'",
+      differences: () => [{ check: "a settled item's hold is closed", expected: "settled", found: "held" }],
+    },
+    {
       name: "a settlement that says something else than its transfer",
       table: "ledger_settlements",
       sql: () => "UPDATE ledger_settlements SET charged = charged - 1 WHERE id = 'event'",
