@@ -70,5 +70,3 @@ export function createCallLog() {
     },
   };
 }
-
-export type CallLog = ReturnType<typeof createCallLog>;

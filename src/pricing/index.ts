@@ -1,6 +1,6 @@
-export { createModelAdmin, type ModelAdmin } from "./admin.ts";
-export { affordableOutput, cost, estimate, type Expected, type Prices, type TokenClasses, type Units } from "./price.ts";
+export { createModelAdmin } from "./admin.ts";
+export { affordableOutput, cost, estimate, type Prices, type TokenClasses, type Units } from "./price.ts";
 export { createPricing, type PricedModel, type Pricing } from "./pricing.ts";
 export type { PriceVersion } from "./repository.ts";
 export { pricingRoutes } from "./routes.ts";
-export { createSnapshot, type Snapshot } from "./snapshot.ts";
+export { createSnapshot } from "./snapshot.ts";

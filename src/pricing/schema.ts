@@ -27,7 +27,13 @@ export const nameInPath = z
   .union([z.string(), z.array(z.string())])
   .transform((parts) => (Array.isArray(parts) ? parts.join("/") : parts))
   .pipe(z.string().min(1).max(100))
-  .meta({ override: { type: "string", maxLength: 100 }, description: "The model's name or alias; `/` may be encoded or not" });
+  .meta({
+    description: "The model's name or alias; `/` may be encoded or not",
+    override: ({ jsonSchema }: { jsonSchema: { anyOf?: unknown } }) => {
+      delete jsonSchema.anyOf;
+      Object.assign(jsonSchema, { type: "string", minLength: 1, maxLength: 100 });
+    },
+  });
 
 const text = (max: number) => z.string().trim().min(1).max(max);
 const wholeNumber = z.number().int().min(1).max(2_000_000_000);

@@ -11,7 +11,12 @@ describe("models and prices", () => {
   after(() => copy.stop());
 
   it("are added with prices in credits, which makes version 1", async () => {
-    const made = await copy.call("POST", "/api/admin/models", { name: "first", input_price: "30", output_price: "60.000001", max_output_tokens: 800 });
+    const made = await copy.call("POST", "/api/admin/models", {
+      name: "first",
+      input_price: "30",
+      output_price: "60.000001",
+      max_output_tokens: 800,
+    });
     expect(made.status).to.equal(201);
     expect(made.body.data).to.include({ name: "first", input_price: "30", output_price: "60.000001", price_version: 1, status: "active" });
     const model = await copy.pricing.model("FIRST");
@@ -25,7 +30,11 @@ describe("models and prices", () => {
     expect(described.body.data).to.include({ name: "GPT-4", display_name: "GPT 4", price_version: 1 });
     const same = await copy.call("PATCH", "/api/admin/models/gpt-4", { input_price: "30.0" });
     expect(same.body.data["price_version"]).to.equal(1);
-    const dearer = await copy.call("PATCH", "/api/admin/models/gpt-4", { input_price: "31", cached_input_price: "3", reason: "the vendor's rise" });
+    const dearer = await copy.call("PATCH", "/api/admin/models/gpt-4", {
+      input_price: "31",
+      cached_input_price: "3",
+      reason: "the vendor's rise",
+    });
     expect(dearer.status).to.equal(200);
     expect(dearer.body.data).to.include({ input_price: "31", output_price: "60", cached_input_price: "3", price_version: 2 });
     const fallback = await copy.call("PATCH", "/api/admin/models/gpt-4", { cached_input_price: null });
@@ -58,7 +67,10 @@ describe("models and prices", () => {
     expect(free.body.data).to.include({ input_price: "0", price_version: 1 });
     expect((await copy.pricing.model("free"))?.price?.inputPrice).to.equal(0n);
     const half = await copy.call("PATCH", "/api/admin/models/unpriced", { input_price: "1" });
-    expect([half.status, half.body.message]).to.deep.equal([400, 'output_price: is required with the first prices of a model; "0" makes it free']);
+    expect([half.status, half.body.message]).to.deep.equal([
+      400,
+      'output_price: is required with the first prices of a model; "0" makes it free',
+    ]);
   });
 
   it("take names with slashes and colons in the path, encoded or not", async () => {
@@ -68,7 +80,9 @@ describe("models and prices", () => {
       expect((await copy.call("GET", `/api/admin/models/${path}`)).body.data["name"], path).to.equal(name);
     }
     expect((await copy.call("PATCH", `/api/admin/models/${name}`, { status: "inactive" })).body.data["status"]).to.equal("inactive");
-    expect((await copy.call("PATCH", `/api/admin/models/${encodeURIComponent(name)}`, { status: "active" })).body.data["status"]).to.equal("active");
+    expect((await copy.call("PATCH", `/api/admin/models/${encodeURIComponent(name)}`, { status: "active" })).body.data["status"]).to.equal(
+      "active",
+    );
     expect((await copy.call("GET", `/api/admin/prices/${name}/history`)).body.data.total).to.equal(1);
     expect((await copy.call("GET", "/api/admin/models/no/such:model")).status).to.equal(404);
   });
@@ -106,7 +120,10 @@ describe("models and prices", () => {
       expect((await other.pricing.model("shared"))?.price?.version).to.equal(1);
       expect(other.pricing.peek("shared")).to.have.property("known", true);
       await copy.call("PATCH", "/api/admin/models/shared", { output_price: "3" });
-      await waitFor(async () => (await other.pricing.model("shared"))?.price?.version === 2, { timeoutMs: 1_000, message: "the new price on the other copy" });
+      await waitFor(async () => (await other.pricing.model("shared"))?.price?.version === 2, {
+        timeoutMs: 1_000,
+        message: "the new price on the other copy",
+      });
     } finally {
       await other.stop();
     }
@@ -142,9 +159,10 @@ describe("models and prices", () => {
   it("are changed by operators only, and every change is audited", async () => {
     expect((await copy.call("POST", "/api/admin/models", { name: "x" }, "somebody")).status).to.equal(403);
     await copy.call("POST", "/api/admin/models", { name: "audited", input_price: "1", output_price: "2" });
-    const { rows } = await copy.pool.query<{ action: string; details: { price_version: number } }>("SELECT action, details FROM audit_log WHERE target = $1", [
-      "model:audited",
-    ]);
+    const { rows } = await copy.pool.query<{ action: string; details: { price_version: number } }>(
+      "SELECT action, details FROM audit_log WHERE target = $1",
+      ["model:audited"],
+    );
     expect(rows.map((row) => [row.action, row.details.price_version])).to.deep.equal([["model.create", 1]]);
   });
 

@@ -110,7 +110,15 @@ describe("providers", () => {
   it("may not lead to private addresses unless that is allowed", async () => {
     const strict = await startCopy({ databaseUrl: places.databaseUrl, allowPrivate: false });
     try {
-      for (const base_url of ["http://127.0.0.1:1", "http://localhost", "http://10.0.0.1", "http://[::1]", "http://2130706433", "http://169.254.169.254/latest", "http://[::ffff:10.0.0.1]"]) {
+      for (const base_url of [
+        "http://127.0.0.1:1",
+        "http://localhost",
+        "http://10.0.0.1",
+        "http://[::1]",
+        "http://2130706433",
+        "http://169.254.169.254/latest",
+        "http://[::ffff:10.0.0.1]",
+      ]) {
         const answer = await strict.call("POST", "/api/admin/providers", { ...given, base_url });
         expect([answer.status, answer.body.message], base_url).to.deep.equal([400, "base_url: must not lead to a private address"]);
       }
@@ -152,11 +160,18 @@ describe("providers", () => {
   });
 
   describe("that serve a model", () => {
-    const serve = (id: string, model_name: string, more = {}) => copy.call("POST", `/api/admin/providers/${id}/models`, { model_name, ...more });
+    const serve = (id: string, model_name: string, more = {}) =>
+      copy.call("POST", `/api/admin/providers/${id}/models`, { model_name, ...more });
     const names = async (model: string) => (await copy.catalog.route(model)).map((candidate) => candidate.provider.name);
 
     it("are found with everything a call needs", async () => {
-      const id = await add({ name: "full", base_url: upstreamUrl, timeouts: { idle_ms: 300 }, headers: { "x-tenant": "t" }, config: { skip_done: true, note: 1 } });
+      const id = await add({
+        name: "full",
+        base_url: upstreamUrl,
+        timeouts: { idle_ms: 300 },
+        headers: { "x-tenant": "t" },
+        config: { skip_done: true, note: 1 },
+      });
       const added = await serve(id, "Full/Model:1", { upstream_model: "demo-chat", input_price: "1.5", price_currency: "USD" });
       expect(added.status).to.equal(201);
       expect(added.body.data).to.include({ input_price: "1.5", output_price: null, price_currency: "USD", price_per_tokens: 1_000 });
@@ -225,7 +240,10 @@ describe("providers", () => {
         expect(await other.catalog.route("everywhere")).to.have.length(1);
         expect(other.catalog.peek("everywhere")).to.have.length(1);
         await copy.call("PATCH", `/api/admin/providers/${id}`, { api_key: "sk-new" });
-        await waitFor(async () => (await other.catalog.route("everywhere"))[0]?.provider.apiKey === "sk-new", { timeoutMs: 1_000, message: "the new key" });
+        await waitFor(async () => (await other.catalog.route("everywhere"))[0]?.provider.apiKey === "sk-new", {
+          timeoutMs: 1_000,
+          message: "the new key",
+        });
       } finally {
         await other.stop();
       }

@@ -20,8 +20,12 @@ describe("the demo upstream in development", () => {
     await Promise.all([seed("http://127.0.0.1:8027"), seed("http://127.0.0.1:8027")]);
     await seed("http://127.0.0.1:8027/v1");
     const providers = await copy.call("GET", "/api/admin/providers");
-    expect(providers.body.data.items.map((item) => [item["name"], item["base_url"]])).to.deep.equal([["Demo upstream", "http://127.0.0.1:8027"]]);
-    expect((await copy.call("GET", "/api/models")).body.data.items.map((item) => [item["name"], item["input_price"], item["output_price"]])).to.deep.equal([
+    expect(providers.body.data.items.map((item) => [item["name"], item["base_url"]])).to.deep.equal([
+      ["Demo upstream", "http://127.0.0.1:8027"],
+    ]);
+    expect(
+      (await copy.call("GET", "/api/models")).body.data.items.map((item) => [item["name"], item["input_price"], item["output_price"]]),
+    ).to.deep.equal([
       ["demo-chat", "30", "60"],
       ["demo-fast", "15", "30"],
     ]);

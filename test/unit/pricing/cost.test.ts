@@ -87,7 +87,13 @@ describe("the cost of a call", () => {
   }
 
   it("counts requests, images, seconds and characters by the piece", () => {
-    const prices = { ...PLAIN, requestPrice: credits("1"), imagePrice: credits("20"), secondPrice: credits("0.3"), characterPrice: credits("0.0015") };
+    const prices = {
+      ...PLAIN,
+      requestPrice: credits("1"),
+      imagePrice: credits("20"),
+      secondPrice: credits("0.3"),
+      characterPrice: credits("0.0015"),
+    };
     expect(cost(prices, NO_TOKENS, { images: 2, seconds: 10, characters: 1_000 })).to.equal(credits("45.5"));
     expect(cost(prices, NO_TOKENS, { requests: 0, images: 1 })).to.equal(credits("20"));
   });
@@ -115,11 +121,17 @@ describe("the cost of a call", () => {
 
   it("never falls when a count or a price rises", () => {
     fc.assert(
-      fc.property(anyPrices, anyTokens, fc.constantFrom(...(Object.keys(NO_TOKENS) as (keyof TokenClasses)[])), fc.nat(10_000), (prices, tokens, name, more) => {
-        const before = cost(prices, tokens);
-        expect(cost(prices, { ...tokens, [name]: tokens[name] + more }) >= before).to.equal(true);
-        expect(cost({ ...prices, inputPrice: prices.inputPrice + BigInt(more) }, tokens) >= before).to.equal(true);
-      }),
+      fc.property(
+        anyPrices,
+        anyTokens,
+        fc.constantFrom(...(Object.keys(NO_TOKENS) as (keyof TokenClasses)[])),
+        fc.nat(10_000),
+        (prices, tokens, name, more) => {
+          const before = cost(prices, tokens);
+          expect(cost(prices, { ...tokens, [name]: tokens[name] + more }) >= before).to.equal(true);
+          expect(cost({ ...prices, inputPrice: prices.inputPrice + BigInt(more) }, tokens) >= before).to.equal(true);
+        },
+      ),
     );
   });
 
@@ -164,7 +176,8 @@ describe("what is held before a call", () => {
       fc.property(anyPrices, anyCount, fc.bigInt(0n, 10n ** 18n), (prices, inputTokens, amount) => {
         const most = affordableOutput(prices, { inputTokens }, amount);
         if (most === Infinity) return;
-        if (most >= 0 && Number.isSafeInteger(most)) expect(estimate(prices, { inputTokens, maxOutputTokens: most }) <= amount).to.equal(true);
+        if (most >= 0 && Number.isSafeInteger(most))
+          expect(estimate(prices, { inputTokens, maxOutputTokens: most }) <= amount).to.equal(true);
         if (Number.isSafeInteger(most + 1)) {
           expect(estimate(prices, { inputTokens, maxOutputTokens: most + 1 }) > amount || most === -1).to.equal(true);
         }

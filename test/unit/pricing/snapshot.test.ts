@@ -28,7 +28,11 @@ describe("a table kept in memory", () => {
   function setUp() {
     const fake = fakeInvalidation();
     const table = slowTable();
-    return { ...fake, ...table, snapshot: createSnapshot({ invalidation: fake.invalidation, topics: ["model"], maxAgeMs: 60_000, load: table.load }) };
+    return {
+      ...fake,
+      ...table,
+      snapshot: createSnapshot({ invalidation: fake.invalidation, topics: ["model"], maxAgeMs: 60_000, load: table.load }),
+    };
   }
 
   it("is read once and then taken from memory", async () => {
@@ -99,7 +103,10 @@ describe("a table kept in memory", () => {
         return 7;
       },
     });
-    expect(await Promise.all([snapshot.get(), snapshot.get()].map((asked) => asked.catch((error: Error) => error.message)))).to.deep.equal(["away", "away"]);
+    expect(await Promise.all([snapshot.get(), snapshot.get()].map((asked) => asked.catch((error: Error) => error.message)))).to.deep.equal([
+      "away",
+      "away",
+    ]);
     failing = false;
     expect(await snapshot.get()).to.equal(7);
   });
