@@ -6,6 +6,7 @@ import type { Route } from "../http/route.ts";
 import type { Ledger } from "../ledger/index.ts";
 import type { Notify } from "../notify/index.ts";
 import { systemClock, type Clock } from "../platform/clock.ts";
+import { appError } from "../platform/errors.ts";
 import type { Invalidation } from "../platform/invalidation.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Pool } from "../platform/postgres.ts";
@@ -31,10 +32,9 @@ import { createUserAdmin, type UserAdmin } from "./userAdmin.ts";
 import { findUser, presentUser, type Locale, type UserView } from "./users.ts";
 
 export type { CallerKey } from "./keyCache.ts";
-export type { Limits, Tiers } from "../quotas/index.ts";
 export type { RegistrationSteps } from "./registrationSteps.ts";
 export { ensureAdmin } from "./firstAdmin.ts";
-export type { UserAdmin, UserChanges } from "./userAdmin.ts";
+export type { UserAdmin } from "./userAdmin.ts";
 export * as identitySchema from "./schema.ts";
 export type { Locale, UserView } from "./users.ts";
 
@@ -49,6 +49,10 @@ export interface Identity {
   getUser(id: string): Promise<UserView | undefined>;
   /** Where mails to somebody go. */
   contact(userId: string): Promise<{ email: string; locale: Locale; name: string } | undefined>;
+  /** Signs in by password, for pages that keep the token in a cookie. Throws like the sign-in route. */
+  signInByPassword(identifier: string, password: string, ip: string): Promise<{ accessToken: string; expiresIn: number }>;
+  /** Whether a key, also a revoked one, is this user's. */
+  ownsKey(userId: string, keyId: string): Promise<boolean>;
   /** Makes the first operator named by ADMIN_EMAIL, if it is set; safe with several copies. */
   ensureFirstAdmin(): Promise<void>;
   routes: Route[];
@@ -137,6 +141,16 @@ export function createIdentity(deps: IdentityDeps): Identity {
       const user = await findUser(pool, userId);
       return user && { email: user.email, locale: user.locale, name: user.display_name ?? user.username };
     },
+    async signInByPassword(identifier, password, ip) {
+      const user = await login.byPassword(identifier, password, ip);
+      if (!user) throw appError("invalid_credentials");
+      const session = await sessions.open(user, { ip, userAgent: "operators' pages" });
+      return { accessToken: session.access_token, expiresIn: session.expires_in };
+    },
+    async ownsKey(userId, keyId) {
+      const { rowCount } = await pool.query("SELECT FROM api_keys WHERE id = $1 AND user_id = $2", [keyId, userId]);
+      return rowCount === 1;
+    },
     async ensureFirstAdmin() {
       if (!config.ADMIN_EMAIL || !config.ADMIN_PASSWORD) return;
       const outcome = await ensureAdmin({ pool, ledger }, { email: config.ADMIN_EMAIL, password: config.ADMIN_PASSWORD });
@@ -145,7 +159,14 @@ export function createIdentity(deps: IdentityDeps): Identity {
     routes: identityRoutes({ pool, models, signUp, login, sessions, strategies, apiKeys }),
     users: createUserAdmin({ pool, models, ledger, tiers }),
     tiers,
-    registrationSteps: createRegistrationSteps({ pool, ledger, notify, hashSecret, publicUrl: config.PUBLIC_URL, welcomeCredits: config.WELCOME_CREDITS }),
+    registrationSteps: createRegistrationSteps({
+      pool,
+      ledger,
+      notify,
+      hashSecret,
+      publicUrl: config.PUBLIC_URL,
+      welcomeCredits: config.WELCOME_CREDITS,
+    }),
     idle: () => codes.idle(),
   };
 }

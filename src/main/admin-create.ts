@@ -6,7 +6,7 @@ import { createPool } from "../platform/postgres.ts";
 import { AppError } from "../platform/errors.ts";
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { loadEnv } from "./load-env.ts";
+import { databaseUrl } from "./database-url.ts";
 
 /** `npm run admin:create -- --email … [--password …]`: makes an operator with the role admin, or gives the role to an account that exists. */
 
@@ -16,11 +16,8 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { email: { type: "string" }, password: { type: "string" } } });
   const email = z.email().safeParse(values.email);
   if (!email.success) throw new Error(`--email: must be an e-mail address\n${USAGE}`);
-  loadEnv();
-  const url = process.env["DATABASE_URL"];
-  if (!url) throw new Error("DATABASE_URL: is required");
   const log = createLogger({ level: "warn", name: "admin-create" });
-  const pool = createPool({ url, max: 2, name: "tollkeeper-admin-create", log });
+  const pool = createPool({ url: databaseUrl(), max: 2, name: "tollkeeper-admin-create", log });
   try {
     const ledger = createLedger({ pool, log, tolerance: { percent: 0, micro: 0n } });
     const password = values.password ?? randomText(20);

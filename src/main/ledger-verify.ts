@@ -1,14 +1,9 @@
 import { createLedger } from "../ledger/index.ts";
 import { createLogger } from "../platform/logger.ts";
 import { createPool } from "../platform/postgres.ts";
-import { loadEnv } from "./load-env.ts";
+import { databaseUrl } from "./database-url.ts";
 
-loadEnv();
-const url = process.env["DATABASE_URL"];
-if (!url) {
-  console.error("DATABASE_URL: is required");
-  process.exit(2);
-}
+const url = databaseUrl();
 
 const log = createLogger({ level: "silent", name: "ledger-verify" });
 const pool = createPool({ url, max: 1, name: "tollkeeper-verify", log });

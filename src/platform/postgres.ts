@@ -29,6 +29,8 @@ export function createPool(options: { url: string; max: number; name: string; lo
   });
   // An idle connection that breaks must not end the process: the pool replaces it at the next query.
   pool.on("error", (error) => options.log.warn({ err: error }, "an idle postgres connection broke"));
+  // Neither must one that somebody uses: its query fails, which is enough.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   return pool;
 }
 

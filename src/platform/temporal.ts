@@ -4,6 +4,8 @@ import type { Logger } from "./logger.ts";
 /** How the rest of the program reaches Temporal. No relayed call ever waits for it. */
 export interface TemporalLink {
   readonly client: Client;
+  /** The connection below the client, for what only its services can do. */
+  readonly connection: Connection;
   readonly namespace: string;
   /** Link to a workflow in the Temporal UI, by workflow id. */
   workflowUrl(workflowId: string): string;
@@ -29,6 +31,7 @@ export function createTemporalLink(options: {
   const client = new Client({ connection, namespace: options.namespace });
   return {
     client,
+    connection,
     namespace: options.namespace,
     workflowUrl: (id) => `${options.uiUrl}/namespaces/${encodeURIComponent(options.namespace)}/workflows/${encodeURIComponent(id)}`,
     async ping(timeoutMs) {

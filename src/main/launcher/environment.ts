@@ -37,6 +37,7 @@ export function partEnvironment(options: {
     ...(env["EPAY_URL"] || ports.sandbox === undefined
       ? {}
       : { EPAY_URL: `http://127.0.0.1:${ports.sandbox}/epay`, EPAY_PID: secrets.epayPid, EPAY_KEY: secrets.epayKey }),
+    DEMO_UPSTREAM_URL: ports.upstream === undefined ? undefined : `http://127.0.0.1:${ports.upstream}`,
     PUBLIC_URL: ports.api === undefined ? undefined : `http://127.0.0.1:${ports.api}`,
     UPSTREAM_PRIVATE_ADDRESSES: "true",
     SETTLEMENT_SHARDS: "1",

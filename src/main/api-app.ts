@@ -1,0 +1,114 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import type { Express } from "express";
+import { ledgerRoutes } from "../admin/ledger.ts";
+import { opsRouter } from "../admin/ops.ts";
+import { userAdminRoutes } from "../admin/users.ts";
+import { createGateway } from "../gateway/index.ts";
+import { createCatalog, providerRoutes } from "../gateway/providers/index.ts";
+import { createApp } from "../http/app.ts";
+import { healthRoutes } from "../http/health.ts";
+import { createIdempotency } from "../http/idempotency.ts";
+import type { Route } from "../http/route.ts";
+import { createQueuesPage } from "../notify/index.ts";
+import { createPayments, paymentRoutes } from "../payments/index.ts";
+import { projectRoot } from "../platform/root.ts";
+import { pricingRoutes } from "../pricing/index.ts";
+import { createUsage, reportIncidents, usageRoutes } from "../usage/index.ts";
+import { walletRoutes } from "../wallet/index.ts";
+import { partChecks } from "./checks.ts";
+import type { Platform } from "./platform.ts";
+import { seedDemo } from "./seed-demo.ts";
+import { createCoreServices } from "./services.ts";
+
+export interface Api {
+  app: Express;
+  /** Ends running calls within `graceMs`, writes what is waiting. */
+  stop(graceMs: number): Promise<void>;
+}
+
+const { version } = JSON.parse(readFileSync(path.join(projectRoot, "package.json"), "utf8")) as { version: string };
+
+/** Composition of the api process: every service once, every route mounted. */
+export async function createApi(platform: Platform, stopping: () => boolean): Promise<Api> {
+  const { config, log, pool, sequelize, redis, temporal, invalidation, secretBox } = platform;
+  const core = createCoreServices(platform);
+  const { ledger, pricing, identity, notify } = core;
+  const timeouts = {
+    connectMs: config.UPSTREAM_CONNECT_TIMEOUT,
+    firstByteMs: config.UPSTREAM_FIRST_BYTE_TIMEOUT,
+    idleMs: config.UPSTREAM_IDLE_TIMEOUT,
+    totalMs: config.UPSTREAM_TOTAL_TIMEOUT,
+  };
+  const catalog = createCatalog({ pool, invalidation, secretBox, timeouts, log });
+  const usage = createUsage({ pool, log, temporal: temporal.client, shards: config.SETTLEMENT_SHARDS });
+  const payments = createPayments({ pool, log, temporal: temporal.client, config });
+  const gateway = createGateway({
+    identity,
+    pricing,
+    ledger,
+    usage,
+    catalog,
+    incident: (incident) => void reportIncidents(pool, [incident]).catch((error: unknown) => log.error({ err: error, incident }, "an incident could not be kept")),
+    log,
+    redis,
+    config,
+  });
+
+  await invalidation.start();
+  await identity.ensureFirstAdmin();
+  if (config.NODE_ENV !== "production" && config.DEMO_UPSTREAM_URL) await seedDemo({ pool, secretBox, url: config.DEMO_UPSTREAM_URL, log });
+  await gateway.ready;
+
+  const routes: Route[] = [
+    ...healthRoutes(partChecks(platform), { stopping }),
+    ...identity.routes,
+    ...walletRoutes({ pool, ledger, rate: config.CREDITS_PER_YUAN }),
+    ...paymentRoutes(payments, temporal),
+    ...usageRoutes({ sequelize, pool, ownsKey: identity.ownsKey }),
+    ...pricingRoutes({ pool, pricing }),
+    ...userAdminRoutes(identity.users),
+    ...providerRoutes({ pool, secretBox, catalog, allowPrivate: config.UPSTREAM_PRIVATE_ADDRESSES, timeouts }),
+    ...ledgerRoutes(ledger),
+  ];
+  const app = createApp({
+    log,
+    routes,
+    documented: gateway.routes,
+    relay: gateway.router,
+    pages: [
+      {
+        path: "/ops",
+        router: opsRouter({
+          signIn: identity.signInByPassword,
+          authenticateToken: identity.authenticateToken,
+          secure: config.PUBLIC_URL.startsWith("https:"),
+          pages: [{ path: "/queues", title: "Mail queues", router: createQueuesPage({ notify, basePath: "/ops/queues" }) }],
+          links: [
+            { url: config.TEMPORAL_UI_URL, title: "Temporal UI" },
+            { url: "/docs", title: "API documents" },
+            { url: "/readyz", title: "Health" },
+          ],
+        }),
+      },
+    ],
+    authenticate: identity.authenticate,
+    idempotency: createIdempotency(pool),
+    trustProxy: config.TRUST_PROXY,
+    corsOrigins: config.CORS_ORIGINS,
+    publicUrl: config.PUBLIC_URL,
+    version,
+  });
+
+  return {
+    app,
+    async stop(graceMs) {
+      await gateway.drain(graceMs);
+      await usage.stop(5_000);
+      await ledger.close();
+      await identity.idle();
+      await notify.close();
+      await gateway.close();
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { loadConfig } from "../config/index.ts";
+import { createApi } from "./api-app.ts";
+import { exitOnConfigError } from "./config-error.ts";
+import { loadEnv } from "./load-env.ts";
+import { createPlatform } from "./platform.ts";
+import { onShutdown } from "./shutdown.ts";
+
+/** The api process: relay, REST, callbacks, documents, operators' pages. Any number of copies. */
+loadEnv();
+const config = exitOnConfigError(() => loadConfig());
+const platform = await createPlatform(config, "api");
+let stopping = false;
+const api = await createApi(platform, () => stopping);
+
+const server = createServer(api.app);
+// Longer than load balancers keep idle connections, so that they and not we close them.
+server.keepAliveTimeout = 65_000;
+server.headersTimeout = 20_000;
+server.listen(config.PORT, config.HOST);
+await once(server, "listening");
+platform.log.info({ port: config.PORT }, "the api listens");
+
+onShutdown({
+  log: platform.log,
+  limitMs: config.SHUTDOWN_GRACE + 15_000,
+  async stop() {
+    stopping = true;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    await api.stop(config.SHUTDOWN_GRACE);
+    server.closeAllConnections();
+    await closed;
+    await platform.close();
+  },
+});

@@ -1,0 +1,65 @@
+import path from "node:path";
+import type { Sequelize } from "sequelize";
+import type { Config } from "../config/index.ts";
+import { createInvalidation, type Invalidation } from "../platform/invalidation.ts";
+import { createLogger, type Logger } from "../platform/logger.ts";
+import { migrate } from "../platform/migrations.ts";
+import { createPool, type Pool } from "../platform/postgres.ts";
+import { createBlockingRedis, createRedis, type Redis } from "../platform/redis.ts";
+import { projectRoot } from "../platform/root.ts";
+import { createSecretBox, type SecretBox } from "../platform/secrets.ts";
+import { createSequelize } from "../platform/sequelize.ts";
+import { createTemporalLink, type TemporalLink } from "../platform/temporal.ts";
+
+/** Connections and adapters of one process. Made once, handed to every domain as arguments. */
+export interface Platform {
+  config: Config;
+  log: Logger;
+  pool: Pool;
+  sequelize: Sequelize;
+  /** For short commands: fails at once while Redis is gone. */
+  redis: Redis;
+  /** For mail queues: waits for Redis. */
+  queueRedis: Redis;
+  temporal: TemporalLink;
+  invalidation: Invalidation;
+  secretBox: SecretBox;
+  close(): Promise<void>;
+}
+
+export const migrationsFolder = path.join(projectRoot, "migrations");
+
+/** Brings the database to this release, then makes the adapters. Throws when Postgres cannot be reached: nothing works without it. */
+export async function createPlatform(config: Config, name: "api" | "worker"): Promise<Platform> {
+  const log = createLogger({ level: config.LOG_LEVEL, name });
+  await migrate({ url: config.DATABASE_URL, folder: migrationsFolder, log });
+  const pool = createPool({ url: config.DATABASE_URL, max: config.DATABASE_POOL, name: `tollkeeper-${name}`, log });
+  const sequelize = createSequelize({ url: config.DATABASE_URL, max: config.DATABASE_POOL });
+  const redis = createRedis({ url: config.REDIS_URL, log });
+  const queueRedis = createBlockingRedis({ url: config.REDIS_URL, log });
+  const temporal = createTemporalLink({
+    address: config.TEMPORAL_ADDRESS,
+    namespace: config.TEMPORAL_NAMESPACE,
+    uiUrl: config.TEMPORAL_UI_URL.replace(/\/+$/, ""),
+    apiKey: config.TEMPORAL_API_KEY,
+    tls: config.TEMPORAL_TLS,
+    log,
+  });
+  const invalidation = createInvalidation({ url: config.DATABASE_URL, log });
+  return {
+    config,
+    log,
+    pool,
+    sequelize,
+    redis,
+    queueRedis,
+    temporal,
+    invalidation,
+    secretBox: createSecretBox(config.ENCRYPTION_KEYS),
+    async close() {
+      redis.disconnect();
+      queueRedis.disconnect();
+      await Promise.allSettled([invalidation.stop(), temporal.close(), sequelize.close(), pool.end()]);
+    },
+  };
+}

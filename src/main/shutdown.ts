@@ -1,0 +1,39 @@
+import type { Logger } from "../platform/logger.ts";
+
+/**
+ * Runs `stop` once at SIGTERM or SIGINT and then exits 0; a second signal or `limitMs` without an end exits 1. What else goes wrong in the
+ * process is logged and ends it: a supervisor starts it again, and every step is safe to be cut anywhere.
+ */
+export function onShutdown(options: { log: Logger; limitMs: number; stop: () => Promise<void> }): void {
+  const { log, limitMs, stop } = options;
+  let stopping = false;
+  const end = (signal: NodeJS.Signals): void => {
+    if (stopping) {
+      log.warn("stopped at once at a second signal");
+      process.exit(1);
+    }
+    stopping = true;
+    log.info({ signal }, "stopping");
+    setTimeout(() => {
+      log.error("the stop took too long");
+      process.exit(1);
+    }, limitMs).unref();
+    stop().then(
+      () => {
+        log.info("stopped");
+        process.exit(0);
+      },
+      (error: unknown) => {
+        log.error({ err: error }, "the stop failed");
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
+  process.on("unhandledRejection", (reason) => log.error({ err: reason }, "unhandled rejection"));
+  process.on("uncaughtException", (error) => {
+    log.fatal({ err: error }, "uncaught exception");
+    process.exit(1);
+  });
+}

@@ -1,0 +1,81 @@
+import { createServer } from "node:http";
+import { once } from "node:events";
+import express from "express";
+import { createActivities } from "../../activities/index.ts";
+import { prepareNamespace } from "../../temporal/namespace.ts";
+import { ensureSchedules } from "../../temporal/schedules.ts";
+import { loadConfig } from "../config/index.ts";
+import { healthRoutes } from "../http/health.ts";
+import { createIdempotency } from "../http/idempotency.ts";
+import { mountRoutes } from "../http/mount.ts";
+import { startMailWorker } from "../notify/index.ts";
+import { createPaymentSteps } from "../payments/index.ts";
+import { BILLING_QUEUE, createDrain, createHousekeeping, createSettlement, startSettlements } from "../usage/index.ts";
+import { partChecks } from "./checks.ts";
+import { exitOnConfigError } from "./config-error.ts";
+import { loadEnv } from "./load-env.ts";
+import { createPlatform } from "./platform.ts";
+import { createCoreServices } from "./services.ts";
+import { onShutdown } from "./shutdown.ts";
+import { startWorker } from "./worker-runtime.ts";
+
+/** The worker process: workflows, activities, mail. Any number of copies. */
+loadEnv();
+const config = exitOnConfigError(() => loadConfig());
+const platform = await createPlatform(config, "worker");
+const { log, pool, temporal, invalidation } = platform;
+const { ledger, pricing, identity, notify } = createCoreServices(platform);
+let stopping = false;
+
+await invalidation.start();
+const settlement = createSettlement({ pool, ledger, pricing, log });
+const startAll = () => startSettlements(temporal.client, config.SETTLEMENT_SHARDS, BILLING_QUEUE);
+const activities = createActivities({
+  identity: { registrationSteps: identity.registrationSteps },
+  payments: { topUpSteps: createPaymentSteps({ pool, log, temporal: temporal.client, config, ledger, notify, contact: identity.contact }) },
+  usage: {
+    drain: createDrain({ pool, settlement, batch: config.SETTLEMENT_BATCH, log }),
+    housekeeping: createHousekeeping({ pool, ledger, shards: config.SETTLEMENT_SHARDS, log }),
+    startSettlements: startAll,
+  },
+});
+const mail = startMailWorker({ redis: platform.queueRedis, smtpUrl: config.SMTP_URL, from: config.MAIL_FROM, log });
+const worker = startWorker({
+  address: config.TEMPORAL_ADDRESS,
+  namespace: config.TEMPORAL_NAMESPACE,
+  tls: config.TEMPORAL_TLS,
+  apiKey: config.TEMPORAL_API_KEY,
+  buildId: config.TEMPORAL_BUILD_ID,
+  taskQueue: BILLING_QUEUE,
+  activities,
+  client: temporal.client,
+  onConnected: async () => {
+    await prepareNamespace({ connection: temporal.connection, namespace: config.TEMPORAL_NAMESPACE });
+    await ensureSchedules(temporal.client, { taskQueue: BILLING_QUEUE });
+    await startAll();
+  },
+  graceMs: config.SHUTDOWN_GRACE,
+  log,
+});
+
+// Health alone; nobody calls a worker.
+const app = express();
+app.disable("x-powered-by");
+app.use(mountRoutes(healthRoutes(partChecks(platform), { stopping: () => stopping }), { authenticate: async () => undefined, idempotency: createIdempotency(pool) }));
+const server = createServer(app).listen(config.PORT, config.HOST);
+await once(server, "listening");
+log.info({ port: config.PORT }, "the worker is up");
+
+onShutdown({
+  log,
+  limitMs: config.SHUTDOWN_GRACE + 15_000,
+  async stop() {
+    stopping = true;
+    server.close();
+    await worker.stop();
+    await mail.close();
+    await ledger.close();
+    await notify.close();
+    await platform.close();
+  },
+});
