@@ -14,7 +14,15 @@ import {
   uuid4,
 } from "@temporalio/workflow";
 import type { IdentityActivities } from "../activities/identity.ts";
-import { Verification, type Mailed, type Resend, type Submission, type SubmitOutcome, type VerificationInput, type VerificationView } from "./registrationState.ts";
+import {
+  Verification,
+  type Mailed,
+  type Resend,
+  type Submission,
+  type SubmitOutcome,
+  type VerificationInput,
+  type VerificationView,
+} from "./registrationState.ts";
 import { ACTIVATE_ACCOUNT, QUEUE_PROOF_MAIL, WELCOME_GRANT } from "./timeouts.ts";
 
 const { sendRegistrationCode, sendRegistrationLink } = proxyActivities<IdentityActivities>(QUEUE_PROOF_MAIL);
@@ -42,7 +50,12 @@ export async function registrationVerification(input: VerificationInput): Promis
     const common = { email: input.email, locale: request.locale, sendId: uuid4() };
     try {
       if (request.kind === "code") return await sendRegistrationCode({ ...common, ttlMs: input.codeTtlMs });
-      return await sendRegistrationLink({ ...common, registrationId: request.registrationId, reason: request.reason, ttlMs: input.linkTtlMs });
+      return await sendRegistrationLink({
+        ...common,
+        registrationId: request.registrationId,
+        reason: request.reason,
+        ttlMs: input.linkTtlMs,
+      });
     } catch (error) {
       if (isCancellation(error)) throw error;
       // The mail queue was away for too long. Whoever still waits asks again.

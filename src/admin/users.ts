@@ -19,7 +19,9 @@ const roles = z
 
 const listQuery = z.strictObject({
   ...pageQuery,
-  search: line(254).optional().meta({ description: "Part of an e-mail address, username, phone number or name, or the beginning of an id" }),
+  search: line(254)
+    .optional()
+    .meta({ description: "Part of an e-mail address, username, phone number or name, or the beginning of an id" }),
   status: status.optional(),
   role: role.optional(),
   tier: tier.optional(),
@@ -48,7 +50,10 @@ const updateBody = z
 /** One grant or deduction moves at most this much, so that no sum of them comes near what a balance can hold. */
 const CREDIT_MAX = 1_000_000_000n * MICRO;
 const creditBody = z.strictObject({
-  amount: signedCreditsInput.refine((micro) => micro !== 0n && micro <= CREDIT_MAX && micro >= -CREDIT_MAX, "must not be 0 nor beyond 1000000000"),
+  amount: signedCreditsInput.refine(
+    (micro) => micro !== 0n && micro <= CREDIT_MAX && micro >= -CREDIT_MAX,
+    "must not be 0 nor beyond 1000000000",
+  ),
   reason: line(500),
 });
 

@@ -56,11 +56,10 @@ export function createEmailCodes(deps: {
       const now = clock.now();
       const code = String(randomInt(1_000_000)).padStart(6, "0");
       const user = await findUserByEmail(pool, email);
-      await pool.query("DELETE FROM email_codes WHERE (email = $1 AND purpose = $2) OR id IN (SELECT id FROM email_codes WHERE expires_at < $3 LIMIT 10)", [
-        email,
-        purpose,
-        now,
-      ]);
+      await pool.query(
+        "DELETE FROM email_codes WHERE (email = $1 AND purpose = $2) OR id IN (SELECT id FROM email_codes WHERE expires_at < $3 LIMIT 10)",
+        [email, purpose, now],
+      );
       await pool.query("INSERT INTO email_codes (id, email, purpose, code_hash, expires_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)", [
         id,
         email,

@@ -31,9 +31,12 @@ export function createEmailSends(deps: { pool: Pool; clock: Clock; resendAfterMs
         const pauseEnds = last ? last.getTime() + deps.resendAfterMs : 0;
         const capEnds = today >= deps.dailyCap && oldest ? oldest.getTime() + DAY_MS : 0;
         const waitMs = Math.max(pauseEnds, capEnds) - now;
-        if (waitMs > 0) throw appError("rate_limited", { message: "A mail was sent to this address a moment ago", retryAfter: waitMs / 1_000 });
+        if (waitMs > 0)
+          throw appError("rate_limited", { message: "A mail was sent to this address a moment ago", retryAfter: waitMs / 1_000 });
         await tx.query("INSERT INTO email_sends (id, email, kind, sent_at) VALUES ($1, $2, $3, $4)", [id, email, kind, new Date(now)]);
-        await tx.query("DELETE FROM email_sends WHERE id IN (SELECT id FROM email_sends WHERE sent_at < $1 LIMIT 10)", [new Date(now - DAY_MS)]);
+        await tx.query("DELETE FROM email_sends WHERE id IN (SELECT id FROM email_sends WHERE sent_at < $1 LIMIT 10)", [
+          new Date(now - DAY_MS),
+        ]);
       });
       return async () => {
         await pool.query("DELETE FROM email_sends WHERE id = $1", [id]);

@@ -30,7 +30,9 @@ export async function ensureAdmin(
     }
     if (user.email_verified && user.roles.includes("admin")) return "unchanged";
     if (!user.email_verified) await claimUnproven(tx, user, { passwordHash, locale: user.locale });
-    await tx.query("UPDATE users SET roles = array(SELECT DISTINCT unnest(roles || '{admin}'::text[])), updated_at = now() WHERE id = $1", [user.id]);
+    await tx.query("UPDATE users SET roles = array(SELECT DISTINCT unnest(roles || '{admin}'::text[])), updated_at = now() WHERE id = $1", [
+      user.id,
+    ]);
     await announce(tx, "user", user.id);
     return user.email_verified ? "promoted" : "replaced";
   });

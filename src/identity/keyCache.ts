@@ -76,7 +76,11 @@ async function load(pool: Pool, tiers: Tiers, hash: string): Promise<CallerKey |
  * Answers who a key belongs to: a hash and a map lookup while the key is known here and changes arrive, one query otherwise.
  * undefined for a key that is malformed, unknown, switched off, revoked or expired. Rejects when Postgres is needed and away.
  */
-export function createKeyAuthenticator(deps: { pool: Pool; tiers: Tiers; invalidation: Invalidation }): (raw: string) => Promise<CallerKey | undefined> {
+export function createKeyAuthenticator(deps: {
+  pool: Pool;
+  tiers: Tiers;
+  invalidation: Invalidation;
+}): (raw: string) => Promise<CallerKey | undefined> {
   const cache = createFreshCache<CallerKey>({
     invalidation: deps.invalidation,
     max: CACHE_MAX,

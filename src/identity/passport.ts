@@ -37,7 +37,11 @@ class ApiKeyStrategy extends passport.Strategy {
   override authenticate(req: Request): void {
     const key = keyOf(req);
     if (key === undefined) this.fail();
-    else this.check(key, req.ip ?? "").then((principal) => this.success(principal), (error: unknown) => this.error(error));
+    else
+      this.check(key, req.ip ?? "").then(
+        (principal) => this.success(principal),
+        (error: unknown) => this.error(error),
+      );
   }
 
   private async check(raw: string, ip: string): Promise<Principal> {
@@ -86,7 +90,11 @@ export function createStrategies(deps: {
   function run<User>(strategies: string[], req: Request): Promise<User | undefined> {
     return new Promise((resolve, reject) => {
       const done = (error: unknown, user?: unknown) => (error ? reject(error as Error) : resolve((user || undefined) as User | undefined));
-      const middleware = instance.authenticate(strategies, { session: false }, done) as (req: Request, res: unknown, next: (error?: unknown) => void) => void;
+      const middleware = instance.authenticate(strategies, { session: false }, done) as (
+        req: Request,
+        res: unknown,
+        next: (error?: unknown) => void,
+      ) => void;
       middleware(req, undefined, done);
     });
   }

@@ -22,7 +22,9 @@ function strengthOf(password: string, names: string[]): number {
  */
 export function checkPassword(password: string, person: { email: string; names: (string | null | undefined)[] }, field = "password"): void {
   const lower = password.toLowerCase();
-  const names = [person.email, person.email.split("@")[0], ...person.names].filter((name): name is string => Boolean(name)).map((name) => name.toLowerCase());
+  const names = [person.email, person.email.split("@")[0], ...person.names]
+    .filter((name): name is string => Boolean(name))
+    .map((name) => name.toLowerCase());
   if (names.includes(lower)) throw fieldError(field, "must not be your e-mail address or name");
   if (new Set(lower).size < 4) throw fieldError(field, "is too simple");
   if (password.length < LONG_ENOUGH && strengthOf(password, names) < STRONG_ENOUGH) {

@@ -1,4 +1,9 @@
-import { WithStartWorkflowOperation, WorkflowNotFoundError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError } from "@temporalio/client";
+import {
+  WithStartWorkflowOperation,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from "@temporalio/client";
 import type { registrationVerification } from "../../workflows/registrationVerification.ts";
 import type { Resend, Submission, SubmitOutcome, VerificationInput } from "../../workflows/registrationState.ts";
 import { appError } from "../platform/errors.ts";

@@ -25,7 +25,8 @@ export function registrationRoutes(deps: { signUp: SignUp; sessions: Sessions })
       body: emailCodeBody,
       responses: { 202: z.object({ expires_in: z.number(), resend_after: z.number() }) },
       errors: ["rate_limited"],
-      handler: async ({ body, req }) => accepted(await signUp.requestCode({ ...body, locale: localeOf(req) }), "If this address can use a code, it is on its way"),
+      handler: async ({ body, req }) =>
+        accepted(await signUp.requestCode({ ...body, locale: localeOf(req) }), "If this address can use a code, it is on its way"),
     }),
     route({
       method: "post",
@@ -51,7 +52,8 @@ export function registrationRoutes(deps: { signUp: SignUp; sessions: Sessions })
       body: registerByLinkBody,
       responses: { 201: userView },
       errors: ["conflict", "rate_limited"],
-      handler: async ({ body, req }) => created(await signUp.byLink({ ...body, locale: localeOf(req) }), "Follow the link in the mail to verify your address"),
+      handler: async ({ body, req }) =>
+        created(await signUp.byLink({ ...body, locale: localeOf(req) }), "Follow the link in the mail to verify your address"),
     }),
     route({
       method: "post",
@@ -63,7 +65,10 @@ export function registrationRoutes(deps: { signUp: SignUp; sessions: Sessions })
       responses: { 202: z.object({ resend_after: z.number() }) },
       errors: ["rate_limited"],
       handler: async ({ body, req }) =>
-        accepted(await signUp.resendLink({ ...body, locale: localeOf(req) }), "If this address waits for verification, a link is on its way"),
+        accepted(
+          await signUp.resendLink({ ...body, locale: localeOf(req) }),
+          "If this address waits for verification, a link is on its way",
+        ),
     }),
     rawRoute({
       method: "get",
@@ -89,7 +94,10 @@ export function registrationRoutes(deps: { signUp: SignUp; sessions: Sessions })
           else res.json({ success: true, message: "The address is verified", data: { user } });
         } catch (error) {
           if (!asPage || !(error instanceof AppError) || error.status >= 500) throw error;
-          res.status(error.status).type("html").send(verifiedPage(localeOf(req), "refused"));
+          res
+            .status(error.status)
+            .type("html")
+            .send(verifiedPage(localeOf(req), "refused"));
         }
       },
     }),

@@ -13,12 +13,18 @@ export interface MailRequest {
   ttlMs: number;
 }
 
-export type ActivationResult = { kind: "activated"; userId: string } | { kind: "invalid" } | { kind: "taken"; field: string } | { kind: "already_registered" };
+export type ActivationResult =
+  | { kind: "activated"; userId: string }
+  | { kind: "invalid" }
+  | { kind: "taken"; field: string }
+  | { kind: "already_registered" };
 
 /** The steps of a registration that workflows call; each is idempotent. */
 export interface RegistrationSteps {
   sendCode(request: MailRequest): Promise<{ kind: "code"; codeHash: string }>;
-  sendLink(request: MailRequest & { registrationId: string; reason: "register" | "resend" }): Promise<{ kind: "link" } | { kind: "nothing" }>;
+  sendLink(
+    request: MailRequest & { registrationId: string; reason: "register" | "resend" },
+  ): Promise<{ kind: "link" } | { kind: "nothing" }>;
   activateByCode(request: { email: string; registrationId: string }): Promise<ActivationResult>;
   activateByLink(request: { email: string; tokenHash: string }): Promise<ActivationResult>;
   grantWelcome(request: { userId: string }): Promise<void>;
@@ -50,7 +56,13 @@ export function createRegistrationSteps(deps: {
     const user = await findUserByEmail(pool, request.email);
     if (!user?.email_verified) return false;
     const data = { username: user.username, url: deps.publicUrl };
-    await notify.email({ id: `already-registered-${request.sendId}`, to: request.email, locale: user.locale, template: "already_registered", data });
+    await notify.email({
+      id: `already-registered-${request.sendId}`,
+      to: request.email,
+      locale: user.locale,
+      template: "already_registered",
+      data,
+    });
     return true;
   }
 
@@ -81,7 +93,10 @@ export function createRegistrationSteps(deps: {
   async function activateOnce(email: string, condition: string, value: string): Promise<ActivationResult> {
     try {
       return await inTransaction(pool, async (tx) => {
-        const { rows } = await tx.query<Registration>(`SELECT ${COLUMNS} FROM registrations WHERE email = $1 AND ${condition} FOR UPDATE`, [email, value]);
+        const { rows } = await tx.query<Registration>(`SELECT ${COLUMNS} FROM registrations WHERE email = $1 AND ${condition} FOR UPDATE`, [
+          email,
+          value,
+        ]);
         const registration = rows[0];
         if (!registration) return { kind: "invalid" };
         if (registration.activated_user_id) return { kind: "activated", userId: registration.activated_user_id };
@@ -113,7 +128,10 @@ export function createRegistrationSteps(deps: {
         [request.registrationId, request.email, linkTokenHash(token), request.ttlMs],
       );
       if (stored.rowCount === 0) return { kind: "nothing" };
-      const data = { link: `${deps.publicUrl}/api/user/verify-email?token=${token}`, hours: String(Math.max(1, Math.round(request.ttlMs / 3_600_000))) };
+      const data = {
+        link: `${deps.publicUrl}/api/user/verify-email?token=${token}`,
+        hours: String(Math.max(1, Math.round(request.ttlMs / 3_600_000))),
+      };
       await notify.email({ id: `verify-link-${request.sendId}`, to: request.email, locale: request.locale, template: "verify_link", data });
       return { kind: "link" };
     },

@@ -39,8 +39,7 @@ const anyText = (max: number) => z.string().trim().min(1).max(max);
 function isTimeZone(name: string): boolean {
   if (!/^[A-Za-z][A-Za-z0-9_+/-]*$/.test(name)) return false;
   try {
-    new Intl.DateTimeFormat("en", { timeZone: name });
-    return true;
+    return Boolean(Intl.DateTimeFormat("en", { timeZone: name }));
   } catch {
     return false;
   }
@@ -69,7 +68,8 @@ export const loginBody = z
   })
   .superRefine((body, context) => {
     const names = [body.identifier, body.username, body.email].filter((name) => name !== undefined);
-    if (names.length !== 1) context.addIssue({ code: "custom", path: ["identifier"], message: "send one of identifier, username or email" });
+    if (names.length !== 1)
+      context.addIssue({ code: "custom", path: ["identifier"], message: "send one of identifier, username or email" });
     if ((body.password === undefined) === (body.code === undefined)) {
       context.addIssue({ code: "custom", path: [body.code === undefined ? "password" : "code"], message: "send either password or code" });
     } else if (body.code !== undefined && body.email === undefined) {
@@ -81,7 +81,10 @@ export const refreshBody = z.strictObject({ refresh_token: z.string().min(1).max
 export const logoutBody = z.strictObject({ all: z.boolean().optional().meta({ description: "End every session, not just this one" }) });
 export const profileBody = z
   .strictObject({ display_name: line(100).nullable().optional(), locale: locale.optional(), time_zone: timeZone.optional() })
-  .refine((body) => Object.keys(body).length > 0, { path: ["display_name"], message: "send at least one of display_name, locale, time_zone" });
+  .refine((body) => Object.keys(body).length > 0, {
+    path: ["display_name"],
+    message: "send at least one of display_name, locale, time_zone",
+  });
 
 const LIMIT_MAX = 1_000_000_000;
 const count = z.number().int().min(1).max(LIMIT_MAX);
@@ -89,7 +92,10 @@ const count = z.number().int().min(1).max(LIMIT_MAX);
 const spend = z
   .string()
   .max(24)
-  .refine((text) => (parseCredits(text) ?? 0n) > 0n && parseCredits(text)! <= 1_000_000_000n * MICRO, "must be credits above 0 as decimal text, such as \"50\"")
+  .refine(
+    (text) => (parseCredits(text) ?? 0n) > 0n && parseCredits(text)! <= 1_000_000_000n * MICRO,
+    'must be credits above 0 as decimal text, such as "50"',
+  )
   .meta({ examples: ["50"] });
 export const limits = z.strictObject({
   requests_per_minute: count.optional(),
@@ -110,7 +116,13 @@ export const futureTime = z.iso
 const keyFields = {
   expires_at: futureTime.nullable().optional(),
   limits: limits.nullable().optional(),
-  models: z.array(line(200)).min(1).max(200).nullable().optional().meta({ description: "Names of the models this key may use; null for all" }),
+  models: z
+    .array(line(200))
+    .min(1)
+    .max(200)
+    .nullable()
+    .optional()
+    .meta({ description: "Names of the models this key may use; null for all" }),
   allowed_ips: z
     .array(z.string().max(64).refine(isAddressOrRange, "must be an IP address or CIDR range"))
     .min(1)
@@ -124,7 +136,13 @@ export const updateKeyBody = z
   .strictObject({ name: line(100).optional(), status: z.enum(["active", "disabled"]).optional(), ...keyFields })
   .refine((body) => Object.keys(body).length > 0, { path: ["name"], message: "send at least one field to change" });
 export const rotateKeyBody = z.strictObject({
-  grace_seconds: z.number().int().min(0).max(604_800).default(86_400).meta({ description: "How long the old key lives on; 0 to 7 days, 1 day unless told" }),
+  grace_seconds: z
+    .number()
+    .int()
+    .min(0)
+    .max(604_800)
+    .default(86_400)
+    .meta({ description: "How long the old key lives on; 0 to 7 days, 1 day unless told" }),
 });
 
 const limitsView = z.looseObject({});

@@ -33,7 +33,8 @@ export function sessionRoutes(deps: { strategies: Strategies; login: Login; sess
         method: "post",
         path,
         summary: "Sign in with a password or a mailed code",
-        description: "`identifier` is a username, an e-mail address or a phone number; it may also be sent as `username` or `email`. With `code`, send `email`.",
+        description:
+          "`identifier` is a username, an e-mail address or a phone number; it may also be sent as `username` or `email`. With `code`, send `email`.",
         tag: TAG,
         alias: index > 0,
         access: "none",

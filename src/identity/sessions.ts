@@ -83,7 +83,10 @@ export function createSessions(deps: { pool: Pool; tokens: AccessTokens; clock: 
       checkMaySignIn(user, now.getTime());
       const sessionId = uuidv7();
       const refreshToken = await inTransaction(pool, async (tx) => {
-        await tx.query("DELETE FROM sessions WHERE user_id = $1 AND expires_at < $2", [user.id, new Date(now.getTime() - deps.refreshTtlMs)]);
+        await tx.query("DELETE FROM sessions WHERE user_id = $1 AND expires_at < $2", [
+          user.id,
+          new Date(now.getTime() - deps.refreshTtlMs),
+        ]);
         await tx.query(
           `INSERT INTO sessions (id, user_id, ip, user_agent, created_at, last_used_at, expires_at) VALUES ($1, $2, $3, $4, $5, $5, $5)`,
           [sessionId, user.id, device.ip, device.userAgent?.slice(0, 300) ?? null, now],
@@ -99,12 +102,15 @@ export function createSessions(deps: { pool: Pool; tokens: AccessTokens; clock: 
       const now = clock.now();
       // Refusals are returned, not thrown: ending the family must be committed with them.
       const outcome = await inTransaction(pool, async (tx) => {
-        const found = await tx.query<TokenRow>("SELECT session_id, expires_at, used_at FROM refresh_tokens WHERE hash = $1 FOR UPDATE", [hash]);
+        const found = await tx.query<TokenRow>("SELECT session_id, expires_at, used_at FROM refresh_tokens WHERE hash = $1 FOR UPDATE", [
+          hash,
+        ]);
         const row = found.rows[0];
         if (!row || row.expires_at <= now) return "invalid";
-        const session = await tx.query<{ user_id: string }>("SELECT user_id FROM sessions WHERE id = $1 AND revoked_at IS NULL FOR UPDATE", [
-          row.session_id,
-        ]);
+        const session = await tx.query<{ user_id: string }>(
+          "SELECT user_id FROM sessions WHERE id = $1 AND revoked_at IS NULL FOR UPDATE",
+          [row.session_id],
+        );
         const userId = session.rows[0]?.user_id;
         if (!userId) return "invalid";
         if (row.used_at) {
@@ -137,11 +143,10 @@ export function createSessions(deps: { pool: Pool; tokens: AccessTokens; clock: 
 
     revokeAll: (userId, except) =>
       inTransaction(pool, async (tx) => {
-        const ended = await tx.query("UPDATE sessions SET revoked_at = $3 WHERE user_id = $1 AND id IS DISTINCT FROM $2 AND revoked_at IS NULL", [
-          userId,
-          except ?? null,
-          clock.now(),
-        ]);
+        const ended = await tx.query(
+          "UPDATE sessions SET revoked_at = $3 WHERE user_id = $1 AND id IS DISTINCT FROM $2 AND revoked_at IS NULL",
+          [userId, except ?? null, clock.now()],
+        );
         await announce(tx, "user", userId);
         return ended.rowCount ?? 0;
       }),

@@ -12,9 +12,20 @@ import { findUser, findUserByEmail, presentUser, takenField, type Locale, type U
 
 export interface SignUp {
   /** Mails a code, or something else to whom a code is of no use; the caller cannot tell. Throws `rate_limited`. */
-  requestCode(request: { email: string; purpose: CodePurpose | "register"; locale: Locale }): Promise<{ expires_in: number; resend_after: number }>;
+  requestCode(request: {
+    email: string;
+    purpose: CodePurpose | "register";
+    locale: Locale;
+  }): Promise<{ expires_in: number; resend_after: number }>;
   /** Makes a verified account for whoever holds the mailed code. Throws `invalid_code`, or `conflict` naming a field. */
-  byCode(request: { email: string; code: string; username?: string | undefined; password?: string | undefined; phone?: string | undefined; locale: Locale }): Promise<UserRow>;
+  byCode(request: {
+    email: string;
+    code: string;
+    username?: string | undefined;
+    password?: string | undefined;
+    phone?: string | undefined;
+    locale: Locale;
+  }): Promise<UserRow>;
   /** Makes an account that is not verified yet and mails a link. A known address gets the same answer, and a mail that says so. */
   byLink(request: { email: string; username: string; password: string; locale: Locale }): Promise<UserView>;
   /** Mails the link again; the same answer whatever the address is. Throws `rate_limited`. */
@@ -28,18 +39,23 @@ const FORGET_AFTER = "3 days";
 
 async function storeRegistration(
   db: Queryable,
-  row: { id: string; email: string; userId?: string; username?: string | undefined; passwordHash?: string | null; phone?: string | undefined; locale: Locale },
+  row: {
+    id: string;
+    email: string;
+    userId?: string;
+    username?: string | undefined;
+    passwordHash?: string | null;
+    phone?: string | undefined;
+    locale: Locale;
+  },
 ): Promise<void> {
-  await db.query("INSERT INTO registrations (id, email, user_id, username, password_hash, phone, locale) VALUES ($1, $2, $3, $4, $5, $6, $7)", [
-    row.id,
-    row.email,
-    row.userId ?? null,
-    row.username ?? null,
-    row.passwordHash ?? null,
-    row.phone ?? null,
-    row.locale,
+  await db.query(
+    "INSERT INTO registrations (id, email, user_id, username, password_hash, phone, locale) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    [row.id, row.email, row.userId ?? null, row.username ?? null, row.passwordHash ?? null, row.phone ?? null, row.locale],
+  );
+  await db.query("DELETE FROM registrations WHERE id IN (SELECT id FROM registrations WHERE created_at < now() - $1::interval LIMIT 10)", [
+    FORGET_AFTER,
   ]);
-  await db.query("DELETE FROM registrations WHERE id IN (SELECT id FROM registrations WHERE created_at < now() - $1::interval LIMIT 10)", [FORGET_AFTER]);
 }
 
 export function createSignUp(deps: {

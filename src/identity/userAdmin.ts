@@ -49,7 +49,11 @@ export interface UserAdmin {
    * Adds credit, or takes it when `amount` (micro-credits) is negative; never below zero (`insufficient_balance`).
    * With a key, the same call again gives the same transfer.
    */
-  credit(actor: Actor, id: string, request: { amount: bigint; reason: string; idempotencyKey: string | undefined }): Promise<{ transferId: string; balance: bigint }>;
+  credit(
+    actor: Actor,
+    id: string,
+    request: { amount: bigint; reason: string; idempotencyKey: string | undefined },
+  ): Promise<{ transferId: string; balance: bigint }>;
 }
 
 /** Any number: changes of roles and admins' status go one after the other, so that two cannot remove the last two admins at once. */
@@ -62,13 +66,20 @@ function checkRules(actor: Principal, target: UserRow, changes: UserChanges, oth
   const targetIsAdmin = target.roles.includes("admin");
   if (changes.roles && !isAdmin) throw appError("forbidden", { message: "Only an admin may change roles" });
   if (targetIsAdmin && !isAdmin) throw appError("forbidden", { message: "Only an admin may change an admin" });
-  if (self && changes.status !== undefined && changes.status !== "active") throw appError("conflict", { message: "status: you cannot suspend or close your own account" });
+  if (self && changes.status !== undefined && changes.status !== "active")
+    throw appError("conflict", { message: "status: you cannot suspend or close your own account" });
   const losesAdmin = targetIsAdmin && changes.roles !== undefined && !changes.roles.includes("admin");
   const losesAccess = targetIsAdmin && changes.status !== undefined && changes.status !== "active";
-  if ((losesAdmin || losesAccess) && otherAdmins === 0) throw appError("conflict", { message: `${losesAdmin ? "roles" : "status"}: this is the last admin` });
+  if ((losesAdmin || losesAccess) && otherAdmins === 0)
+    throw appError("conflict", { message: `${losesAdmin ? "roles" : "status"}: this is the last admin` });
 }
 
-export function createUserAdmin(deps: { pool: Pool; models: IdentityModels; ledger: Pick<Ledger, "ensureWallet" | "credit" | "debit">; tiers: Tiers }): UserAdmin {
+export function createUserAdmin(deps: {
+  pool: Pool;
+  models: IdentityModels;
+  ledger: Pick<Ledger, "ensureWallet" | "credit" | "debit">;
+  tiers: Tiers;
+}): UserAdmin {
   const { pool, models, ledger, tiers } = deps;
 
   async function checkTier(tier: string | undefined): Promise<void> {
@@ -78,7 +89,9 @@ export function createUserAdmin(deps: { pool: Pool; models: IdentityModels; ledg
   async function take(tx: Queryable, transfer: Omit<Debit, "to">): Promise<CreditResult> {
     const posted = await ledger.debit(tx, { ...transfer, to: "adjustments" });
     if (posted.kind === "ok") return posted;
-    throw appError("insufficient_balance", { details: { available: formatCredits(posted.available), shortfall: formatCredits(posted.shortfall) } });
+    throw appError("insufficient_balance", {
+      details: { available: formatCredits(posted.available), shortfall: formatCredits(posted.shortfall) },
+    });
   }
 
   return {
@@ -110,7 +123,10 @@ export function createUserAdmin(deps: { pool: Pool; models: IdentityModels; ledg
       const user = await inTransaction(pool, async (tx) => {
         const made = await createUser(tx, ledger, { ...wanted, emailVerified: true, passwordHash });
         const { roles, tier, limits } = made;
-        await recordAudit(tx, { ...entry(actor, "user.create", made.id), details: { email: made.email, username: made.username, roles, tier, limits } });
+        await recordAudit(tx, {
+          ...entry(actor, "user.create", made.id),
+          details: { email: made.email, username: made.username, roles, tier, limits },
+        });
         return made;
       });
       return presentUser(user);
@@ -128,16 +144,21 @@ export function createUserAdmin(deps: { pool: Pool; models: IdentityModels; ledg
         );
         checkRules(actor.principal, user, changes, others.rows[0]!.count);
         const status = changes.status ?? presentUser(user).status;
-        const until = changes.suspended_until === undefined && changes.status === undefined ? user.suspended_until : (changes.suspended_until ?? null);
-        if (until !== null && status !== "suspended" && changes.suspended_until !== undefined) throw fieldError("suspended_until", "goes with status suspended");
-        await tx.query("UPDATE users SET status = $2, suspended_until = $3, roles = $4, tier = $5, limits = $6, updated_at = now() WHERE id = $1", [
-          id,
-          status,
-          status === "suspended" ? until : null,
-          changes.roles ?? user.roles,
-          changes.tier ?? user.tier,
-          JSON.stringify(changes.limits === undefined ? user.limits : (changes.limits ?? {})),
-        ]);
+        const until =
+          changes.suspended_until === undefined && changes.status === undefined ? user.suspended_until : (changes.suspended_until ?? null);
+        if (until !== null && status !== "suspended" && changes.suspended_until !== undefined)
+          throw fieldError("suspended_until", "goes with status suspended");
+        await tx.query(
+          "UPDATE users SET status = $2, suspended_until = $3, roles = $4, tier = $5, limits = $6, updated_at = now() WHERE id = $1",
+          [
+            id,
+            status,
+            status === "suspended" ? until : null,
+            changes.roles ?? user.roles,
+            changes.tier ?? user.tier,
+            JSON.stringify(changes.limits === undefined ? user.limits : (changes.limits ?? {})),
+          ],
+        );
         if (status === "closed") await tx.query("UPDATE sessions SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL", [id]);
         await recordAudit(tx, { ...entry(actor, "user.update", id), details: { ...changes } });
         await announce(tx, "user", id);
@@ -150,8 +171,17 @@ export function createUserAdmin(deps: { pool: Pool; models: IdentityModels; ledg
       return inTransaction(pool, async (tx) => {
         const user = await findUser(tx, id);
         if (!user) throw appError("not_found");
-        const transfer = { id: transferId, walletId: user.wallet_id, type: "ADMIN" as const, description: reason, reference: `user:${actor.principal.userId}` };
-        const posted = amount > 0n ? await ledger.credit(tx, { ...transfer, amount, from: "adjustments", source: "admin" }) : await take(tx, { ...transfer, amount: -amount });
+        const transfer = {
+          id: transferId,
+          walletId: user.wallet_id,
+          type: "ADMIN" as const,
+          description: reason,
+          reference: `user:${actor.principal.userId}`,
+        };
+        const posted =
+          amount > 0n
+            ? await ledger.credit(tx, { ...transfer, amount, from: "adjustments", source: "admin" })
+            : await take(tx, { ...transfer, amount: -amount });
         if (!posted.replayed) {
           const details = { amount: formatCredits(amount), reason, transfer_id: transferId };
           await recordAudit(tx, { ...entry(actor, amount > 0n ? "user.credit" : "user.debit", id), details });

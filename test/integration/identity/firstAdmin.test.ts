@@ -19,7 +19,8 @@ describe("the first operator", () => {
   after(() => rig.close());
 
   const login = (email: string, password: string) => rig.call<Tokens>("POST", "/api/auth/login", { email, password });
-  const create = (...args: string[]) => run(process.execPath, [command, ...args], { env: { ...process.env, DATABASE_URL: places.databaseUrl } });
+  const create = (...args: string[]) =>
+    run(process.execPath, [command, ...args], { env: { ...process.env, DATABASE_URL: places.databaseUrl } });
 
   it("is there after the start, however many copies start, and keeps a password that was changed", async () => {
     await Promise.all(Array.from({ length: 5 }, () => rig.identity.ensureFirstAdmin()));
@@ -45,10 +46,19 @@ describe("the first operator", () => {
   });
 
   it("npm run admin:create says what is wrong", async () => {
-    for (const [args, message] of [[["--email", "x"], "--email"], [["--email", "a@example.com", "--password", "short"], "--password"], [["--mail", "x"], "--mail"]] as const) {
-      const failure = await create(...args).then(() => undefined, (error: { code: number; stderr: string }) => error);
+    for (const [args, message] of [
+      [["--email", "x"], "--email"],
+      [["--email", "a@example.com", "--password", "short"], "--password"],
+      [["--mail", "x"], "--mail"],
+    ] as const) {
+      const failure = await create(...args).then(
+        () => undefined,
+        (error: { code: number; stderr: string }) => error,
+      );
       expect(failure?.code).to.equal(1);
-      expect(failure?.stderr).to.contain(message).and.not.match(/\n +at /);
+      expect(failure?.stderr)
+        .to.contain(message)
+        .and.not.match(/\n +at /);
     }
   });
 });

@@ -34,7 +34,13 @@ export interface Rig {
   /** What the clock of sessions and codes adds to the real time. */
   clock: Clock & { aheadMs: number };
   admin: { id: string; email: string; token: string };
-  call<T = Record<string, unknown>>(method: string, path: string, body?: unknown, token?: string, headers?: Record<string, string>): Promise<Answer<T>>;
+  call<T = Record<string, unknown>>(
+    method: string,
+    path: string,
+    body?: unknown,
+    token?: string,
+    headers?: Record<string, string>,
+  ): Promise<Answer<T>>;
   /** The newest mail of a kind to an address, as soon as it is there. */
   mail(to: string, template: Mail["template"], after?: number): Promise<Mail>;
   close(): Promise<void>;
@@ -79,7 +85,12 @@ export async function identityRig(places: Places, options: RigOptions = {}): Pro
   const pool = createPool({ url: places.databaseUrl, max: 10, name: "test", log });
   const sequelize = createSequelize({ url: places.databaseUrl, max: 4 });
   const invalidation = createInvalidation({ url: places.databaseUrl, log });
-  const temporal = createTemporalLink({ address: options.temporalAddress ?? places.temporalAddress, namespace: places.namespace, uiUrl: "http://ui", log });
+  const temporal = createTemporalLink({
+    address: options.temporalAddress ?? places.temporalAddress,
+    namespace: places.namespace,
+    uiUrl: "http://ui",
+    log,
+  });
   const ledger = createLedger({ pool, log, tolerance: { percent: 10, micro: 0n } });
   const notify = options.notify?.(mails) ?? collect;
   const identity = createIdentity({ pool, sequelize, config, ledger, notify, temporal, invalidation, log, clock });
@@ -105,13 +116,27 @@ export async function identityRig(places: Places, options: RigOptions = {}): Pro
   const api = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const call: Rig["call"] = (method, path, body, token, headers) =>
     request(api, method, path, { ...(body === undefined ? {} : { body }), ...(token ? { token } : {}), ...(headers ? { headers } : {}) });
-  const signedIn = await call<{ access_token: string; user: { id: string } }>("POST", "/api/auth/login", { email: ADMIN.ADMIN_EMAIL, password: ADMIN.ADMIN_PASSWORD });
+  const signedIn = await call<{ access_token: string; user: { id: string } }>("POST", "/api/auth/login", {
+    email: ADMIN.ADMIN_EMAIL,
+    password: ADMIN.ADMIN_PASSWORD,
+  });
 
   return {
-    api, pool, ledger, identity, temporal, invalidation, mails, clock, call,
+    api,
+    pool,
+    ledger,
+    identity,
+    temporal,
+    invalidation,
+    mails,
+    clock,
+    call,
     admin: { id: signedIn.body.data.user.id, email: ADMIN.ADMIN_EMAIL, token: signedIn.body.data.access_token },
     mail: (to, template, after = 0) =>
-      waitFor(() => mails.slice(after).findLast((mail) => mail.to === to && mail.template === template), { message: `a mail ${template} to ${to}`, timeoutMs: 20_000 }),
+      waitFor(() => mails.slice(after).findLast((mail) => mail.to === to && mail.template === template), {
+        message: `a mail ${template} to ${to}`,
+        timeoutMs: 20_000,
+      }),
     async close() {
       server.closeAllConnections();
       server.close();
@@ -157,9 +182,17 @@ export interface Tokens {
 }
 
 /** A verified user made by the operator, signed in. */
-export async function member(rig: Rig, more: Record<string, unknown> = {}): Promise<{ id: string; email: string; username: string; tokens: Tokens }> {
+export async function member(
+  rig: Rig,
+  more: Record<string, unknown> = {},
+): Promise<{ id: string; email: string; username: string; tokens: Tokens }> {
   const email = `${unique("grace")}@example.com`;
-  const made = await rig.call<{ id: string; username: string }>("POST", "/api/admin/users", { email, password: PASSWORD, ...more }, rig.admin.token);
+  const made = await rig.call<{ id: string; username: string }>(
+    "POST",
+    "/api/admin/users",
+    { email, password: PASSWORD, ...more },
+    rig.admin.token,
+  );
   if (made.status !== 201) throw new Error(JSON.stringify(made.body));
   const login = await rig.call<Tokens>("POST", "/api/auth/login", { email, password: PASSWORD });
   return { id: made.body.data.id, email, username: made.body.data.username, tokens: login.body.data };

@@ -47,7 +47,10 @@ describe("API keys", () => {
     for (const copy of [rig, other]) expect(await copy.identity.authenticateKey(key)).to.not.equal(undefined);
   }
   const goneEverywhere = (key: string) =>
-    waitFor(async () => (await Promise.all([rig, other].map((copy) => copy.identity.authenticateKey(key)))).every((found) => found === undefined), { timeoutMs: 1_000, everyMs: 5 });
+    waitFor(
+      async () => (await Promise.all([rig, other].map((copy) => copy.identity.authenticateKey(key)))).every((found) => found === undefined),
+      { timeoutMs: 1_000, everyMs: 5 },
+    );
 
   it("shows the key once, stores its hash alone, and gives the relay everything it needs", async () => {
     const { id: userId, make, call } = await owner();
@@ -68,9 +71,18 @@ describe("API keys", () => {
     const found = (await rig.identity.authenticateKey(made.key))!;
     expect(found.principal).to.include({ userId, emailVerified: true, apiKeyId: made.id });
     expect(found.principal.walletId).to.be.a("bigint");
-    expect(found.limits).to.deep.equal({ user: { requests_per_minute: 77, max_parallel: 10 }, key: { requests_per_minute: 5, spend_total: "12.5" } });
+    expect(found.limits).to.deep.equal({
+      user: { requests_per_minute: 77, max_parallel: 10 },
+      key: { requests_per_minute: 5, spend_total: "12.5" },
+    });
     expect(found.modelSet!.has("demo-chat")).to.equal(true);
-    for (const [ip, allowed] of [["203.0.113.7", true], ["::ffff:10.1.2.3", true], ["2001:db8::1", true], ["203.0.113.8", false], ["", false]] as const) {
+    for (const [ip, allowed] of [
+      ["203.0.113.7", true],
+      ["::ffff:10.1.2.3", true],
+      ["2001:db8::1", true],
+      ["203.0.113.8", false],
+      ["", false],
+    ] as const) {
       expect(found.ipList!.has(ip), ip).to.equal(allowed);
     }
     expect(found.expiresAt!.toISOString()).to.equal(made.expires_at);
@@ -158,8 +170,12 @@ describe("API keys", () => {
     const { make } = await owner();
     const { key } = await make();
     const query = lone.pool.query.bind(lone.pool);
-    lone.pool.query = (() => Promise.reject(Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" }))) as typeof lone.pool.query;
-    const outcome = await lone.identity.authenticateKey(key).then(() => "answered", (error: { code: string }) => error.code);
+    lone.pool.query = (() =>
+      Promise.reject(Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" }))) as typeof lone.pool.query;
+    const outcome = await lone.identity.authenticateKey(key).then(
+      () => "answered",
+      (error: { code: string }) => error.code,
+    );
     expect(outcome).to.equal("ECONNREFUSED");
     const answer = await lone.call("GET", "/api/user/me", undefined, undefined, { "x-api-key": key });
     expect([answer.status, answer.body.error?.code]).to.deep.equal([503, "unavailable"]);
@@ -191,7 +207,11 @@ describe("API keys", () => {
     const { make, call } = await owner();
     const made = await make({ models: ["a"], allowed_ips: ["10.0.0.1"], limits: { max_parallel: 2 }, expires_at: inAnHour() });
     const path = `/api/user/keys/${made.id}`;
-    expect((await call("PATCH", path, { name: "renamed" })).body.data).to.deep.include({ name: "renamed", models: ["a"], limits: { max_parallel: 2 } });
+    expect((await call("PATCH", path, { name: "renamed" })).body.data).to.deep.include({
+      name: "renamed",
+      models: ["a"],
+      limits: { max_parallel: 2 },
+    });
     expect((await call("PATCH", path, { limits: { tokens_per_minute: 9 } })).body.data.limits).to.deep.equal({ tokens_per_minute: 9 });
     const cleared = await call("PATCH", path, { limits: null, models: null, allowed_ips: null, expires_at: null });
     expect(cleared.body.data).to.deep.include({ limits: {}, models: null, allowed_ips: null, expires_at: null });
@@ -202,7 +222,12 @@ describe("API keys", () => {
     const { make } = await owner();
     const { call } = await owner();
     const { id } = await make();
-    for (const [method, path, body] of [["GET", ""], ["PATCH", "", { name: "x" }], ["DELETE", ""], ["POST", "/rotate", {}]] as const) {
+    for (const [method, path, body] of [
+      ["GET", ""],
+      ["PATCH", "", { name: "x" }],
+      ["DELETE", ""],
+      ["POST", "/rotate", {}],
+    ] as const) {
       expect((await call(method, `/api/user/keys/${id}${path}`, body)).status, method).to.equal(404);
     }
     expect((await call<{ total: number }>("GET", "/api/user/keys")).body.data.total).to.equal(0);

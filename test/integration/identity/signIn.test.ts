@@ -12,13 +12,20 @@ describe("signing in", () => {
   });
   after(() => rig.close());
 
-  const login = (body: unknown, path = "/api/auth/login", headers?: Record<string, string>) => rig.call<Tokens>("POST", path, body, undefined, headers);
+  const login = (body: unknown, path = "/api/auth/login", headers?: Record<string, string>) =>
+    rig.call<Tokens>("POST", path, body, undefined, headers);
   const me = (token: string) => rig.call<{ id: string }>("GET", "/api/user/me", undefined, token);
   const refresh = (token: string) => rig.call<Tokens>("POST", "/api/auth/refresh", { refresh_token: token });
 
   it("works with e-mail, username or phone, under every field name and path, and answers user and tokens", async () => {
     const { email, username, id } = await member(rig, { username: unique("Grace").slice(0, 20), phone: "+8613800138000" });
-    const bodies = [{ identifier: email }, { identifier: username.toUpperCase() }, { identifier: "+86 138 0013 8000" }, { username: email.toUpperCase() }, { email }];
+    const bodies = [
+      { identifier: email },
+      { identifier: username.toUpperCase() },
+      { identifier: "+86 138 0013 8000" },
+      { username: email.toUpperCase() },
+      { email },
+    ];
     for (const name of bodies) {
       for (const path of ["/api/auth/login", "/api/user/login", "/auth/login"]) {
         const answer = await login({ ...name, password: PASSWORD }, path);
@@ -59,7 +66,9 @@ describe("signing in", () => {
 
   it("a burst of guesses at once gets no more tries than one after the other", async () => {
     const { email } = await member(rig);
-    const answers = await Promise.all(Array.from({ length: 30 }, (_, i) => login({ email, password: `guess ${i}` }, undefined, { "x-forwarded-for": "198.51.100.7" })));
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, (_, i) => login({ email, password: `guess ${i}` }, undefined, { "x-forwarded-for": "198.51.100.7" })),
+    );
     expect(answers.filter((answer) => answer.status === 401)).to.have.length(5);
     expect(answers.filter((answer) => answer.status === 429)).to.have.length(25);
   });
@@ -112,7 +121,9 @@ describe("signing in", () => {
   it("answers a code request for an unknown address the same, and mails nothing", async () => {
     const { email } = await member(rig);
     const nobody = `${unique("nobody")}@example.com`;
-    const answers = await Promise.all([email, nobody].map((to) => rig.call("POST", "/api/auth/email-code", { email: to, purpose: "login" })));
+    const answers = await Promise.all(
+      [email, nobody].map((to) => rig.call("POST", "/api/auth/email-code", { email: to, purpose: "login" })),
+    );
     expect(answers.map((answer) => [answer.status, answer.body.data])).to.deep.equal([
       [202, { expires_in: 600, resend_after: 0 }],
       [202, { expires_in: 600, resend_after: 0 }],
@@ -169,7 +180,8 @@ describe("signing in", () => {
     const { email, tokens } = await member(rig);
     const stranger = await member(rig);
     for (let i = 0; i < 2; i += 1) await login({ email, password: PASSWORD });
-    const sessions = (token: string) => rig.call<{ items: { id: string; current: boolean; ip: string }[]; total: number }>("GET", "/api/auth/sessions", undefined, token);
+    const sessions = (token: string) =>
+      rig.call<{ items: { id: string; current: boolean; ip: string }[]; total: number }>("GET", "/api/auth/sessions", undefined, token);
     const { items, total } = (await sessions(tokens.access_token)).body.data;
     expect(total).to.equal(3);
     expect(items.filter((session) => session.current)).to.have.length(1);
@@ -202,7 +214,10 @@ describe("signing in", () => {
     ];
     for (const token of bad) expect((await me(token)).status, token).to.equal(401);
     for (const token of [tokens.access_token, ...bad.slice(0, 1)]) {
-      const outcome = await rig.identity.authenticateToken(token).then((principal) => principal.userId, (error: { code: string }) => error.code);
+      const outcome = await rig.identity.authenticateToken(token).then(
+        (principal) => principal.userId,
+        (error: { code: string }) => error.code,
+      );
       expect(outcome).to.equal(token === tokens.access_token ? id : "unauthenticated");
     }
   });

@@ -21,18 +21,33 @@ describe("operators and users", () => {
   });
   after(() => rig.close());
 
-  const admin = <T = User>(method: string, path: string, body?: unknown, headers?: Record<string, string>) => rig.call<T>(method, path, body, rig.admin.token, headers);
+  const admin = <T = User>(method: string, path: string, body?: unknown, headers?: Record<string, string>) =>
+    rig.call<T>(method, path, body, rig.admin.token, headers);
   const patch = (id: string, body: unknown, token = rig.admin.token) => rig.call<User>("PATCH", `/api/admin/users/${id}`, body, token);
   const find = async (query: string) => (await admin<{ items: User[]; total: number }>("GET", `/api/admin/users?${query}`)).body.data;
   const audited = async (target: string) =>
-    (await rig.pool.query<{ action: string; details: Record<string, unknown>; actor_id: string }>("SELECT action, details, actor_id FROM audit_log WHERE target = $1 ORDER BY id", [`user:${target}`])).rows;
+    (
+      await rig.pool.query<{ action: string; details: Record<string, unknown>; actor_id: string }>(
+        "SELECT action, details, actor_id FROM audit_log WHERE target = $1 ORDER BY id",
+        [`user:${target}`],
+      )
+    ).rows;
 
   it("finds users by part of e-mail, username, phone and id, by status, role and tier", async () => {
     const mark = unique("needle");
     const one = await member(rig, { username: `${mark.slice(0, 16)}_1`, phone: "+447400123456" });
     await member(rig);
-    for (const query of [`search=${mark.slice(0, 14).toUpperCase()}`, `search=${one.email.slice(0, 14)}`, "search=%2B447400", `search=${one.id}`, `search=${one.id.slice(0, 26)}`]) {
-      expect((await find(query)).items.map((user) => user.id), query).to.include(one.id);
+    for (const query of [
+      `search=${mark.slice(0, 14).toUpperCase()}`,
+      `search=${one.email.slice(0, 14)}`,
+      "search=%2B447400",
+      `search=${one.id}`,
+      `search=${one.id.slice(0, 26)}`,
+    ]) {
+      expect(
+        (await find(query)).items.map((user) => user.id),
+        query,
+      ).to.include(one.id);
     }
     expect((await find(`search=${encodeURIComponent("%")}`)).total).to.equal(0);
     expect((await find(`search=${encodeURIComponent("' OR 1=1 --")}`)).total).to.equal(0);
@@ -46,11 +61,20 @@ describe("operators and users", () => {
 
   it("makes verified users, once per name, and refuses bad ones by name", async () => {
     const { email, username } = await member(rig);
-    for (const [field, body] of [["email", { email: email.toUpperCase() }], ["username", { email: "new@example.com", username: username.toUpperCase() }]] as const) {
+    for (const [field, body] of [
+      ["email", { email: email.toUpperCase() }],
+      ["username", { email: "new@example.com", username: username.toUpperCase() }],
+    ] as const) {
       const answer = await admin("POST", "/api/admin/users", body);
       expect([answer.status, answer.body.message]).to.deep.equal([409, `${field}: is taken`]);
     }
-    for (const [field, bad] of [["tier", { tier: "gold" }], ["roles", { roles: ["user", "user"] }], ["roles.0", { roles: ["king"] }], ["password", { password: "abc" }], ["email", { email: "x" }]] as const) {
+    for (const [field, bad] of [
+      ["tier", { tier: "gold" }],
+      ["roles", { roles: ["user", "user"] }],
+      ["roles.0", { roles: ["king"] }],
+      ["password", { password: "abc" }],
+      ["email", { email: "x" }],
+    ] as const) {
       const answer = await admin("POST", "/api/admin/users", { email: "new@example.com", ...bad });
       expect([answer.status, answer.body.message.split(":")[0]]).to.deep.equal([400, field]);
     }
@@ -104,8 +128,17 @@ describe("operators and users", () => {
     expect((await patch(rig.admin.id, { roles: ["user"] })).status).to.equal(409);
     expect((await rig.call("GET", "/api/admin/users", undefined, somebody.tokens.access_token)).status).to.equal(403);
     const second = await member(rig, { roles: ["admin"] });
-    const both = await Promise.all([patch(rig.admin.id, { roles: ["user"] }, second.tokens.access_token), patch(second.id, { roles: ["user"] })]);
-    expect(both.map((answer) => answer.status).sort().slice(0, 1), "one of the two at most").to.deep.equal([200]);
+    const both = await Promise.all([
+      patch(rig.admin.id, { roles: ["user"] }, second.tokens.access_token),
+      patch(second.id, { roles: ["user"] }),
+    ]);
+    expect(
+      both
+        .map((answer) => answer.status)
+        .sort()
+        .slice(0, 1),
+      "one of the two at most",
+    ).to.deep.equal([200]);
     const { rows } = await rig.pool.query<{ id: string }>("SELECT id FROM users WHERE roles @> '{admin}'");
     expect(rows).to.have.length(1);
     await rig.pool.query("UPDATE users SET roles = '{user,admin}' WHERE id = $1", [rig.admin.id]);
@@ -116,22 +149,46 @@ describe("operators and users", () => {
 
   it("credit is given and taken exactly, once per Idempotency-Key, and never below zero", async () => {
     const { id } = await member(rig);
-    const credit = (body: unknown, key?: string) => admin<{ transfer_id: string; balance: string }>("POST", `/api/admin/users/${id}/credits`, body, key ? { "idempotency-key": key } : {});
+    const credit = (body: unknown, key?: string) =>
+      admin<{ transfer_id: string; balance: string }>(
+        "POST",
+        `/api/admin/users/${id}/credits`,
+        body,
+        key ? { "idempotency-key": key } : {},
+      );
     expect((await credit({ amount: "100", reason: "welcome" })).body.data.balance).to.equal("100");
-    const [first, again] = [await credit({ amount: "0.000001", reason: "twice" }, "k1"), await credit({ amount: "0.000001", reason: "twice" }, "k1")];
+    const [first, again] = [
+      await credit({ amount: "0.000001", reason: "twice" }, "k1"),
+      await credit({ amount: "0.000001", reason: "twice" }, "k1"),
+    ];
     expect([first.status, again.status]).to.deep.equal([201, 201]);
     expect(again.body.data).to.deep.equal(first.body.data);
     expect((await credit({ amount: "5", reason: "twice" }, "k1")).body.error?.code).to.equal("idempotency_mismatch");
     await rig.pool.query("DELETE FROM idempotency_keys");
-    expect((await credit({ amount: "0.000001", reason: "twice" }, "k1")).body.data.transfer_id, "also when the answer is forgotten").to.equal(first.body.data.transfer_id);
+    expect(
+      (await credit({ amount: "0.000001", reason: "twice" }, "k1")).body.data.transfer_id,
+      "also when the answer is forgotten",
+    ).to.equal(first.body.data.transfer_id);
     expect((await credit({ amount: "-30.5", reason: "correction" })).body.data.balance).to.equal("69.500001");
     const refused = await credit({ amount: "-70", reason: "too much" });
-    expect([refused.status, refused.body.error]).to.deep.equal([402, { code: "insufficient_balance", details: { available: "69.500001", shortfall: "0.499999" } }]);
-    for (const [field, bad] of [["amount", { amount: "0" }], ["amount", { amount: "-0.0" }], ["amount", { amount: 5 }], ["amount", { amount: "1e3" }], ["amount", { amount: "1000000001" }], ["reason", { reason: "" }]] as const) {
+    expect([refused.status, refused.body.error]).to.deep.equal([
+      402,
+      { code: "insufficient_balance", details: { available: "69.500001", shortfall: "0.499999" } },
+    ]);
+    for (const [field, bad] of [
+      ["amount", { amount: "0" }],
+      ["amount", { amount: "-0.0" }],
+      ["amount", { amount: 5 }],
+      ["amount", { amount: "1e3" }],
+      ["amount", { amount: "1000000001" }],
+      ["reason", { reason: "" }],
+    ] as const) {
       const answer = await credit({ amount: "1", reason: "x", ...bad });
       expect([answer.status, answer.body.message.split(":")[0]], JSON.stringify(bad)).to.deep.equal([400, field]);
     }
-    expect((await admin("POST", "/api/admin/users/00000000-0000-4000-8000-000000000000/credits", { amount: "1", reason: "x" })).status).to.equal(404);
+    expect(
+      (await admin("POST", "/api/admin/users/00000000-0000-4000-8000-000000000000/credits", { amount: "1", reason: "x" })).status,
+    ).to.equal(404);
     expect((await audited(id)).map((row) => row.action)).to.deep.equal(["user.create", "user.credit", "user.credit", "user.debit"]);
   });
 

@@ -34,7 +34,10 @@ describe("wrong input on the routes of identity", () => {
 
   /** A fresh sign-in each time: some of the routes end sessions. */
   const token = async () => {
-    const answer = await rig.call<{ access_token: string }>("POST", "/api/auth/login", { email: rig.admin.email, password: "a first password 1" });
+    const answer = await rig.call<{ access_token: string }>("POST", "/api/auth/login", {
+      email: rig.admin.email,
+      password: "a first password 1",
+    });
     return answer.body.data.access_token;
   };
 
@@ -90,7 +93,9 @@ describe("wrong input on the routes of identity", () => {
       { "x-api-key": "'; --" },
       { authorization: "Bearer a.b.c" },
     ] as Record<string, string>[]) {
-      expect((await rig.call("GET", "/api/user/me", undefined, undefined, headers)).status, JSON.stringify(headers).slice(0, 60)).to.equal(401);
+      expect((await rig.call("GET", "/api/user/me", undefined, undefined, headers)).status, JSON.stringify(headers).slice(0, 60)).to.equal(
+        401,
+      );
     }
     expect((await rig.call("GET", "/api/user/me")).status).to.equal(401);
   });

@@ -21,12 +21,14 @@ describe("rules of identity", () => {
 
   it("refuses texts that are no keys", () => {
     const { key } = makeKey();
-    for (const text of ["", "sk-tk-", key.slice(0, -1), `${key}0`, key.toUpperCase(), ` ${key}`, `sk-tk-${"é".repeat(43)}`]) expect(isWellFormedKey(text)).to.equal(false);
+    for (const text of ["", "sk-tk-", key.slice(0, -1), `${key}0`, key.toUpperCase(), ` ${key}`, `sk-tk-${"é".repeat(43)}`])
+      expect(isWellFormedKey(text)).to.equal(false);
   });
 
   it("a username is not an e-mail address, a phone number or too short", () => {
     for (const good of ["ada", "Ada_Lovelace-1815", "a".repeat(32)]) expect(usernameProblem(good)).to.equal(undefined);
-    for (const bad of ["ab", "a".repeat(33), "a@b", "13800138000", "+8613800138000", "138-0013-8000", "ada lovelace", "adä", ""]) expect(usernameProblem(bad), bad).to.be.a("string");
+    for (const bad of ["ab", "a".repeat(33), "a@b", "13800138000", "+8613800138000", "138-0013-8000", "ada lovelace", "adä", ""])
+      expect(usernameProblem(bad), bad).to.be.a("string");
   });
 
   it("a derived username is always a good one", () => {
@@ -75,18 +77,35 @@ describe("rules of identity", () => {
         expect(codeFor("secret", id)).to.equal(codeFor("secret", id));
       }),
     );
-    const hashes = [codeHash("s", "login", "a@b", "1"), codeHash("t", "login", "a@b", "1"), codeHash("s", "reset", "a@b", "1"), codeHash("s", "login", "c@b", "1")];
+    const hashes = [
+      codeHash("s", "login", "a@b", "1"),
+      codeHash("t", "login", "a@b", "1"),
+      codeHash("s", "reset", "a@b", "1"),
+      codeHash("s", "login", "c@b", "1"),
+    ];
     expect(new Set(hashes)).to.have.property("size", 4);
   });
 
   it("reads addresses and ranges, and nothing that only looks like them", () => {
     for (const good of ["10.0.0.1", "10.0.0.0/8", "0.0.0.0/0", "::1", "2001:db8::/32"]) expect(isAddressOrRange(good), good).to.equal(true);
-    for (const bad of ["10.0.0", "10.0.0.1/33", "10.0.0.1/", "::1/129", "fe80::1%eth0", "10.0.0.1/08", "10.0.0.1/8/8", "localhost", ""]) expect(isAddressOrRange(bad), bad).to.equal(false);
+    for (const bad of ["10.0.0", "10.0.0.1/33", "10.0.0.1/", "::1/129", "fe80::1%eth0", "10.0.0.1/08", "10.0.0.1/8/8", "localhost", ""])
+      expect(isAddressOrRange(bad), bad).to.equal(false);
     const list = createIpList(["10.0.0.0/8", "::1"]);
-    expect([list.has("10.9.9.9"), list.has("::ffff:10.9.9.9"), list.has("11.0.0.1"), list.has("::1"), list.has("nonsense")]).to.deep.equal([true, true, false, true, false]);
+    expect([list.has("10.9.9.9"), list.has("::ffff:10.9.9.9"), list.has("11.0.0.1"), list.has("::1"), list.has("nonsense")]).to.deep.equal([
+      true,
+      true,
+      false,
+      true,
+      false,
+    ]);
   });
 
   it("a suspension with an end ends by itself, one without lasts", () => {
-    expect([statusAt("suspended", new Date(10), 10), statusAt("suspended", new Date(10), 9), statusAt("suspended", null, 10), statusAt("closed", null, 10)]).to.deep.equal(["active", "suspended", "suspended", "closed"]);
+    expect([
+      statusAt("suspended", new Date(10), 10),
+      statusAt("suspended", new Date(10), 9),
+      statusAt("suspended", null, 10),
+      statusAt("closed", null, 10),
+    ]).to.deep.equal(["active", "suspended", "suspended", "closed"]);
   });
 });

@@ -2,7 +2,14 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { Verification, type Submission, type VerificationInput } from "../../../workflows/registrationState.ts";
 
-const INPUT: VerificationInput = { email: "a@example.com", codeTtlMs: 600_000, linkTtlMs: 86_400_000, resendAfterMs: 60_000, maxTries: 5, welcome: false };
+const INPUT: VerificationInput = {
+  email: "a@example.com",
+  codeTtlMs: 600_000,
+  linkTtlMs: 86_400_000,
+  resendAfterMs: 60_000,
+  maxTries: 5,
+  welcome: false,
+};
 const hash = (digit: string) => digit.repeat(64);
 const code = (digit: string): Submission => ({ kind: "code", codeHash: hash(digit), registrationId: "r" });
 
