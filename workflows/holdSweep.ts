@@ -16,6 +16,8 @@ export async function holdSweep(): Promise<HoldSweepResult> {
   const { released } = await sweepHolds();
   const house = await keepHouse();
   await ensureSettlement();
-  setCurrentDetails(`${released} holds released, ${house.partitionsMade} partitions made, ${house.keysForgotten} idempotency keys and ${house.holdsForgotten} holds forgotten`);
+  setCurrentDetails(
+    `${released} holds released, ${house.partitionsMade} partitions made, ${house.keysForgotten} idempotency keys and ${house.holdsForgotten} holds forgotten`,
+  );
   return { released, ...house };
 }

@@ -1,11 +1,12 @@
 import {
   condition,
+  continueAsNew,
   defineQuery,
   defineSignal,
-  makeContinueAsNewFunc,
   proxyActivities,
   setCurrentDetails,
   setHandler,
+  setWorkflowOptions,
   upsertSearchAttributes,
   workflowInfo,
 } from "@temporalio/workflow";
@@ -50,7 +51,14 @@ const { drainShard } = proxyActivities<UsageActivities>(DRAIN_SHARD);
 /** Settles the calls of one shard for as long as the product runs. Woken by `nudge`, by its own slow timer, and by what it left undone. */
 export async function usageSettlement(input: SettlementInput): Promise<never> {
   const { shard, idleMs = IDLE_MS, maxRounds = MAX_ROUNDS } = input;
-  const state: SettlementLag = { shard, paused: input.paused ?? false, pending: 0, oldestPendingAt: null, settled: input.settled ?? 0, setAside: 0 };
+  const state: SettlementLag = {
+    shard,
+    paused: input.paused ?? false,
+    pending: 0,
+    oldestPendingAt: null,
+    settled: input.settled ?? 0,
+    setAside: 0,
+  };
   let wanted = input.wanted ?? true;
   let forced = false;
 
@@ -67,11 +75,11 @@ export async function usageSettlement(input: SettlementInput): Promise<never> {
   setHandler(lag, () => state);
 
   const due = () => forced || (wanted && !state.paused);
-  for (let round = 0; round < maxRounds && !beginAnew(); ) {
+  for (let round = 0; round < maxRounds && !workflowInfo().continueAsNewSuggested;) {
     setCurrentDetails(describe(state));
     if (!due()) {
-      if (state.paused) await condition(() => due() || !state.paused || beginAnew());
-      else if (!(await condition(() => due() || state.paused || beginAnew(), idleMs))) wanted = true;
+      if (state.paused) await condition(() => due() || !state.paused || workflowInfo().continueAsNewSuggested);
+      else if (!(await condition(() => due() || state.paused || workflowInfo().continueAsNewSuggested, idleMs))) wanted = true;
       continue;
     }
     wanted = false;
@@ -84,17 +92,15 @@ export async function usageSettlement(input: SettlementInput): Promise<never> {
     state.oldestPendingAt = result.oldestPendingAt;
     if (result.pending > 0) wanted = true;
   }
-  const next = makeContinueAsNewFunc<typeof usageSettlement>(
-    workflowInfo().targetWorkerDeploymentVersionChanged ? { initialVersioningBehavior: "AUTO_UPGRADE" } : {},
-  );
-  return next({ ...input, paused: state.paused, wanted: wanted || forced, settled: state.settled });
+  return continueAsNew<typeof usageSettlement>({ ...input, paused: state.paused, wanted: wanted || forced, settled: state.settled });
 }
 
-/** The server thinks the history long enough, or a new release waits to take over. */
-function beginAnew(): boolean {
-  const info = workflowInfo();
-  return info.continueAsNewSuggested || info.targetWorkerDeploymentVersionChanged;
-}
+// It outlives every release, so it moves to the newest one as it runs: a change here is guarded by `patched` and by recorded histories.
+// Without build ids there is no behaviour to name, and the server refuses one.
+setWorkflowOptions(
+  () => (workflowInfo().currentDeploymentVersion?.deploymentName ? { versioningBehavior: "AUTO_UPGRADE" } : {}),
+  usageSettlement,
+);
 
 function describe(state: SettlementLag): string {
   const waiting = state.pending > 0 ? `${state.pending} waiting since ${state.oldestPendingAt}` : "nothing waiting";

@@ -80,7 +80,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
 
   /** What needs the server to answer; tried until it does. */
   async function prepare(): Promise<void> {
-    for (let attempt = 0; worker && !stopping.signal.aborted; attempt++) {
+    for (let attempt = 0; isPolling() && !stopping.signal.aborted; attempt++) {
       try {
         if (options.buildId) await promote(options.client, options.buildId);
         await options.onConnected?.();
@@ -92,6 +92,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     }
   }
 
+  const isPolling = () => worker !== undefined;
   const pause = (attempt: number) =>
     delay(Math.min(200 * 2 ** Math.min(attempt, 6), MAX_PAUSE_MS), undefined, { signal: stopping.signal }).catch(() => undefined);
 
@@ -156,9 +157,11 @@ async function promote(client: Client, buildId: string): Promise<void> {
   const { workerDeploymentInfo: info } = await workflowService.describeWorkerDeployment({ namespace, deploymentName: DEPLOYMENT });
   const currentId = info?.routingConfig?.currentDeploymentVersion?.buildId;
   if (currentId === buildId) return;
-  const createdAt = (id: string | null | undefined) =>
-    Number(info?.versionSummaries?.find((summary) => summary.deploymentVersion?.buildId === id)?.createTime?.seconds ?? 0);
-  if (currentId && createdAt(currentId) > createdAt(buildId)) return;
+  const createdAt = (id: string) =>
+    info?.versionSummaries?.find((summary) => summary.deploymentVersion?.buildId === id)?.createTime?.seconds?.toNumber();
+  const ours = createdAt(buildId);
+  if (ours === undefined) throw new Error(`temporal does not know release ${buildId} yet`);
+  if (currentId && (createdAt(currentId) ?? 0) > ours) return;
   await workflowService.setWorkerDeploymentCurrentVersion({
     namespace,
     deploymentName: DEPLOYMENT,

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../platform/logger.ts";
 import type { Pool } from "../platform/postgres.ts";
+import { createGate } from "./gate.ts";
 import { hasPending, markDraining, pendingOf } from "./repository.ts";
 import type { Settlement } from "./settlement.ts";
 
@@ -25,24 +26,31 @@ export interface DrainOptions {
 export type Drain = (shard: number, options: DrainOptions) => Promise<DrainResult>;
 
 const POLL_MS = 100;
+const GATHER_MS = 25;
+const MAX_GATHER_MS = 400;
 /** How long others may rely on this drain without hearing of it again. */
 const MARK_MS = 3_000;
 /** Longer than a record takes from reading the mark to its commit; see the end of the drain. */
 const RACE_MS = 250;
 /** Events of calls that began earlier are looked for once per drain only. */
 const RECENT_MS = 3_600_000;
+/** Batches of different shards under way at once in this process. All post to one revenue account, so more would only wait, wallets locked. */
+const BATCHES_AT_ONCE = 2;
 
 /** Creates the loop that settles a shard until nothing waits. Correct without any lock outside Postgres: two at once share the work. */
 export function createDrain(deps: { pool: Pool; settlement: Pick<Settlement, "settleBatch">; batch: number; log: Logger }): Drain {
   const { pool, settlement, batch, log } = deps;
+  const oneOfFew = createGate(BATCHES_AT_ONCE);
+  let active = 0;
 
-  return async (shard, options) => {
+  async function drain(shard: number, options: DrainOptions): Promise<DrainResult> {
     const started = Date.now();
     const result: DrainResult = { settled: 0, setAside: 0, batches: 0, pending: 0, oldestPendingAt: null };
     const recent = new Date(started - RECENT_MS);
     let since: Date | undefined;
     let lastFound = started;
     let markedAt = 0;
+    let full = false;
     const over = () => options.signal?.aborted === true || Date.now() - started >= options.maxMs;
     const pause = (ms: number) => delay(ms, undefined, { signal: options.signal }).catch(() => undefined);
 
@@ -51,7 +59,8 @@ export function createDrain(deps: { pool: Pool; settlement: Pick<Settlement, "se
         since = recent;
         return "nothing";
       }
-      const done = await settlement.settleBatch(shard, batch, since);
+      const done = await oneOfFew(() => settlement.settleBatch(shard, batch, since));
+      full = done.taken >= batch;
       if (done.busy) return "busy";
       result.settled += done.settled;
       result.setAside += done.setAside;
@@ -68,6 +77,9 @@ export function createDrain(deps: { pool: Pool; settlement: Pick<Settlement, "se
           await markDraining(pool, shard, MARK_MS);
           markedAt = lastFound;
         }
+        // A batch that was not full took all there was. The next may gather for a moment: each transaction locks wallets that the relay
+        // wants to hold on, so a process that drains many shards makes few and larger ones.
+        if (!full) await pause(Math.min(Math.max(POLL_MS, active * GATHER_MS), MAX_GATHER_MS));
         continue;
       }
       // Nothing was there at all: an idle shard costs one question.
@@ -84,5 +96,14 @@ export function createDrain(deps: { pool: Pool; settlement: Pick<Settlement, "se
     const left = await pendingOf(pool, shard);
     if (left.pending > 0) log.info({ shard, ...left }, "a drain left events waiting");
     return { ...result, pending: left.pending, oldestPendingAt: left.oldest?.toISOString() ?? null };
+  }
+
+  return async (shard, options) => {
+    active += 1;
+    try {
+      return await drain(shard, options);
+    } finally {
+      active -= 1;
+    }
   };
 }

@@ -31,7 +31,10 @@ export function createNudger(options: { wake: (shard: number) => Promise<unknown
       state.owed = true;
     }
     if (stopped) return;
-    state.timer = setTimeout(() => next(shard, state), Math.min(intervalMs * 2 ** Math.min(state.failures, 10), Math.max(maxPauseMs, intervalMs)));
+    state.timer = setTimeout(
+      () => next(shard, state),
+      Math.min(intervalMs * 2 ** Math.min(state.failures, 10), Math.max(maxPauseMs, intervalMs)),
+    );
     state.timer.unref();
   }
 

@@ -77,7 +77,9 @@ export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; 
         if (!isDataError(error)) throw error;
         free = free.slice(batch.length);
         for (const event of batch) {
-          await insertFree(pool, [event]).catch((cause: unknown) => log.error({ err: cause, event: event.json }, "a usage event cannot be stored"));
+          await insertFree(pool, [event]).catch((cause: unknown) =>
+            log.error({ err: cause, event: event.json }, "a usage event cannot be stored"),
+          );
         }
       }
     }

@@ -90,18 +90,23 @@ export async function takePending(tx: Queryable, shard: number, limit: number, s
 
 /** Locks one event; undefined when it does not wait for settlement. */
 export async function takeOne(tx: Queryable, id: string): Promise<PendingEvent | undefined> {
-  const { rows } = await tx.query<PendingEvent>(`SELECT ${PENDING_COLUMNS} FROM usage_events WHERE id = $1 AND ${PENDING} FOR UPDATE`, [id]);
+  const { rows } = await tx.query<PendingEvent>(`SELECT ${PENDING_COLUMNS} FROM usage_events WHERE id = $1 AND ${PENDING} FOR UPDATE`, [
+    id,
+  ]);
   return rows[0];
 }
 
 /** Writes results and roll-ups; returns how many events were still unsettled. */
 export async function writeSettled(tx: Queryable, results: readonly SettledEvent[]): Promise<number> {
-  const { rows } = await tx.query<{ written: number }>("SELECT usage_settled($1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[]) AS written", [
-    results.map((result) => result.id),
-    results.map((result) => result.created_at),
-    results.map((result) => result.charged),
-    results.map((result) => result.uncharged),
-  ]);
+  const { rows } = await tx.query<{ written: number }>(
+    "SELECT usage_settled($1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[]) AS written",
+    [
+      results.map((result) => result.id),
+      results.map((result) => result.created_at),
+      results.map((result) => result.charged),
+      results.map((result) => result.uncharged),
+    ],
+  );
   return rows[0]?.written ?? 0;
 }
 

@@ -74,7 +74,11 @@ const totals = {
 };
 export const keyUsage = z.object({ totals: z.object(totals), days: z.array(z.object({ date: z.string(), ...totals })) });
 
-export const incidentQuery = z.strictObject({ ...pageQuery, kind: z.string().max(64).optional(), open: z.enum(["true", "false"]).optional() });
+export const incidentQuery = z.strictObject({
+  ...pageQuery,
+  kind: z.string().max(64).optional(),
+  open: z.enum(["true", "false"]).optional(),
+});
 export const incidentPage = pageOf(
   z.object({
     id: uuid,

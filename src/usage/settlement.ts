@@ -52,7 +52,13 @@ function describe(event: PendingEvent): string {
 }
 
 function incident(kind: Incident["kind"], event: PendingEvent, details: Record<string, unknown>): Incident {
-  return { kind, subject: event.id, userId: event.user_id, walletId: event.wallet_id, details: { model: event.model, request_id: event.request_id, ...details } };
+  return {
+    kind,
+    subject: event.id,
+    userId: event.user_id,
+    walletId: event.wallet_id,
+    details: { model: event.model, request_id: event.request_id, ...details },
+  };
 }
 
 /** An error of the values (not of the moment): trying the same event again gives the same error. */
@@ -67,7 +73,9 @@ export function createSettlement(deps: SettlementDeps): Settlement {
   const { pool, ledger, pricing, log } = deps;
 
   /** The cost of every event that has a price; the others are returned as poison. */
-  async function price(events: readonly PendingEvent[]): Promise<{ priced: { event: PendingEvent; cost: bigint }[]; poison: PendingEvent[] }> {
+  async function price(
+    events: readonly PendingEvent[],
+  ): Promise<{ priced: { event: PendingEvent; cost: bigint }[]; poison: PendingEvent[] }> {
     const priced: { event: PendingEvent; cost: bigint }[] = [];
     const poison: PendingEvent[] = [];
     for (const event of events) {
@@ -111,7 +119,12 @@ export function createSettlement(deps: SettlementDeps): Settlement {
     return { settled, setAside: poison.length };
   }
 
-  async function runBatch(shard: number, limit: number, since: Date | undefined, onTaken?: (events: PendingEvent[]) => void): Promise<BatchResult> {
+  async function runBatch(
+    shard: number,
+    limit: number,
+    since: Date | undefined,
+    onTaken?: (events: PendingEvent[]) => void,
+  ): Promise<BatchResult> {
     return inTransaction(pool, async (tx) => {
       if (!(await lockShard(tx, shard))) return { ...NOTHING, busy: true };
       const events = await takePending(tx, shard, limit, since);

@@ -22,13 +22,20 @@ function startOptions(shard: number, taskQueue: string) {
 /** Wakes a shard's settlement, starting it when it is not there. Rejects while Temporal is away. */
 export async function wakeSettlement(client: Client, shard: number, taskQueue: string): Promise<void> {
   await client.withDeadline(Date.now() + WAKE_DEADLINE_MS, () =>
-    client.workflow.signalWithStart<typeof usageSettlement, []>("usageSettlement", { ...startOptions(shard, taskQueue), signal: "nudge", signalArgs: [] }),
+    client.workflow.signalWithStart<typeof usageSettlement, []>("usageSettlement", {
+      ...startOptions(shard, taskQueue),
+      signal: "nudge",
+      signalArgs: [],
+    }),
   );
 }
 
 /** Makes sure that every shard has its settlement workflow; those that run are left alone. */
 export async function startSettlements(client: Client, shards: number, taskQueue: string): Promise<void> {
   for (let shard = 0; shard < shards; shard++) {
-    await client.workflow.start<typeof usageSettlement>("usageSettlement", { ...startOptions(shard, taskQueue), workflowIdConflictPolicy: "USE_EXISTING" });
+    await client.workflow.start<typeof usageSettlement>("usageSettlement", {
+      ...startOptions(shard, taskQueue),
+      workflowIdConflictPolicy: "USE_EXISTING",
+    });
   }
 }

@@ -7,8 +7,23 @@ import { createPool, type Pool } from "../../src/platform/postgres.ts";
 import { cost, type Pricing, type PriceVersion } from "../../src/pricing/index.ts";
 import { createSettlement, createUsage, type Settlement, type Usage, type UsageEvent } from "../../src/usage/index.ts";
 
-const none = { cachedInputPrice: null, cacheWritePrice: null, reasoningPrice: null, requestPrice: 0n, imagePrice: 0n, secondPrice: 0n, characterPrice: 0n };
-const version = (id: bigint): PriceVersion => ({ id, model: "test-model", version: Number(id), inputPrice: 30n * id * MICRO, outputPrice: 60n * id * MICRO, ...none });
+const none = {
+  cachedInputPrice: null,
+  cacheWritePrice: null,
+  reasoningPrice: null,
+  requestPrice: 0n,
+  imagePrice: 0n,
+  secondPrice: 0n,
+  characterPrice: 0n,
+};
+const version = (id: bigint): PriceVersion => ({
+  id,
+  model: "test-model",
+  version: Number(id),
+  inputPrice: 30n * id * MICRO,
+  outputPrice: 60n * id * MICRO,
+  ...none,
+});
 
 /** Price version 1: 30 credits per 1000 tokens in, 60 out. Version 2 is twice that. Any other number has no price. */
 export const testPricing: Pick<Pricing, "cost" | "version"> = {
@@ -38,7 +53,12 @@ export interface UsageRig {
   close(): Promise<void>;
 }
 
-export function usageRig(options: { url: string; shards?: number; temporal?: Client; pricing?: Pick<Pricing, "cost" | "version"> }): UsageRig {
+export function usageRig(options: {
+  url: string;
+  shards?: number;
+  temporal?: Client;
+  pricing?: Pick<Pricing, "cost" | "version">;
+}): UsageRig {
   const { url, shards = 1, temporal = noTemporal, pricing = testPricing } = options;
   const pool = createPool({ url, max: 10, name: "test", log: silent });
   const ledger = createLedger({ pool, log: silent, tolerance: { percent: 10, micro: 100n * MICRO } });
@@ -66,7 +86,13 @@ export function usageRig(options: { url: string; shards?: number; temporal?: Cli
     async call(owner, more = {}, holdCredits = 100) {
       const event = eventOf(owner, more);
       if (holdCredits > 0) {
-        const outcome = await ledger.authorize({ id: event.id, walletId: owner.walletId, amount: BigInt(holdCredits) * MICRO, owner: "test", ttlMs: 60_000 });
+        const outcome = await ledger.authorize({
+          id: event.id,
+          walletId: owner.walletId,
+          amount: BigInt(holdCredits) * MICRO,
+          owner: "test",
+          ttlMs: 60_000,
+        });
         if (outcome.kind !== "held") throw new Error(`not held: ${outcome.reason}`);
       }
       return event;

@@ -14,7 +14,13 @@ export interface WorkerRig extends UsageRig {
 }
 
 /** Connects, prepares nothing: each test says which workflows it wants with {@link startSettlements} or {@link ensureSchedules}. */
-export async function workerRig(options: { url: string; address: string; namespace: string; shards?: number; lingerMs?: number }): Promise<WorkerRig> {
+export async function workerRig(options: {
+  url: string;
+  address: string;
+  namespace: string;
+  shards?: number;
+  lingerMs?: number;
+}): Promise<WorkerRig> {
   const connection = await Connection.connect({ address: options.address });
   const client = new Client({ connection, namespace: options.namespace });
   const rig = usageRig({ url: options.url, temporal: client, ...(options.shards ? { shards: options.shards } : {}) });

@@ -75,7 +75,14 @@ describe("lists of calls", () => {
     expect(body.data).to.include({ total: 2, page: 1, page_size: 20 });
     const [first, second] = body.data["items"] as Record<string, unknown>[];
     expect(first).to.include({ id: waiting.id, request_id: waiting.id, input_tokens: 16, output_tokens: 7, cost: null, settled_at: null });
-    expect(second).to.include({ id: settled.id, request_id: "trace-of-the-call", model: "test-model", provider: "test", input_tokens: 1_500, output_tokens: 800 });
+    expect(second).to.include({
+      id: settled.id,
+      request_id: "trace-of-the-call",
+      model: "test-model",
+      provider: "test",
+      input_tokens: 1_500,
+      output_tokens: 800,
+    });
     expect(second).to.include({ cost: "93", status: "ok", error_code: null, estimated: false });
     expect(second?.["settled_at"]).to.match(/^\d{4}-.*Z$/);
     expect(second).not.to.have.any.keys("wallet_id", "upstream_request_id", "user_id", "uncharged");
@@ -91,7 +98,13 @@ describe("lists of calls", () => {
     expect(await total("from=2026-01-01&to=2026-01-02")).to.equal(1);
     expect(await total("from=2026-01-02")).to.equal(1);
     expect(await total(`key=${uuidv7()}`)).to.equal(0);
-    for (const [query, field] of [["status=broken", "status"], ["page_size=101", "page_size"], ["from=yesterday", "from"], ["user=x", "user"], ["key=1", "key"]] as const) {
+    for (const [query, field] of [
+      ["status=broken", "status"],
+      ["page_size=101", "page_size"],
+      ["from=yesterday", "from"],
+      ["user=x", "user"],
+      ["key=1", "key"],
+    ] as const) {
       const { status, body } = await get(`/api/user/usage?${query}`, owner.userId);
       expect(status, query).to.equal(400);
       expect(JSON.stringify(body.error?.details), query).to.contain(`"${field}"`);
@@ -136,6 +149,10 @@ describe("lists of calls", () => {
     expect((await get(`/api/admin/usage/${event.id}/retry`, operator, "operator", "POST")).status).to.equal(200);
     expect((await rig.row(event.id))?.["set_aside_at"]).to.equal(null);
     expect((await get(`/api/admin/usage/${event.id}/retry`, operator, "operator", "POST")).status).to.equal(404);
-    expect((await get(`/api/admin/usage/incidents?open=true`, uuidv7(), "operator")).body.data["items"].map((item: { subject: string }) => item.subject)).not.to.include(event.id);
+    expect(
+      (await get(`/api/admin/usage/incidents?open=true`, uuidv7(), "operator")).body.data["items"].map(
+        (item: { subject: string }) => item.subject,
+      ),
+    ).not.to.include(event.id);
   });
 });

@@ -47,7 +47,9 @@ describe("storage of usage events", () => {
   });
 
   it("idempotency keys are forgotten after a day", async () => {
-    await rig.pool.query("INSERT INTO idempotency_keys (scope, key, body_hash, claimed_at) VALUES ('s', 'old', 'h', now() - interval '25 hours'), ('s', 'new', 'h', now())");
+    await rig.pool.query(
+      "INSERT INTO idempotency_keys (scope, key, body_hash, claimed_at) VALUES ('s', 'old', 'h', now() - interval '25 hours'), ('s', 'new', 'h', now())",
+    );
     expect((await house().keepHouse()).keysForgotten).to.equal(1);
   });
 });

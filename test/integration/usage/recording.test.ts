@@ -1,7 +1,7 @@
-import net from "node:net";
 import { expect } from "chai";
 import { MICRO } from "../../../src/platform/credits.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
+import { interruptible } from "../../support/proxy.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
 import { eventOf, usageRig, type UsageRig } from "../../support/usage.ts";
 
@@ -19,7 +19,14 @@ describe("recording calls", () => {
     await rig.usage.record(event);
     const { rows } = await rig.pool.query("SELECT * FROM usage_events WHERE id = $1", [event.id]);
     expect(rows).to.have.length(1);
-    expect(rows[0]).to.include({ request_id: "req-12345678", cost: null, settled_at: null, billable: true, first_chunk_ms: 12, duration_ms: 346 });
+    expect(rows[0]).to.include({
+      request_id: "req-12345678",
+      cost: null,
+      settled_at: null,
+      billable: true,
+      first_chunk_ms: 12,
+      duration_ms: 346,
+    });
   });
 
   it("the sweep never takes the hold of a recorded call, and takes that of a call nobody recorded", async () => {
@@ -89,34 +96,3 @@ describe("recording calls", () => {
     await away.pool.end();
   });
 });
-
-/** A TCP proxy that can cut its connections and refuse new ones. */
-async function interruptible(port: number, host: string) {
-  const sockets = new Set<net.Socket>();
-  let open = true;
-  let refused = 0;
-  const server = net.createServer((socket) => {
-    if (!open) {
-      refused += 1;
-      socket.destroy();
-      return;
-    }
-    const upstream = net.connect(port, host);
-    for (const one of [socket, upstream]) {
-      sockets.add(one);
-      one.on("error", () => undefined).on("close", () => (sockets.delete(one), socket.destroy(), upstream.destroy()));
-    }
-    socket.pipe(upstream).pipe(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    port: (server.address() as net.AddressInfo).port,
-    refused: () => refused,
-    cut() {
-      open = false;
-      for (const socket of sockets) socket.destroy();
-    },
-    heal: () => void (open = true),
-    close: () => new Promise((resolve) => server.close(resolve)),
-  };
-}

@@ -27,7 +27,9 @@ describe("settling calls", () => {
     expect(await drainAll()).to.include({ settled: 1, setAside: 0, pending: 0 });
     expect(await rig.row(event.id)).to.include({ cost: 93n * MICRO, uncharged: 0n });
     expect(await rig.ledger.balance(owner.walletId)).to.include({ total: 907n * MICRO, held: 0n, available: 907n * MICRO });
-    const { rows } = await rig.pool.query("SELECT requests, input_tokens, output_tokens, cost FROM usage_hourly WHERE user_id = $1", [owner.userId]);
+    const { rows } = await rig.pool.query("SELECT requests, input_tokens, output_tokens, cost FROM usage_hourly WHERE user_id = $1", [
+      owner.userId,
+    ]);
     expect(rows).to.deep.equal([{ requests: 1n, input_tokens: 1_500n, output_tokens: 800n, cost: 93n * MICRO }]);
   });
 
@@ -128,7 +130,10 @@ describe("settling calls", () => {
     const first = await record();
     const draining = drainOf(rig)(0, { maxMs: 20_000, lingerMs: 700 });
     await waitFor(() => settled(first));
-    const marked = await waitFor(async () => (await rig.pool.query("SELECT draining_until > now() AS yes FROM settlement_shards WHERE shard = 0")).rows[0]?.yes as boolean);
+    const marked = await waitFor(
+      async () =>
+        (await rig.pool.query("SELECT draining_until > now() AS yes FROM settlement_shards WHERE shard = 0")).rows[0]?.yes as boolean,
+    );
     expect(marked).to.equal(true);
     const second = await record();
     await waitFor(() => settled(second), { timeoutMs: 600 });

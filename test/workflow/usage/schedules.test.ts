@@ -12,7 +12,11 @@ describe("scheduled work", () => {
     rig = await workerRig({ url: places.databaseUrl, address: places.temporalAddress, namespace: places.namespace, shards: 2 });
   });
   after(async () => {
-    for (const { id } of SCHEDULES) await rig.client.schedule.getHandle(id).delete().catch(() => undefined);
+    for (const { id } of SCHEDULES)
+      await rig.client.schedule
+        .getHandle(id)
+        .delete()
+        .catch(() => undefined);
     await rig.close();
   });
   const every = async (id: string) => (await rig.client.schedule.getHandle(id).describe()).spec.intervals?.[0]?.every;
@@ -32,7 +36,8 @@ describe("scheduled work", () => {
     await rig.ledger.authorize({ id: uuidv7(), walletId: owner.walletId, amount: 60n * MICRO, owner: "gone", ttlMs: 1 });
     await waitFor(async () => (await rig.ledger.balance(owner.walletId)).held === 0n, { timeoutMs: 30_000 });
     expect((await rig.ledger.balance(owner.walletId)).available).to.equal(100n * MICRO);
-    for (const shard of [0, 1]) await waitFor(async () => (await rig.client.workflow.getHandle(`settlement-${shard}`).describe()).status.name === "RUNNING");
+    for (const shard of [0, 1])
+      await waitFor(async () => (await rig.client.workflow.getHandle(`settlement-${shard}`).describe()).status.name === "RUNNING");
   });
 
   it("grants whose time is over are expired", async () => {
@@ -47,10 +52,13 @@ describe("scheduled work", () => {
       expiresAt: new Date(Date.now() + 50),
       description: "short",
     });
-    await waitFor(async () => {
-      await rig.client.schedule.getHandle("grant-expiry").trigger();
-      const { items } = await rig.ledger.history(owner.walletId, { types: ["EXPIRY"] }, { page: 1, pageSize: 5 });
-      return items.length === 1;
-    }, { timeoutMs: 30_000, everyMs: 500 });
+    await waitFor(
+      async () => {
+        await rig.client.schedule.getHandle("grant-expiry").trigger();
+        const { items } = await rig.ledger.history(owner.walletId, { types: ["EXPIRY"] }, { page: 1, pageSize: 5 });
+        return items.length === 1;
+      },
+      { timeoutMs: 30_000, everyMs: 500 },
+    );
   });
 });
