@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
-import type { Invalidation, Topic } from "../platform/invalidation.ts";
+import type { Topic } from "../platform/invalidation.ts";
+import type { Changes } from "./changes.ts";
 
 export interface FreshCache<Value extends object> {
   /** What is known without asking anybody; undefined also while changes may have been missed. */
@@ -10,10 +11,10 @@ export interface FreshCache<Value extends object> {
 
 /**
  * A cache that never outlives a change: entries are dropped by the announcements they are tagged with, and while announcements may
- * be missed (`!invalidation.fresh`) every read goes to `load`. Things that do not exist are remembered for `absentTtlMs`.
+ * be missed (`!fresh`) every read goes to `load`. Things that do not exist are remembered for `absentTtlMs`.
  */
 export function createFreshCache<Value extends object>(options: {
-  invalidation: Invalidation;
+  changes: Pick<Changes, "on" | "fresh">;
   max: number;
   ttlMs: number;
   absentTtlMs?: number;
@@ -22,7 +23,7 @@ export function createFreshCache<Value extends object>(options: {
   tags: (value: Value) => [Topic, string][];
   topics: Topic[];
 }): FreshCache<Value> {
-  const { invalidation, load } = options;
+  const { changes: heard, load } = options;
   const keysByTag = new Map<string, Set<string>>();
   const loading = new Map<string, Promise<Value | undefined>>();
   let changes = 0;
@@ -44,7 +45,7 @@ export function createFreshCache<Value extends object>(options: {
   const absent = options.absentTtlMs ? new LRUCache<string, true>({ max: 10_000, ttl: options.absentTtlMs }) : undefined;
 
   for (const topic of options.topics) {
-    invalidation.on(topic, (id) => {
+    heard.on(topic, (id) => {
       changes += 1;
       loading.clear();
       absent?.clear();
@@ -57,7 +58,7 @@ export function createFreshCache<Value extends object>(options: {
     const before = changes;
     const value = await load(key);
     // A change announced while we were reading may not be in what we read.
-    if (before !== changes || !invalidation.fresh) return value;
+    if (before !== changes || !heard.fresh) return value;
     if (!value) {
       absent?.set(key, true);
       return undefined;
@@ -71,9 +72,9 @@ export function createFreshCache<Value extends object>(options: {
   }
 
   return {
-    peek: (key) => (invalidation.fresh ? entries.get(key) : undefined),
+    peek: (key) => (heard.fresh ? entries.get(key) : undefined),
     get(key) {
-      if (!invalidation.fresh) return load(key);
+      if (!heard.fresh) return load(key);
       const known = entries.get(key);
       if (known) return Promise.resolve(known);
       if (absent?.has(key)) return Promise.resolve(undefined);

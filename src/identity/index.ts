@@ -12,6 +12,7 @@ import type { Logger } from "../platform/logger.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { TemporalLink } from "../platform/temporal.ts";
 import { createTiers, type Tiers } from "../quotas/index.ts";
+import { createChanges } from "./changes.ts";
 import { CODE_TRIES, createEmailCodes } from "./emailCodes.ts";
 import { createEmailSends } from "./emailSends.ts";
 import { ensureAdmin } from "./firstAdmin.ts";
@@ -99,11 +100,12 @@ export function createIdentity(deps: IdentityDeps): Identity {
   const { pool, ledger, notify, invalidation, log, config, clock = systemClock } = deps;
   const hashSecret = config.HASH_SECRET;
   const models = defineIdentityModels(deps.sequelize);
+  const changes = createChanges(invalidation);
   const tiers = createTiers({ pool, invalidation, requestsPerMinute: config.REQUESTS_PER_MINUTE });
   const tokens = createAccessTokens({ secrets: config.JWT_SECRETS, ttlMs: config.ACCESS_TOKEN_TTL });
-  const sessions = createSessions({ pool, tokens, clock, refreshTtlMs: config.REFRESH_TOKEN_TTL });
-  const principalOf = createPrincipals({ pool, invalidation });
-  const authenticateKey = createKeyAuthenticator({ pool, tiers, invalidation });
+  const sessions = createSessions({ pool, tokens, changes, clock, refreshTtlMs: config.REFRESH_TOKEN_TTL });
+  const principalOf = createPrincipals({ pool, changes });
+  const authenticateKey = createKeyAuthenticator({ pool, tiers, changes });
   const codes = createEmailCodes({ pool, notify, clock, log, hashSecret, ttlMs: config.CODE_TTL });
   const login = createLogin({ pool, codes, lockout: createLockout({ pool }) });
   const strategies = createStrategies({ login, tokens, principalOf, authenticateKey });
@@ -123,11 +125,12 @@ export function createIdentity(deps: IdentityDeps): Identity {
     codes,
     sends: createEmailSends({ pool, clock, resendAfterMs: config.CODE_RESEND_AFTER, dailyCap: config.CODE_DAILY_CAP }),
     workflows,
+    changes,
     hashSecret,
     codeTtlMs: config.CODE_TTL,
     resendAfterMs: config.CODE_RESEND_AFTER,
   });
-  const apiKeys = createApiKeys({ sequelize: deps.sequelize, models });
+  const apiKeys = createApiKeys({ sequelize: deps.sequelize, models, changes });
 
   return {
     authenticateToken: async (token) => principalOf(tokens.verify(token)),
@@ -156,8 +159,8 @@ export function createIdentity(deps: IdentityDeps): Identity {
       const outcome = await ensureAdmin({ pool, ledger }, { email: config.ADMIN_EMAIL, password: config.ADMIN_PASSWORD });
       if (outcome !== "unchanged") log.info({ outcome }, "the first operator is ready");
     },
-    routes: identityRoutes({ pool, models, signUp, login, sessions, strategies, apiKeys }),
-    users: createUserAdmin({ pool, models, ledger, tiers }),
+    routes: identityRoutes({ pool, models, signUp, login, sessions, strategies, apiKeys, changes }),
+    users: createUserAdmin({ pool, models, ledger, tiers, changes }),
     tiers,
     registrationSteps: createRegistrationSteps({
       pool,

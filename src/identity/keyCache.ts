@@ -1,8 +1,8 @@
 import type { Principal, Role } from "../http/principal.ts";
-import type { Invalidation } from "../platform/invalidation.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { Limits, Tiers } from "../quotas/index.ts";
 import { createFreshCache } from "./cache.ts";
+import type { Changes } from "./changes.ts";
 import { createIpList } from "./ipList.ts";
 import { hashKey, isWellFormedKey } from "./keyFormat.ts";
 import { statusAt, type UserStatus } from "./status.ts";
@@ -79,10 +79,10 @@ async function load(pool: Pool, tiers: Tiers, hash: string): Promise<CallerKey |
 export function createKeyAuthenticator(deps: {
   pool: Pool;
   tiers: Tiers;
-  invalidation: Invalidation;
+  changes: Changes;
 }): (raw: string) => Promise<CallerKey | undefined> {
   const cache = createFreshCache<CallerKey>({
-    invalidation: deps.invalidation,
+    changes: deps.changes,
     max: CACHE_MAX,
     ttlMs: CACHE_TTL_MS,
     absentTtlMs: ABSENT_TTL_MS,

@@ -4,6 +4,7 @@ import { uuidv7 } from "../platform/ids.ts";
 import { announce } from "../platform/invalidation.ts";
 import type { Queryable } from "../platform/postgres.ts";
 import type { Limits } from "../quotas/index.ts";
+import type { Changes } from "./changes.ts";
 import { makeKey } from "./keyFormat.ts";
 import type { ApiKeyRow, IdentityModels } from "./models.ts";
 
@@ -63,19 +64,21 @@ function present(row: ApiKeyRow, now = new Date()): KeyView {
 }
 
 /** Keys of people. Every change is announced in its transaction, so that all copies know within milliseconds of the commit. */
-export function createApiKeys(deps: { sequelize: Sequelize; models: IdentityModels }): ApiKeys {
-  const { sequelize } = deps;
+export function createApiKeys(deps: { sequelize: Sequelize; models: IdentityModels; changes: Changes }): ApiKeys {
+  const { sequelize, changes } = deps;
   const { apiKeys } = deps.models;
 
   /** Runs a change on one key of this user, locked, and announces it. */
   async function change(userId: string, id: string, work: (row: ApiKeyRow) => Partial<ApiKeyRow>): Promise<KeyView> {
-    return sequelize.transaction(async (transaction) => {
+    const view = await sequelize.transaction(async (transaction) => {
       const found = await apiKeys.findOne({ where: { id, user_id: userId }, transaction, lock: transaction.LOCK.UPDATE });
       if (!found) throw appError("not_found");
       await found.update({ ...work(found.get({ plain: true })), updated_at: new Date() }, { transaction });
       await announce(queryable(transaction), "api_key", id);
       return present(found.get({ plain: true }));
     });
+    changes.made("api_key", id);
+    return view;
   }
 
   function queryable(transaction: Transaction): Queryable {

@@ -1,8 +1,8 @@
 import type { Principal, Role } from "../http/principal.ts";
 import { appError } from "../platform/errors.ts";
-import type { Invalidation } from "../platform/invalidation.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { createFreshCache } from "./cache.ts";
+import type { Changes } from "./changes.ts";
 import { checkMaySignIn } from "./sessions.ts";
 import type { UserStatus } from "./status.ts";
 import type { AccessClaims } from "./tokens.ts";
@@ -31,9 +31,9 @@ const FIND_SESSION = `
  * Who stands behind the claims of an access token, now: the cached answer is dropped when the user or one of his sessions changes.
  * Throws `unauthenticated` (session ended, account closed) or `account_suspended`.
  */
-export function createPrincipals(deps: { pool: Pool; invalidation: Invalidation }): (claims: AccessClaims) => Promise<Principal> {
+export function createPrincipals(deps: { pool: Pool; changes: Changes }): (claims: AccessClaims) => Promise<Principal> {
   const cache = createFreshCache<Known>({
-    invalidation: deps.invalidation,
+    changes: deps.changes,
     max: 50_000,
     ttlMs: 60_000,
     topics: ["user"],

@@ -2,13 +2,14 @@ import { appError } from "../platform/errors.ts";
 import { announce } from "../platform/invalidation.ts";
 import { inTransaction, type Pool } from "../platform/postgres.ts";
 import { ok, route, type Route } from "../http/route.ts";
+import type { Changes } from "./changes.ts";
 import { profileBody, userView } from "./schema.ts";
 import { findUser, presentUser, type UserView } from "./users.ts";
 
 const TAG = "Account";
 
 /** One's own account. */
-export function profileRoutes({ pool }: { pool: Pool }): Route[] {
+export function profileRoutes({ pool, changes }: { pool: Pool; changes: Changes }): Route[] {
   async function view(userId: string): Promise<UserView> {
     const user = await findUser(pool, userId);
     if (!user) throw appError("not_found");
@@ -42,6 +43,7 @@ export function profileRoutes({ pool }: { pool: Pool }): Route[] {
           );
           await announce(tx, "user", principal.userId);
         });
+        changes.made("user", principal.userId);
         return ok(await view(principal.userId));
       },
     }),

@@ -1,5 +1,6 @@
 import type { Route } from "../http/route.ts";
 import type { Pool } from "../platform/postgres.ts";
+import type { Changes } from "./changes.ts";
 import { keyRoutes } from "./keyRoutes.ts";
 import type { ApiKeys } from "./keys.ts";
 import type { Login } from "./login.ts";
@@ -20,6 +21,7 @@ export interface IdentityRouteDeps {
   sessions: Sessions;
   strategies: Strategies;
   apiKeys: ApiKeys;
+  changes: Changes;
 }
 
 /** Registration, sign-in, one's own account and keys. */

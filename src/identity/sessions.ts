@@ -4,6 +4,7 @@ import { randomText, uuidv7 } from "../platform/ids.ts";
 import { announce } from "../platform/invalidation.ts";
 import { inTransaction, type Pool, type Queryable } from "../platform/postgres.ts";
 import { sha256 } from "../platform/secrets.ts";
+import type { Changes } from "./changes.ts";
 import { statusAt } from "./status.ts";
 import type { AccessTokens } from "./tokens.ts";
 import { findUser, presentUser, type UserRow, type UserView } from "./users.ts";
@@ -54,8 +55,8 @@ interface TokenRow {
   used_at: Date | null;
 }
 
-export function createSessions(deps: { pool: Pool; tokens: AccessTokens; clock: Clock; refreshTtlMs: number }): Sessions {
-  const { pool, tokens, clock } = deps;
+export function createSessions(deps: { pool: Pool; tokens: AccessTokens; changes: Changes; clock: Clock; refreshTtlMs: number }): Sessions {
+  const { pool, tokens, changes, clock } = deps;
 
   async function issueRefreshToken(tx: Queryable, sessionId: string, now: Date): Promise<string> {
     const token = `rt-${randomText(43)}`;
@@ -75,6 +76,20 @@ export function createSessions(deps: { pool: Pool; tokens: AccessTokens; clock: 
       token_type: "Bearer",
       expires_in: tokens.expiresIn,
     };
+  }
+
+  async function end(userId: string, which: { only?: string; except?: string | undefined }): Promise<number> {
+    const ended = await inTransaction(pool, async (tx) => {
+      const { rowCount } = await tx.query(
+        `UPDATE sessions SET revoked_at = $4
+         WHERE user_id = $1 AND ($2::uuid IS NULL OR id = $2) AND id IS DISTINCT FROM $3 AND revoked_at IS NULL`,
+        [userId, which.only ?? null, which.except ?? null, clock.now()],
+      );
+      await announce(tx, "user", userId);
+      return rowCount ?? 0;
+    });
+    changes.made("user", userId);
+    return ended;
   }
 
   return {
@@ -117,7 +132,7 @@ export function createSessions(deps: { pool: Pool; tokens: AccessTokens; clock: 
           if (now.getTime() - row.used_at.getTime() < REFRESH_GRACE_MS) return "raced";
           await tx.query("UPDATE sessions SET revoked_at = $2 WHERE id = $1", [row.session_id, now]);
           await announce(tx, "user", userId);
-          return "invalid";
+          return { reusedBy: userId, user: undefined };
         }
         const user = (await findUser(tx, userId))!;
         checkMaySignIn(user, now.getTime());
@@ -125,30 +140,13 @@ export function createSessions(deps: { pool: Pool; tokens: AccessTokens; clock: 
         await tx.query("UPDATE sessions SET ip = $2 WHERE id = $1", [row.session_id, device.ip]);
         return { user, sessionId: row.session_id, refreshToken: await issueRefreshToken(tx, row.session_id, now) };
       });
-      if (outcome === "invalid") throw appError("invalid_refresh_token");
       if (outcome === "raced") throw appError("conflict", { message: "This refresh token was used a moment ago", retryAfter: 1 });
-      return answer(outcome.user, outcome.sessionId, outcome.refreshToken);
+      if (outcome !== "invalid" && outcome.user) return answer(outcome.user, outcome.sessionId, outcome.refreshToken);
+      if (outcome !== "invalid") changes.made("user", outcome.reusedBy);
+      throw appError("invalid_refresh_token");
     },
 
-    revoke: (userId, sessionId) =>
-      inTransaction(pool, async (tx) => {
-        const ended = await tx.query("UPDATE sessions SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL", [
-          sessionId,
-          userId,
-          clock.now(),
-        ]);
-        await announce(tx, "user", userId);
-        return ended.rowCount === 1;
-      }),
-
-    revokeAll: (userId, except) =>
-      inTransaction(pool, async (tx) => {
-        const ended = await tx.query(
-          "UPDATE sessions SET revoked_at = $3 WHERE user_id = $1 AND id IS DISTINCT FROM $2 AND revoked_at IS NULL",
-          [userId, except ?? null, clock.now()],
-        );
-        await announce(tx, "user", userId);
-        return ended.rowCount ?? 0;
-      }),
+    revoke: async (userId, sessionId) => (await end(userId, { only: sessionId })) === 1,
+    revokeAll: (userId, except) => end(userId, { except }),
   };
 }

@@ -3,6 +3,7 @@ import { appError } from "../platform/errors.ts";
 import { uuidv7 } from "../platform/ids.ts";
 import { inTransaction, type Pool, type Queryable } from "../platform/postgres.ts";
 import { createUser, takenError } from "./accounts.ts";
+import type { Changes } from "./changes.ts";
 import { codeHash, linkTokenHash } from "./codeHash.ts";
 import type { CodePurpose, EmailCodes } from "./emailCodes.ts";
 import type { EmailSends } from "./emailSends.ts";
@@ -64,6 +65,7 @@ export function createSignUp(deps: {
   codes: EmailCodes;
   sends: EmailSends;
   workflows: RegistrationWorkflows;
+  changes: Changes;
   hashSecret: string;
   codeTtlMs: number;
   resendAfterMs: number;
@@ -105,7 +107,10 @@ export function createSignUp(deps: {
       await storeRegistration(pool, { id, email, username, passwordHash, phone, locale });
       const submission = { kind: "code" as const, codeHash: codeHash(deps.hashSecret, "register", email, code), registrationId: id };
       const outcome = await workflows.submitCode(email, submission);
-      if (outcome?.kind === "activated") return (await findUser(pool, outcome.userId))!;
+      if (outcome?.kind === "activated") {
+        deps.changes.made("user", outcome.userId);
+        return (await findUser(pool, outcome.userId))!;
+      }
       await pool.query("DELETE FROM registrations WHERE id = $1 AND activated_user_id IS NULL", [id]);
       if (outcome?.kind === "taken") throw takenError(outcome.field);
       // Whoever holds the right code has proven the address, and may know that it has an account.
@@ -154,6 +159,7 @@ export function createSignUp(deps: {
       const outcome = rows[0] && (await workflows.submitLink(rows[0].email, { kind: "link", tokenHash }));
       if (outcome?.kind === "taken") throw takenError(outcome.field);
       if (outcome?.kind !== "activated") throw appError("invalid_token");
+      deps.changes.made("user", outcome.userId);
       return (await findUser(pool, outcome.userId))!;
     },
   };

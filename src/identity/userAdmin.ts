@@ -10,6 +10,7 @@ import { inTransaction, type Pool, type Queryable } from "../platform/postgres.t
 import { sha256 } from "../platform/secrets.ts";
 import type { Limits, Tiers } from "../quotas/index.ts";
 import { createUser, type NewUser } from "./accounts.ts";
+import type { Changes } from "./changes.ts";
 import type { IdentityModels } from "./models.ts";
 import { checkPassword, hashPassword } from "./password.ts";
 import type { UserStatus } from "./status.ts";
@@ -79,6 +80,7 @@ export function createUserAdmin(deps: {
   models: IdentityModels;
   ledger: Pick<Ledger, "ensureWallet" | "credit" | "debit">;
   tiers: Tiers;
+  changes: Changes;
 }): UserAdmin {
   const { pool, models, ledger, tiers } = deps;
 
@@ -134,7 +136,7 @@ export function createUserAdmin(deps: {
 
     async update(actor, id, changes) {
       await checkTier(changes.tier);
-      return inTransaction(pool, async (tx) => {
+      const view = await inTransaction(pool, async (tx) => {
         if (changes.roles || changes.status) await tx.query("SELECT pg_advisory_xact_lock($1)", [ADMINS_LOCK]);
         const user = await lockUser(tx, id);
         if (!user) throw appError("not_found");
@@ -164,6 +166,8 @@ export function createUserAdmin(deps: {
         await announce(tx, "user", id);
         return presentUser((await findUser(tx, id))!);
       });
+      deps.changes.made("user", id);
+      return view;
     },
 
     async credit(actor, id, { amount, reason, idempotencyKey }) {
