@@ -4,7 +4,7 @@ import { checkIdempotencyKey, type Idempotency } from "./idempotency.ts";
 import { isOperator, type Principal } from "./principal.ts";
 import type { Access, Reply, Route, RouteInput } from "./route.ts";
 import { traceIdOf } from "./trace.ts";
-import { validate } from "./validate.ts";
+import { validateParts } from "./validate.ts";
 
 /** Finds out who calls. Resolves undefined without credentials, throws `unauthenticated` for bad ones. */
 export type Authenticate = (req: Request) => Promise<Principal | undefined>;
@@ -41,9 +41,11 @@ function jsonHandler(definition: JsonDefinition, deps: { authenticate: Authentic
     if (req.body !== undefined && definition.body && !req.is("json") && Object.keys(req.headers).includes("content-type")) {
       throw appError("unsupported_media_type");
     }
-    const params = definition.params ? validate(definition.params, req.params, "path") : undefined;
-    const query = definition.query ? validate(definition.query, req.query, "query") : undefined;
-    const body = definition.body ? validate(definition.body, req.body ?? {}, "body") : undefined;
+    const [params, query, body] = validateParts([
+      { root: "path", schema: definition.params, value: req.params },
+      { root: "query", schema: definition.query, value: req.query },
+      { root: "body", schema: definition.body, value: req.body ?? {} },
+    ]);
     const key = req.get("idempotency-key");
     const input = {
       body,
@@ -54,7 +56,7 @@ function jsonHandler(definition: JsonDefinition, deps: { authenticate: Authentic
       ip: req.ip ?? "",
       idempotencyKey: definition.idempotent ? key : undefined,
       req,
-    } as RouteInput<undefined, undefined, undefined, Access>;
+    } as RouteInput<unknown, unknown, unknown, Access>;
     const run = () => (handler as (input: unknown) => Promise<Reply>)(input);
     if (definition.idempotent && key !== undefined) {
       checkIdempotencyKey(key);

@@ -1,14 +1,17 @@
 import type { z } from "zod";
 import { appError, type FieldProblem } from "../platform/errors.ts";
 
-/** Postgres text cannot hold U+0000, and no field of ours needs control characters that hide in logs. */
-function nulField(value: unknown, path: string): string | undefined {
-  if (typeof value === "string") return value.includes("\u0000") ? path : undefined;
+const MAX_DEPTH = 32;
+
+/** What no field of any route may be: text with U+0000, which Postgres cannot hold, or values nested so deep that walking them is a danger. */
+function unacceptable(value: unknown, path: string, depth = 0): FieldProblem | undefined {
+  if (typeof value === "string") return value.includes("\u0000") ? { field: path, message: "must not contain a NUL character" } : undefined;
   if (typeof value !== "object" || value === null) return undefined;
+  if (depth === MAX_DEPTH) return { field: path, message: `must not be nested deeper than ${MAX_DEPTH} levels` };
   for (const [key, inner] of Object.entries(value)) {
     const here = path ? `${path}.${key}` : key;
-    if (key.includes("\u0000")) return here.replaceAll("\u0000", "?");
-    const found = nulField(inner, here);
+    if (key.includes("\u0000")) return { field: here.replaceAll("\u0000", "?"), message: "must not contain a NUL character" };
+    const found = unacceptable(inner, here, depth + 1);
     if (found) return found;
   }
   return undefined;
@@ -24,13 +27,32 @@ function problemsOf(error: z.ZodError, root: string): FieldProblem[] {
   });
 }
 
-/** Parses one part of a request. Throws `validation_failed` with every bad field named. `root` names the part itself ("body"). */
-export function validate<S extends z.ZodType>(schema: S, value: unknown, root: string): z.output<S> {
-  const nul = nulField(value, "");
-  if (nul !== undefined) throw validationError([{ field: nul || root, message: "must not contain a NUL character" }]);
+/** One part of a request: what it is called, its schema (if it has one) and what came. */
+export interface Part {
+  root: "path" | "query" | "body";
+  schema: z.ZodType | undefined;
+  value: unknown;
+}
+
+function parse({ root, schema, value }: Part): { data?: unknown; problems: FieldProblem[] } {
+  if (!schema) return { problems: [] };
+  const problem = unacceptable(value, "");
+  if (problem) return { problems: [{ ...problem, field: problem.field || root }] };
   const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw validationError(problemsOf(parsed.error, root));
+  return parsed.success ? { data: parsed.data, problems: [] } : { problems: problemsOf(parsed.error, root) };
+}
+
+/** Parses all parts of a request, in order. Throws `validation_failed` that names every bad field of every part. */
+export function validateParts(parts: Part[]): unknown[] {
+  const results = parts.map(parse);
+  const problems = results.flatMap((result) => result.problems);
+  if (problems.length > 0) throw validationError(problems);
+  return results.map((result) => result.data);
+}
+
+/** Parses one value. Throws `validation_failed` with every bad field named. `root` names the value itself. */
+export function validate<S extends z.ZodType>(schema: S, value: unknown, root: Part["root"]): z.output<S> {
+  return validateParts([{ root, schema, value }])[0] as z.output<S>;
 }
 
 /** The 400 for a list of bad fields; the first is also in the message. */

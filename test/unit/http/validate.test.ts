@@ -30,6 +30,7 @@ describe("input", () => {
     ["a NUL character", { name: "a\u0000" }, "name"],
     ["a NUL character in a name", { "na\u0000me": "a" }, "na?me"],
     ["no object at all", null, "body"],
+    ["100,000 levels", JSON.parse(`{"name":${"[".repeat(100_000)}${"]".repeat(100_000)}}`), `name${".0".repeat(31)}`],
   ];
   for (const [what, value, field] of bad) {
     it(`with ${what} is refused and names ${field}`, () => {
