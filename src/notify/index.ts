@@ -1,8 +1,9 @@
+import type { Logger } from "../platform/logger.ts";
 import type { Redis } from "../platform/redis.ts";
 import { createMailQueue, enqueueMail, type MailQueue } from "./queue.ts";
 import type { MailLocale, TemplateData, TemplateName } from "./templates.ts";
 
-export { createMailConsumer, type MailConsumer } from "./consumer.ts";
+export { startMailWorker, type MailWorker } from "./worker.ts";
 export { createQueuesPage } from "./queuesPage.ts";
 export type { MailQueue, TemplateName };
 
@@ -15,12 +16,12 @@ export interface Notify {
   close(): Promise<void>;
 }
 
-/** Creates the sending side on a connection that fails at once while Redis is gone (createRedis). The caller closes the connection. */
-export function createNotify(deps: { redis: Redis }): Notify {
-  const queue = createMailQueue(deps.redis);
+/** Creates the sending side. The connection stays the caller's. */
+export function createNotify(deps: { redis: Redis; log: Logger }): Notify {
+  const queue = createMailQueue(deps.redis, deps.log);
   return {
     queue,
-    email: ({ id, ...mail }) => enqueueMail(queue, id, mail),
+    email: ({ id, ...mail }) => enqueueMail(queue, deps.redis, id, mail),
     close: () => queue.close().catch(() => undefined),
   };
 }

@@ -1,4 +1,5 @@
 import { Queue } from "bullmq";
+import type { Logger } from "../platform/logger.ts";
 import type { Redis } from "../platform/redis.ts";
 import { sha256 } from "../platform/secrets.ts";
 import type { MailLocale, TemplateData, TemplateName } from "./templates.ts";
@@ -25,8 +26,8 @@ const ATTEMPTS = 12;
 const FIRST_PAUSE_MS = 1_000;
 const ENQUEUE_TIMEOUT_MS = 2_000;
 
-/** Opens the mail queue on a connection that fails at once while Redis is gone. */
-export function createMailQueue(connection: Redis): MailQueue {
+/** The mail queue, on a connection that stays the caller's. */
+export function createMailQueue(connection: Redis, log: Logger): MailQueue {
   const queue: MailQueue = new Queue(MAIL_QUEUE, {
     connection,
     prefix: QUEUE_PREFIX,
@@ -38,13 +39,13 @@ export function createMailQueue(connection: Redis): MailQueue {
       removeOnFail: { age: REMEMBER_S },
     },
   });
-  // The connection says itself when it breaks.
-  queue.on("error", () => undefined);
+  queue.on("error", (error) => log.debug({ err: error }, "the mail queue"));
   return queue;
 }
 
 /** Puts a mail into the queue once per `id`. Rejects while Redis is away. */
-export async function enqueueMail(queue: MailQueue, id: string, mail: MailJob): Promise<void> {
+export async function enqueueMail(queue: MailQueue, connection: Pick<Redis, "status">, id: string, mail: MailJob): Promise<void> {
+  if (["reconnecting", "close", "end"].includes(connection.status)) throw new Error("the mail queue is not reachable");
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error("the mail queue does not answer")), ENQUEUE_TIMEOUT_MS);

@@ -8,10 +8,10 @@ import type { MailJob, MailQueue } from "./queue.ts";
 type ServerAdapter = Parameters<typeof createBullBoard>[0]["serverAdapter"];
 
 /** The queues' page. The caller puts it behind a sign-in for operators and mounts it at `basePath`. */
-export function createQueuesPage(options: { queues: MailQueue[]; basePath: string }): Router {
+export function createQueuesPage(options: { notify: { queue: MailQueue }; basePath: string }): Router {
   const adapter = new ExpressAdapter();
   adapter.setBasePath(options.basePath);
-  const queues = options.queues.map((queue) => {
+  const queues = [options.notify.queue].map((queue) => {
     const shown = new BullMQAdapter(queue, { description: "Mails to people" });
     // Codes and links are for their receiver alone.
     shown.setFormatter("data", (job: { data?: Partial<MailJob> }) => ({ to: job.data?.to, locale: job.data?.locale, template: job.data?.template }));

@@ -7,26 +7,18 @@ import type { Logger } from "../platform/logger.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { createDelivery } from "./delivery.ts";
 import { parseBonusTiers } from "./money.ts";
-import { createNotices, type Notices } from "./notices.ts";
-import { createOrders, type Orders, type OrderSettings } from "./orders.ts";
+import { createNotices } from "./notices.ts";
+import { createOrders, type OrderSettings } from "./orders.ts";
 import { createEpay } from "./providers/epay.ts";
 import type { PaymentProvider } from "./providers/types.ts";
 import { createSendReceipt } from "./receipt.ts";
+import type { Payments } from "./service.ts";
 import { createSettlePayment } from "./settle.ts";
 import { createTopUpSteps, type TopUpSteps } from "./steps.ts";
 import { CONFIRM_MS, createWorkflowLink, LATE_POLL, POLL, type TopUpTimings } from "./workflowLink.ts";
 
-export type { TopUpSteps, TopUpTimings };
-
-/** The api's side of payments: what its routes use. */
-export interface Payments {
-  pool: Pool;
-  log: Logger;
-  orders: Orders;
-  notices: Notices;
-  providers: ReadonlyMap<string, PaymentProvider>;
-  settings: OrderSettings;
-}
+export { paymentRoutes } from "./routes.ts";
+export type { Payments, TopUpSteps, TopUpTimings };
 
 export type PaymentConfig = Pick<
   Config,

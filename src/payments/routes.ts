@@ -2,25 +2,20 @@ import { z } from "zod";
 import { created, ok, rawRoute, route, type Route, type RouteInput } from "../http/route.ts";
 import { formatCredits } from "../platform/credits.ts";
 import { formatDecimal } from "../platform/decimal.ts";
-import type { Payments } from "./index.ts";
+import type { TemporalLink } from "../platform/temporal.ts";
 import { formatMoney } from "./money.ts";
 import { notifyHandler } from "./notifyRoute.ts";
 import type { FlaggedOrder } from "./orders.ts";
 import { resultPage } from "./resultPage.ts";
 import { noBody, noticeParams, optionsView, orderBody, orderPage, orderParams, orderQuery, orderView } from "./schema.ts";
+import type { Payments } from "./service.ts";
 import { workflowIdOf } from "./workflowLink.ts";
 
 /** Yuan offered as buttons. */
 const PRESETS = [50n, 100n, 150n, 200n, 300n, 500n, 1000n].map((yuan) => yuan * 100n);
 
-export interface PaymentRouteDeps {
-  payments: Payments;
-  /** Link to a workflow in the Temporal UI. */
-  workflowUrl: (workflowId: string) => string;
-}
-
 /** Top-up options, orders, providers' callbacks and the page buyers come back to. */
-export function paymentRoutes({ payments, workflowUrl }: PaymentRouteDeps): Route[] {
+export function paymentRoutes(payments: Payments, temporal: Pick<TemporalLink, "workflowUrl">): Route[] {
   const { orders, settings, providers } = payments;
 
   function view(order: FlaggedOrder) {
@@ -44,7 +39,7 @@ export function paymentRoutes({ payments, workflowUrl }: PaymentRouteDeps): Rout
       expires_at: order.expires_at.toISOString(),
       paid_at: order.paid_at?.toISOString() ?? null,
       workflow_id: workflowId,
-      workflow_url: workflowUrl(workflowId),
+      workflow_url: temporal.workflowUrl(workflowId),
     };
   }
 

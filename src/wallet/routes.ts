@@ -11,12 +11,12 @@ export interface WalletRouteDeps {
   pool: Pool;
   ledger: Pick<Ledger, "balance" | "history">;
   /** Micro-credits per yuan. */
-  creditsPerYuan: bigint;
+  rate: bigint;
 }
 
 /** What is in a wallet, what happened on it, and its bills. Everything is read only. */
-export function walletRoutes({ pool, ledger, creditsPerYuan }: WalletRouteDeps): Route[] {
-  const bills = createBills({ pool, rate: creditsPerYuan });
+export function walletRoutes({ pool, ledger, rate }: WalletRouteDeps): Route[] {
+  const bills = createBills({ pool, rate });
   const history = createHistory({ pool, ledger });
 
   const historyRoute = (path: string, alias?: true) =>

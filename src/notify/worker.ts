@@ -1,12 +1,12 @@
 import { Worker, type Job } from "bullmq";
 import { createTransport, type Transporter } from "nodemailer";
 import type { Logger } from "../platform/logger.ts";
-import { createBlockingRedis } from "../platform/redis.ts";
+import type { Redis } from "../platform/redis.ts";
 import { MAIL_QUEUE, QUEUE_PREFIX, type MailJob } from "./queue.ts";
 import { renderMail, type TemplateName } from "./templates.ts";
 
 /** Sends what lies in the mail queue, for as long as the process lives. */
-export interface MailConsumer {
+export interface MailWorker {
   /** Finishes the mails under way and stops. */
   close(): Promise<void>;
 }
@@ -17,14 +17,13 @@ const CLOSE_TIMEOUT_MS = 5_000;
 
 /**
  * Consumes the mail queue. A mail that cannot be sent is tried again with growing pauses and then lies among the failed ones, where an
- * operator can see it and send it again. Without `smtpUrl` every mail fails, which is said: nothing is dropped silently.
+ * operator can see it and send it again. `redis` waits for Redis (createBlockingRedis) and stays the caller's. Without `smtpUrl` every mail fails, which is said: nothing is dropped silently.
  */
-export function createMailConsumer(deps: { redisUrl: string; smtpUrl: string | undefined; from: string; log: Logger }): MailConsumer {
-  const { redisUrl, smtpUrl, from, log } = deps;
+export function startMailWorker(deps: { redis: Redis; smtpUrl: string | undefined; from: string; log: Logger }): MailWorker {
+  const { redis: connection, smtpUrl, from, log } = deps;
   if (!smtpUrl) log.warn("SMTP_URL is not set: mails are queued but cannot be sent");
   const timeouts = { connectionTimeout: SMTP_TIMEOUT_MS, greetingTimeout: SMTP_TIMEOUT_MS, socketTimeout: SMTP_TIMEOUT_MS };
   const transport: Transporter | undefined = smtpUrl ? createTransport({ url: smtpUrl, pool: true, maxConnections: CONCURRENCY, ...timeouts }) : undefined;
-  const connection = createBlockingRedis({ url: redisUrl, log });
 
   async function send(job: Job<MailJob, void, TemplateName>): Promise<void> {
     if (!transport) throw new Error("SMTP_URL is not set");
@@ -52,7 +51,6 @@ export function createMailConsumer(deps: { redisUrl: string; smtpUrl: string | u
       await Promise.race([worker.close().catch(() => undefined), late]);
       clearTimeout(timer);
       transport?.close();
-      connection.disconnect();
     },
   };
 }

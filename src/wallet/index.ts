@@ -1,0 +1,1 @@
+export { walletRoutes, type WalletRouteDeps } from "./routes.ts";
