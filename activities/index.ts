@@ -1,9 +1,11 @@
 import { createIdentityActivities, type IdentityServices } from "./identity.ts";
+import { createPaymentActivities, type PaymentServices } from "./payments.ts";
 import { createUsageActivities, type UsageServices } from "./usage.ts";
 
 /** What all activities need, by domain. */
 export interface Services {
   identity: IdentityServices;
+  payments: PaymentServices;
   usage: UsageServices;
 }
 
@@ -11,6 +13,7 @@ export interface Services {
 export function createActivities(services: Services) {
   return {
     ...createIdentityActivities(services.identity),
+    ...createPaymentActivities(services.payments),
     ...createUsageActivities(services.usage),
   };
 }

@@ -2,3 +2,5 @@ export { usageSettlement } from "./usageSettlement.ts";
 export { holdSweep } from "./holdSweep.ts";
 export { grantExpiry } from "./grantExpiry.ts";
 export { registrationVerification } from "./registrationVerification.ts";
+export { topUp } from "./topUp.ts";
+export { callbackDelivery } from "./callbackDelivery.ts";

@@ -25,3 +25,24 @@ export const ACTIVATE_ACCOUNT: ActivityOptions = { startToCloseTimeout: "10s", r
 
 /** The welcome grant, idempotent by its transfer id. */
 export const WELCOME_GRANT: ActivityOptions = { startToCloseTimeout: "10s", retry: { ...PATIENT, initialInterval: "200ms" } };
+
+/** Making a payment at the provider: one call with a short time limit of its own, then a way without a call; the order waits for it. */
+export const CREATE_PAYMENT: ActivityOptions = {
+  startToCloseTimeout: "15s",
+  retry: { ...PATIENT, initialInterval: "200ms", nonRetryableErrorTypes: ["OrderMissing"] },
+};
+
+/** Asking the provider once. When it does not answer, the workflow's own backoff asks again. */
+export const QUERY_PAYMENT: ActivityOptions = { startToCloseTimeout: "10s", scheduleToCloseTimeout: "30s", retry: { maximumAttempts: 1 } };
+
+/** Crediting a payment, after asking the provider where that is wanted: tried until it is done, once by its transfer id. */
+export const CREDIT_TOPUP: ActivityOptions = { startToCloseTimeout: "20s", retry: { ...PATIENT, initialInterval: "200ms" } };
+
+/** Closing an order in Postgres. */
+export const CLOSE_TOPUP: ActivityOptions = { startToCloseTimeout: "10s", retry: PATIENT };
+
+/** Queueing the receipt: Redis may be away for a while. */
+export const SEND_RECEIPT: ActivityOptions = { startToCloseTimeout: "10s", scheduleToCloseTimeout: "1d", retry: { ...PATIENT, maximumInterval: "60s" } };
+
+/** Delivering what was left; the next scheduled run does what this one could not. */
+export const DELIVER_CALLBACKS: ActivityOptions = { startToCloseTimeout: "60s", retry: { ...PATIENT, maximumAttempts: 5 } };
