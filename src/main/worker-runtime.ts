@@ -14,7 +14,9 @@ export interface WorkerOptions {
   taskQueue: string;
   activities: object;
   client: Client;
-  /** Runs after each connect, until it succeeds: schedules, long-lived workflows. */
+  /** Runs before each attempt to poll: a worker cannot begin on a namespace that is not there. */
+  beforePolling?: (() => Promise<void>) | undefined;
+  /** Runs once it polls, until it succeeds: schedules, long-lived workflows. */
   onConnected?: (() => Promise<void>) | undefined;
   /** How long a stop waits for running activities. */
   graceMs: number;
@@ -65,6 +67,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       ...(options.apiKey ? { apiKey: options.apiKey } : {}),
     });
     try {
+      await options.beforePolling?.();
       const created = await createWorker(connection, options);
       if (stopping.signal.aborted) return;
       const run = created.run();
