@@ -1,15 +1,19 @@
 import { fork, type ChildProcess } from "node:child_process";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { startRelay } from "../test/integration/gateway/harness.ts";
+import { createLogger } from "../src/platform/logger.ts";
+import { migrate } from "../src/platform/migrations.ts";
+import { projectRoot } from "../src/platform/root.ts";
 import { passThrough } from "./passthrough.ts";
 
 /**
  * CPU per call of the relay with everything on (API key, limits in Redis, hold and usage in Postgres, metering), beside a bare Express
  * pass-through. Each server, the upstream and the load run in processes of their own; the two servers take turns, medians of 5 rounds.
  *
- *   node dist/bench/relay.js            needs BENCH_DATABASE_URL (an empty, migrated database) and BENCH_REDIS_URL
+ *   node dist/bench/relay.js            needs BENCH_DATABASE_URL (a database of its own) and BENCH_REDIS_URL
  */
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 5);
 const CALLS = { whole: 3_000, stream: 1_000 };
@@ -121,6 +125,7 @@ async function child(role: string): Promise<void> {
   if (role === "upstream") ready = { url: await listen(upstreamServer()) };
   else if (role === "passthrough") ready = { url: await listen(passThrough(process.argv[3]!)), key: "none", model: "m" };
   else if (role === "relay") {
+    await migrate({ url: process.env["BENCH_DATABASE_URL"]!, folder: path.join(projectRoot, "migrations"), log: createLogger({ level: "warn", name: "bench" }) });
     const relay = await startRelay({ databaseUrl: process.env["BENCH_DATABASE_URL"]!, redisUrl: process.env["BENCH_REDIS_URL"]! }, { LOG_LEVEL: "warn" });
     const customer = await relay.customer({ credits: "1000000000" });
     ready = { url: relay.url, key: customer.key, model: await relay.model([process.argv[3]!]) };
@@ -143,6 +148,9 @@ function ask<T>(who: ChildProcess, order?: Order): Promise<T> {
 async function main(): Promise<void> {
   const start = async (role: string, ...args: string[]) => {
     const who = fork(fileURLToPath(import.meta.url), [role, ...args], { execArgv: role === process.env["BENCH_PROFILE"] ? ["--cpu-prof", "--cpu-prof-dir=.data/profiles"] : [] });
+    who.once("exit", (code) => {
+      if (code) process.exit(1);
+    });
     return { who, at: await ask<{ url: string; key: string; model: string }>(who) };
   };
   const upstream = await start("upstream");

@@ -1,16 +1,16 @@
-import express, { type Request, type Response, type Router } from "express";
+import express, { type Request, type Router } from "express";
 import { z } from "zod";
 import { rawRoute, type Route } from "../http/route.ts";
 import { requestIdOf } from "../http/trace.ts";
 import { openaiChat } from "./formats/openai-chat/index.ts";
 import { listModels } from "./models.ts";
-import { sendFailure } from "./pipeline/answer.ts";
+import { newAnswer, sendFailure, type Answer } from "./pipeline/answer.ts";
 import type { RelayDeps } from "./pipeline/deps.ts";
 import { failure } from "./pipeline/failure.ts";
 import { serve } from "./pipeline/serve.ts";
 import type { Registry } from "./registry.ts";
 
-type Handler = (req: Request, res: Response, traceId: string) => Promise<void>;
+type Handler = (req: Request, answer: Answer) => Promise<void>;
 
 /**
  * The relay's routes. A plain lookup by path and method, because this runs for every relayed call; nothing of the rest of the
@@ -18,31 +18,29 @@ type Handler = (req: Request, res: Response, traceId: string) => Promise<void>;
  */
 export function relayRouter(deps: RelayDeps & { registry: Registry }): Router {
   const routes: Record<string, Record<string, Handler>> = {
-    [openaiChat.route]: { POST: (req, res, traceId) => serve(deps, openaiChat, req, res, traceId) },
-    "/v1/models": { GET: (req, res, traceId) => listModels(deps, req, res, traceId) },
+    [openaiChat.route]: { POST: (req, answer) => serve(deps, openaiChat, req, answer) },
+    "/v1/models": { GET: (req, answer) => listModels(deps, req, answer) },
   };
 
   const router = express.Router();
   router.use((req, res, next) => {
     const { url } = req;
     if (!url.startsWith("/v1/") && url !== "/v1") return next();
-    const traceId = requestIdOf(req.headers["x-request-id"] as string | undefined);
-    res.setHeader("x-request-id", traceId);
-    res.setHeader("request-id", traceId);
+    const answer = newAnswer(res, requestIdOf(req.headers["x-request-id"] as string | undefined));
     const query = url.indexOf("?");
     const path = query < 0 ? url : url.slice(0, query);
     const methods = Object.hasOwn(routes, path) ? routes[path] : undefined;
     const handler = methods?.[req.method];
-    if (!methods) return sendFailure(res, openaiChat, failure("not_found", { message: "There is no such route" }), traceId);
+    if (!methods) return sendFailure(answer, openaiChat, failure("not_found", { message: "There is no such route" }));
     if (!handler) {
-      res.setHeader("allow", Object.keys(methods).join(", "));
-      return sendFailure(res, openaiChat, failure("method_not_allowed"), traceId);
+      answer.headers.push("allow", Object.keys(methods).join(", "));
+      return sendFailure(answer, openaiChat, failure("method_not_allowed"));
     }
     if (deps.registry.draining) {
-      res.setHeader("connection", "close");
-      return sendFailure(res, openaiChat, failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1 }), traceId);
+      res.shouldKeepAlive = false;
+      return sendFailure(answer, openaiChat, failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1 }));
     }
-    void handler(req, res, traceId);
+    void handler(req, answer);
   });
   return router;
 }

@@ -11,9 +11,11 @@ export function formatReset(ms: number): string {
   return hours > 0 ? `${hours}h${minutes % 60}m${rest}s` : `${minutes}m${rest}s`;
 }
 
-/** Sets the request-rate headers that OpenAI's clients read. */
-export function setRateHeaders(res: { setHeader(name: string, value: string): unknown }, rate: RateFigures): void {
-  res.setHeader("x-ratelimit-limit-requests", String(rate.limit));
-  res.setHeader("x-ratelimit-remaining-requests", String(rate.remaining));
-  res.setHeader("x-ratelimit-reset-requests", formatReset(rate.resetMs));
+/** Adds the request-rate headers that OpenAI's clients read to a flat list of names and values. */
+export function addRateHeaders(headers: string[], rate: RateFigures): void {
+  headers.push(
+    "x-ratelimit-limit-requests", String(rate.limit),
+    "x-ratelimit-remaining-requests", String(rate.remaining),
+    "x-ratelimit-reset-requests", formatReset(rate.resetMs),
+  );
 }

@@ -34,6 +34,20 @@ export function createLimiter(deps: { redis: Redis; log: Logger; now?: () => num
   let localUntilMs = -1;
   let sweptMs = now();
 
+  let corked = false;
+
+  /** Commands of one turn of the event loop go out in one write: the system call costs more than the command. */
+  function gather(): void {
+    const { stream } = redis;
+    if (corked || !stream) return;
+    corked = true;
+    stream.cork();
+    setImmediate(() => {
+      corked = false;
+      stream.uncork();
+    });
+  }
+
   const usable = (nowMs: number): boolean => redis.status === "ready" && nowMs >= localUntilMs;
 
   function rest(nowMs: number, why: string): void {
@@ -70,7 +84,9 @@ export function createLimiter(deps: { redis: Redis; log: Logger; now?: () => num
     const keys: string[] = [];
     if (permit.userLimited) keys.push(permitsKey(permit.userId));
     if (permit.keyLimited) keys.push(permitsKey(permit.userId, permit.keyId));
-    if (redis.status === "ready") scripts.tollkeeperRelease(keys.length, ...keys, permit.id).catch(() => undefined);
+    if (redis.status !== "ready") return;
+    gather();
+    scripts.tollkeeperRelease(keys.length, ...keys, permit.id).catch(() => undefined);
   }
 
   return {
@@ -81,6 +97,7 @@ export function createLimiter(deps: { redis: Redis; log: Logger; now?: () => num
         const item: Waiting = { limits, callId, sinceMs, resolve };
         waiting.push(item);
         const { userId, keyId } = limits;
+        gather();
         scripts
           .tollkeeperAdmit(
             rateKey(userId), rateKey(userId, keyId), permitsKey(userId), permitsKey(userId, keyId),

@@ -31,7 +31,7 @@ export type LimitVerdict =
 export interface Limiter {
   /** Counts one request and, with a `callId`, takes a permit to run; all in one round trip, all or nothing. Never rejects. */
   admit(limits: CallLimits, callId: string | undefined): Promise<LimitVerdict>;
-  /** Sends the permit back. The command is on its way when this returns, ahead of anything sent later. */
+  /** Sends the permit back, at the latest at the end of this turn of the event loop and ahead of anything asked later. */
   release(permit: Permit): void;
   /** Renews the permits of live calls. */
   renew(permits: Permit[]): void;

@@ -1,6 +1,6 @@
 import type { Request } from "express";
 import type { CallerKey } from "../../identity/index.ts";
-import { setRateHeaders } from "../limits/headers.ts";
+import { addRateHeaders } from "../limits/headers.ts";
 import type { LimitVerdict } from "../limits/index.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
@@ -57,7 +57,7 @@ const notPriced = (): Failure => failure("model_not_priced", { param: "model", s
 export async function passLimits(
   deps: Pick<RelayDeps, "limiter">,
   caller: CallerKey,
-  res: Call["res"],
+  headers: string[],
   callId: string | undefined,
 ): Promise<{ verdict: Extract<LimitVerdict, { allowed: true }> } | { failure: Failure }> {
   const { user, key } = caller.limits;
@@ -72,7 +72,7 @@ export async function passLimits(
     },
     callId,
   );
-  if (verdict.rate) setRateHeaders(res, verdict.rate);
+  if (verdict.rate) addRateHeaders(headers, verdict.rate);
   if (verdict.allowed) return { verdict };
   const whose = verdict.scope === "key" ? "this key" : "this account";
   return {

@@ -3,14 +3,24 @@ import type { Call } from "./call.ts";
 import type { Failure } from "./failure.ts";
 import type { Format } from "./format.ts";
 
+/** Where an answer goes and what it carries whatever it is: the request ids, later the limits. */
+export interface Answer {
+  res: Response;
+  traceId: string;
+  /** Names and values in turn; written at once, which is cheaper than setting them one by one. */
+  headers: string[];
+}
+
+/** The answer of a new request. OpenAI's clients show the one id, Anthropic's the other. */
+export function newAnswer(res: Response, traceId: string): Answer {
+  return { res, traceId, headers: ["x-request-id", traceId, "request-id", traceId] };
+}
+
 /** Begins a stream's answer, if it has not begun. */
 function beginStream(call: Call): void {
   if (call.res.headersSent) return;
-  call.res.writeHead(200, {
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache, no-transform",
-    "x-accel-buffering": "no",
-  });
+  call.answer.headers.push("content-type", "text/event-stream; charset=utf-8", "cache-control", "no-cache, no-transform", "x-accel-buffering", "no");
+  call.res.writeHead(200, call.answer.headers);
 }
 
 /** Hands complete events to the client's socket. When it does not take them as fast, the provider is paused until it does. */
@@ -36,19 +46,21 @@ export function endStream(call: Call, tail: Buffer | string): void {
 }
 
 /** A complete JSON answer. */
-export function endWhole(call: Call, body: Buffer): void {
-  call.res.writeHead(200, { "content-type": "application/json", "content-length": body.length });
-  call.res.end(body);
+export function endWhole(answer: Answer, body: Buffer): void {
+  answer.headers.push("content-type", "application/json", "content-length", String(body.length));
+  answer.res.writeHead(200, answer.headers);
+  answer.res.end(body);
 }
 
 /** An error answer in the format's shape, before anything else was sent. */
-export function sendFailure(res: Response, format: Pick<Format, "errorBody">, failure: Failure, traceId: string): void {
+export function sendFailure({ res, headers, traceId }: Answer, format: Pick<Format, "errorBody">, failure: Failure): void {
   const body = Buffer.from(format.errorBody(failure, traceId));
-  if (failure.retryAfter !== undefined) res.setHeader("retry-after", String(Math.max(1, Math.ceil(failure.retryAfter))));
-  if (failure.shouldRetry === false) res.setHeader("x-should-retry", "false");
+  if (failure.retryAfter !== undefined) headers.push("retry-after", String(Math.max(1, Math.ceil(failure.retryAfter))));
+  if (failure.shouldRetry === false) headers.push("x-should-retry", "false");
   // What is left of a body that was not read would be taken for the next request.
-  if (!res.req.complete) res.setHeader("connection", "close");
-  res.writeHead(failure.status, { "content-type": "application/json; charset=utf-8", "content-length": body.length });
+  if (!res.req.complete) headers.push("connection", "close");
+  headers.push("content-type", "application/json; charset=utf-8", "content-length", String(body.length));
+  res.writeHead(failure.status, headers);
   res.end(body);
 }
 
@@ -56,6 +68,6 @@ export function sendFailure(res: Response, format: Pick<Format, "errorBody">, fa
 export function endWithFailure(call: Call, failure: Failure): void {
   const { res } = call;
   if (res.destroyed || res.writableEnded) return;
-  if (!res.headersSent) sendFailure(res, call.format, failure, call.traceId);
+  if (!res.headersSent) sendFailure(call.answer, call.format, failure);
   else res.end(call.format.errorEvent(failure, call.traceId));
 }

@@ -5,6 +5,7 @@ import type { PricedModel, PriceVersion } from "../../pricing/index.ts";
 import type { Permit } from "../limits/index.ts";
 import type { Candidate } from "../providers/index.ts";
 import type { Exchange } from "../upstream/exchange.ts";
+import type { Answer } from "./answer.ts";
 import type { Format, RelayRequest, StreamReader, Usage } from "./format.ts";
 
 /**
@@ -24,6 +25,7 @@ export class Call {
   readonly format: Format;
   readonly req: Request;
   readonly res: Response;
+  readonly answer: Answer;
   readonly startedAt = new Date();
   readonly startedMs = performance.now();
   phase: Phase = "admitting";
@@ -63,11 +65,12 @@ export class Call {
   /** Any event has been handed to the client's socket. */
   delivered = false;
 
-  constructor(format: Format, req: Request, res: Response, traceId: string) {
+  constructor(format: Format, req: Request, answer: Answer) {
     this.format = format;
     this.req = req;
-    this.res = res;
-    this.traceId = traceId;
+    this.answer = answer;
+    this.res = answer.res;
+    this.traceId = answer.traceId;
     this.lastWriteMs = this.startedMs;
   }
 

@@ -24,6 +24,9 @@ export function finish(deps: RelayDeps, call: Call, end: End): void {
   if (call.phase === "settling" || call.phase === "ended") return;
   call.phase = "settling";
   if (end.kind !== "done") call.exchange?.abort();
+  // Nothing runs at the provider any more. On its way before the last bytes are, so that the client's next call never meets this permit.
+  if (call.permit) deps.limiter.release(call.permit);
+  call.permit = undefined;
   const work = end.kind === "done" ? complete(deps, call, end) : end.kind === "failed" ? fail(deps, call, end.failure) : leave(deps, call);
   work.then(
     () => close(deps, call),
@@ -36,16 +39,9 @@ export function finish(deps: RelayDeps, call: Call, end: End): void {
 }
 
 function close(deps: RelayDeps, call: Call): void {
-  givePermitBack(deps, call);
   call.phase = "ended";
   call.endedMs = performance.now();
   deps.retire(call);
-}
-
-/** Before the last bytes go out, so that the client's next call never meets the permit of this one. */
-function givePermitBack(deps: RelayDeps, call: Call): void {
-  if (call.permit) deps.limiter.release(call.permit);
-  call.permit = undefined;
 }
 
 async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "done" }>): Promise<void> {
@@ -53,11 +49,10 @@ async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "
   const tally: Tally = usage ? { tokens: usage.tokens, estimated: false } : counted(deps, call, end.count());
   if (usage && usage.notes.length > 0) reportNotes(deps, call, usage.notes);
   const recorded = await record(deps, call, usageEvent(call, tally, { status: "ok", errorCode: null, errorClass: null, httpStatus: 200 }));
-  givePermitBack(deps, call);
   if (call.res.destroyed) return;
   if (!recorded) endWithFailure(call, failure("unavailable", { message: "The call could not be recorded", class: "internal" }));
   else if (call.request!.stream) endStream(call, end.last);
-  else endWhole(call, end.last);
+  else endWhole(call.answer, end.last);
 }
 
 /** The client left: what it was given is charged, the provider's count first. Before any content it is nothing. */
@@ -78,7 +73,6 @@ async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {
     deps.usage.recordFailure(usageEvent(call, seen(deps, call), { status: "failed", errorCode: why.record, errorClass: why.class, httpStatus: why.status }));
     await dropHold(deps, call);
   }
-  givePermitBack(deps, call);
   endWithFailure(call, why);
 }
 

@@ -1,7 +1,8 @@
-import type { Request, Response } from "express";
+import type { Request } from "express";
 import { AppError } from "../../platform/errors.ts";
 import { isConnectionError } from "../../platform/postgres.ts";
 import { authenticate, chooseModel, passLimits } from "./admit.ts";
+import type { Answer } from "./answer.ts";
 import { readJson } from "./body.ts";
 import { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
@@ -24,8 +25,9 @@ export function failureOf(error: unknown): Failure {
 }
 
 /** One relayed request: admission, hold, relay. Usage and settlement are the business of its end, see finish.ts. Never rejects. */
-export async function serve(deps: RelayDeps & { registry: { add(call: Call): void } }, format: Format, req: Request, res: Response, traceId: string): Promise<void> {
-  const call = new Call(format, req, res, traceId);
+export async function serve(deps: RelayDeps & { registry: { add(call: Call): void } }, format: Format, req: Request, answer: Answer): Promise<void> {
+  const call = new Call(format, req, answer);
+  const { res } = answer;
   deps.registry.add(call);
   res.on("error", ignore);
   // A request's own `close` says only that its body was read.
@@ -44,7 +46,7 @@ export async function serve(deps: RelayDeps & { registry: { add(call: Call): voi
     relay(deps, call);
   } catch (error) {
     const why = failureOf(error);
-    if (why.code === "internal_error") deps.log.error({ err: error, trace_id: traceId }, "a call failed on our side");
+    if (why.code === "internal_error") deps.log.error({ err: error, trace_id: call.traceId }, "a call failed on our side");
     giveBack(deps, call);
     finish(deps, call, { kind: "failed", failure: why });
   }
@@ -63,7 +65,7 @@ async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> 
   call.request = read.request;
   const unserved = await chooseModel(deps, call);
   if (unserved) return unserved;
-  const passed = await passLimits(deps, who.caller, call.res, call.id);
+  const passed = await passLimits(deps, who.caller, call.answer.headers, call.id);
   if ("failure" in passed) return passed.failure;
   call.permit = passed.verdict.permit;
   if (call.phase !== "admitting") return undefined;

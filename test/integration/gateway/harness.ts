@@ -4,6 +4,7 @@ import express from "express";
 import { loadConfig, type Config } from "../../../src/config/index.ts";
 import { createGateway, type Gateway } from "../../../src/gateway/index.ts";
 import { createCatalog } from "../../../src/gateway/providers/index.ts";
+import { createChanges } from "../../../src/identity/changes.ts";
 import { createKeyAuthenticator } from "../../../src/identity/keyCache.ts";
 import { makeKey } from "../../../src/identity/keyFormat.ts";
 import { createLedger, type Ledger } from "../../../src/ledger/index.ts";
@@ -111,7 +112,7 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
     },
   });
   const gateway = createGateway({
-    identity: { authenticateKey: createKeyAuthenticator({ pool, tiers, invalidation }) },
+    identity: { authenticateKey: createKeyAuthenticator({ pool, tiers, changes: createChanges(invalidation) }) },
     pricing, ledger, usage, catalog, redis, config, log,
     incident: (incident) => void reportIncidents(pool, [incident]).catch(() => undefined),
   });
