@@ -44,7 +44,7 @@ function jsonHandler(definition: JsonDefinition, deps: { authenticate: Authentic
     const [params, query, body] = validateParts([
       { root: "path", schema: definition.params, value: req.params },
       { root: "query", schema: definition.query, value: req.query },
-      { root: "body", schema: definition.body, value: req.body ?? {} },
+      { root: "body", schema: definition.body, value: req.body === undefined ? {} : req.body },
     ]);
     const key = req.get("idempotency-key");
     const input = {

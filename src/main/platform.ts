@@ -1,6 +1,7 @@
 import path from "node:path";
 import type { Sequelize } from "sequelize";
 import type { Config } from "../config/index.ts";
+import { currentTraceId } from "../http/trace.ts";
 import { createInvalidation, type Invalidation } from "../platform/invalidation.ts";
 import { createLogger, type Logger } from "../platform/logger.ts";
 import { migrate } from "../platform/migrations.ts";
@@ -31,7 +32,7 @@ export const migrationsFolder = path.join(projectRoot, "migrations");
 
 /** Brings the database to this release, then makes the adapters. Throws when Postgres cannot be reached: nothing works without it. */
 export async function createPlatform(config: Config, name: "api" | "worker"): Promise<Platform> {
-  const log = createLogger({ level: config.LOG_LEVEL, name });
+  const log = createLogger({ level: config.LOG_LEVEL, name, traceId: currentTraceId });
   await migrate({ url: config.DATABASE_URL, folder: migrationsFolder, log });
   const pool = createPool({ url: config.DATABASE_URL, max: config.DATABASE_POOL, name: `tollkeeper-${name}`, log });
   const sequelize = createSequelize({ url: config.DATABASE_URL, max: config.DATABASE_POOL });

@@ -8,12 +8,14 @@ const SECRET_KEYS = [
   "secret", "authorization", "cookie", "sign", "signature", "x-api-key", "set-cookie",
 ];
 
-/** JSON logs on standard output; `level` is a pino level or "silent". */
-export function createLogger(options: { level: string; name: string }): Logger {
+/** JSON logs on standard output; `level` is a pino level or "silent". `traceId` says which request a line belongs to, if any. */
+export function createLogger(options: { level: string; name: string; traceId?: () => string | undefined }): Logger {
+  const { traceId } = options;
   return pino({
     level: options.level,
     base: { service: options.name, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
+    ...(traceId ? { mixin: () => ({ trace_id: traceId() }) } : {}),
     redact: {
       paths: SECRET_KEYS.flatMap((key) => [`["${key}"]`, `*["${key}"]`]),
       censor: "[redacted]",

@@ -47,14 +47,14 @@ export async function call(at: Product, key: string, model: string, options: { c
 /** Keeps `width` calls under way until `stop` is called; answers what became of each. */
 export function load(at: Product, key: string, model: string, width: number, options: { chunks?: number; paceMs?: number } = {}) {
   const calls: Call[] = [];
-  let going = true;
+  const stopped = new AbortController();
   const workers = Array.from({ length: width }, async () => {
-    while (going) calls.push(await call(at, key, model, options));
+    while (!stopped.signal.aborted) calls.push(await call(at, key, model, options));
   });
   return {
     calls,
     async stop(): Promise<Call[]> {
-      going = false;
+      stopped.abort();
       await Promise.all(workers);
       return calls;
     },

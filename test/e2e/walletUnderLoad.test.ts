@@ -33,15 +33,15 @@ describe("a wallet under load", () => {
     const ada = await customer(at, admin, { credits: "500" });
 
     let lowest = 500;
-    let watching = true;
+    const watching = new AbortController();
     const watch = (async () => {
-      while (watching) {
+      while (!watching.signal.aborted) {
         const balance = await ada.get<Balance>("/api/user/balance");
         lowest = Math.min(lowest, Number(balance.available));
       }
     })();
     const outcomes = await Promise.all(Array.from({ length: 200 }, () => stream(at.api, ada.key, model)));
-    watching = false;
+    watching.abort();
     await watch;
 
     const served = outcomes.filter((outcome) => outcome.status === 200);

@@ -40,7 +40,7 @@ describe("group commit", () => {
           lanes,
           run: async (batch) => {
             expect(batch.length).to.be.at.most(maxBatch);
-            await null;
+            await Promise.resolve();
             return batch.map(String);
           },
         });
