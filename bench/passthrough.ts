@@ -19,7 +19,14 @@ export function passThrough(upstream: string): http.Server {
         origin: upstream,
         path: req.url,
         method: "POST",
-        headers: ["content-type", "application/json", "content-length", String(Buffer.byteLength(body)), "authorization", "Bearer upstream-key"],
+        headers: [
+          "content-type",
+          "application/json",
+          "content-length",
+          String(Buffer.byteLength(body)),
+          "authorization",
+          "Bearer upstream-key",
+        ],
         body,
       },
       {

@@ -23,7 +23,10 @@ const CHUNKS = 50;
 const chunk = (delta: object, finish: string | null): string =>
   `data: ${JSON.stringify({ id: "chatcmpl-bench", object: "chat.completion.chunk", created: 1, model: "m", system_fingerprint: "fp_1", choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }], usage: null })}\n\n`;
 const WHOLE = JSON.stringify({
-  id: "chatcmpl-bench", object: "chat.completion", created: 1, model: "m",
+  id: "chatcmpl-bench",
+  object: "chat.completion",
+  created: 1,
+  model: "m",
   choices: [{ index: 0, message: { role: "assistant", content: "word ".repeat(CHUNKS) }, finish_reason: "stop" }],
   usage: { prompt_tokens: 30, completion_tokens: CHUNKS, total_tokens: 30 + CHUNKS },
 });
@@ -83,12 +86,19 @@ async function load(order: Order): Promise<{ bad: number; p50: number }> {
         max_tokens: 200,
         messages: [
           { role: "system", content: "You are a helpful assistant who answers in short sentences." },
-          { role: "user", content: `Question ${n} ${Math.random()}: how did the tollkeeper at the bridge count the coins that travellers paid him in the evening?` },
+          {
+            role: "user",
+            content: `Question ${n} ${Math.random()}: how did the tollkeeper at the bridge count the coins that travellers paid him in the evening?`,
+          },
         ],
       });
       const req = http.request(
         url,
-        { method: "POST", agent, headers: { "content-type": "application/json", "content-length": Buffer.byteLength(body), authorization: `Bearer ${order.key}` } },
+        {
+          method: "POST",
+          agent,
+          headers: { "content-type": "application/json", "content-length": Buffer.byteLength(body), authorization: `Bearer ${order.key}` },
+        },
         (res) => {
           let tail = "";
           res.on("data", (data: Buffer) => (tail = (tail + data.toString("latin1")).slice(-2_000)));
@@ -125,8 +135,15 @@ async function child(role: string): Promise<void> {
   if (role === "upstream") ready = { url: await listen(upstreamServer()) };
   else if (role === "passthrough") ready = { url: await listen(passThrough(process.argv[3]!)), key: "none", model: "m" };
   else if (role === "relay") {
-    await migrate({ url: process.env["BENCH_DATABASE_URL"]!, folder: path.join(projectRoot, "migrations"), log: createLogger({ level: "warn", name: "bench" }) });
-    const relay = await startRelay({ databaseUrl: process.env["BENCH_DATABASE_URL"]!, redisUrl: process.env["BENCH_REDIS_URL"]! }, { LOG_LEVEL: "warn" });
+    await migrate({
+      url: process.env["BENCH_DATABASE_URL"]!,
+      folder: path.join(projectRoot, "migrations"),
+      log: createLogger({ level: "warn", name: "bench" }),
+    });
+    const relay = await startRelay(
+      { databaseUrl: process.env["BENCH_DATABASE_URL"]!, redisUrl: process.env["BENCH_REDIS_URL"]! },
+      { LOG_LEVEL: "warn" },
+    );
     const customer = await relay.customer({ credits: "1000000000" });
     ready = { url: relay.url, key: customer.key, model: await relay.model([process.argv[3]!]) };
   }
@@ -147,7 +164,9 @@ function ask<T>(who: ChildProcess, order?: Order): Promise<T> {
 
 async function main(): Promise<void> {
   const start = async (role: string, ...args: string[]) => {
-    const who = fork(fileURLToPath(import.meta.url), [role, ...args], { execArgv: role === process.env["BENCH_PROFILE"] ? ["--cpu-prof", "--cpu-prof-dir=.data/profiles"] : [] });
+    const who = fork(fileURLToPath(import.meta.url), [role, ...args], {
+      execArgv: role === process.env["BENCH_PROFILE"] ? ["--cpu-prof", "--cpu-prof-dir=.data/profiles"] : [],
+    });
     who.once("exit", (code) => {
       if (code) process.exit(1);
     });
@@ -170,7 +189,8 @@ async function main(): Promise<void> {
     const calls = stream ? CALLS.stream : CALLS.whole;
     for (const server of [bare, relay]) await measure(server, stream, calls);
     const seen: { bare: Awaited<ReturnType<typeof measure>>; relay: Awaited<ReturnType<typeof measure>> }[] = [];
-    for (let round = 0; round < ROUNDS; round++) seen.push({ bare: await measure(bare, stream, calls), relay: await measure(relay, stream, calls) });
+    for (let round = 0; round < ROUNDS; round++)
+      seen.push({ bare: await measure(bare, stream, calls), relay: await measure(relay, stream, calls) });
     const of = (name: "bare" | "relay", what: "cpu" | "p50") => median(seen.map((round) => round[name][what]));
     console.log(
       `${stream ? `stream of ${CHUNKS} chunks` : "whole answer"}: relay ${of("relay", "cpu").toFixed(0)} µs CPU a call, bare Express ${of("bare", "cpu").toFixed(0)} µs, ` +

@@ -46,7 +46,15 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const tokenizer = createTokenizer();
   const upstream = createUpstream({ allowPrivate: config.UPSTREAM_PRIVATE_ADDRESSES });
   const relayDeps: RelayDeps = {
-    identity, pricing, ledger, usage, catalog, incident, log, tokenizer, upstream,
+    identity,
+    pricing,
+    ledger,
+    usage,
+    catalog,
+    incident,
+    log,
+    tokenizer,
+    upstream,
     limiter: createLimiter({ redis, log }),
     config: relayConfig(config),
     owner: `relay:${process.pid}:${uuidv7().slice(-8)}`,

@@ -13,7 +13,9 @@ export async function listModels(deps: RelayDeps, req: Request, answer: Answer):
     const passed = await passLimits(deps, who.caller, answer.headers, undefined);
     if ("failure" in passed) return sendFailure(answer, openaiChat, passed.failure);
     const allowed = who.caller.modelSet;
-    const models = (await deps.pricing.models()).filter((model) => model.price !== null && (!allowed || allowed.has(model.name.toLowerCase())));
+    const models = (await deps.pricing.models()).filter(
+      (model) => model.price !== null && (!allowed || allowed.has(model.name.toLowerCase())),
+    );
     const data = models.map((model) => ({
       id: model.name,
       object: "model",

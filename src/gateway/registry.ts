@@ -9,6 +9,8 @@ import { RENEW_MS } from "./limits/types.ts";
 const TICK_MS = 100;
 /** When a tick comes this late the process was busy, and what providers sent meanwhile has not been read yet. */
 const LATE_MS = 500;
+/** After the grace of a shutdown, how long the ended calls have to be recorded or released and their last bytes to be taken. */
+const LAST_PATIENCE_MS = 5_000;
 
 export interface Registry {
   add(call: Call): void;
@@ -17,7 +19,7 @@ export interface Registry {
   readonly size: number;
   /** True once the process has begun to stop. */
   readonly draining: boolean;
-  /** Waits for running calls; after `graceMs` ends the rest with an error. Resolves when every hold is recorded or released. */
+  /** Waits for running calls; after `graceMs` ends the rest with an error. Resolves when every hold is recorded or released, or cannot be. */
   drain(graceMs: number): Promise<void>;
 }
 
@@ -109,12 +111,21 @@ export function createRegistry(deps: RelayDeps): Registry {
         for (const call of calls) {
           finish(deps, call, {
             kind: "failed",
-            failure: failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1, class: "shutdown", record: "shutdown" }),
+            failure: failure("unavailable", {
+              message: "The server is restarting; send the request again",
+              retryAfter: 1,
+              class: "shutdown",
+              record: "shutdown",
+            }),
           });
         }
       }, graceMs);
-      await gone;
+      let patience: NodeJS.Timeout | undefined;
+      // A client that takes nothing, or a Postgres that is away, must not keep the process from stopping.
+      const enough = new Promise<void>((resolve) => (patience = setTimeout(resolve, graceMs + LAST_PATIENCE_MS)));
+      await Promise.race([gone, enough]);
       clearTimeout(grace);
+      clearTimeout(patience);
     },
   };
 }

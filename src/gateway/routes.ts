@@ -38,7 +38,11 @@ export function relayRouter(deps: RelayDeps & { registry: Registry }): Router {
     }
     if (deps.registry.draining) {
       res.shouldKeepAlive = false;
-      return sendFailure(answer, openaiChat, failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1 }));
+      return sendFailure(
+        answer,
+        openaiChat,
+        failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1 }),
+      );
     }
     void handler(req, answer);
   });
@@ -71,8 +75,20 @@ export function relayDocumentation(): Route[] {
       }),
       responses: { 200: z.looseObject({ id: z.string(), object: z.string(), choices: z.array(z.unknown()), usage: z.unknown() }) },
       errors: [
-        "insufficient_balance", "email_not_verified", "account_suspended", "forbidden", "model_not_allowed", "model_not_found", "rate_limited",
-        "balance_on_hold", "upstream_rate_limited", "upstream_error", "upstream_timeout", "model_not_priced", "no_provider", "unsupported_media_type",
+        "insufficient_balance",
+        "email_not_verified",
+        "account_suspended",
+        "forbidden",
+        "model_not_allowed",
+        "model_not_found",
+        "rate_limited",
+        "balance_on_hold",
+        "upstream_rate_limited",
+        "upstream_error",
+        "upstream_timeout",
+        "model_not_priced",
+        "no_provider",
+        "unsupported_media_type",
       ],
       handler: served,
     }),

@@ -14,8 +14,11 @@ export function formatReset(ms: number): string {
 /** Adds the request-rate headers that OpenAI's clients read to a flat list of names and values. */
 export function addRateHeaders(headers: string[], rate: RateFigures): void {
   headers.push(
-    "x-ratelimit-limit-requests", String(rate.limit),
-    "x-ratelimit-remaining-requests", String(rate.remaining),
-    "x-ratelimit-reset-requests", formatReset(rate.resetMs),
+    "x-ratelimit-limit-requests",
+    String(rate.limit),
+    "x-ratelimit-remaining-requests",
+    String(rate.remaining),
+    "x-ratelimit-reset-requests",
+    formatReset(rate.resetMs),
   );
 }

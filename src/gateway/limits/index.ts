@@ -100,8 +100,15 @@ export function createLimiter(deps: { redis: Redis; log: Logger; now?: () => num
         gather();
         scripts
           .tollkeeperAdmit(
-            rateKey(userId), rateKey(userId, keyId), permitsKey(userId), permitsKey(userId, keyId),
-            limits.userPerMinute ?? 0, limits.keyPerMinute ?? 0, limits.userParallel ?? 0, limits.keyParallel ?? 0, callId ?? "",
+            rateKey(userId),
+            rateKey(userId, keyId),
+            permitsKey(userId),
+            permitsKey(userId, keyId),
+            limits.userPerMinute ?? 0,
+            limits.keyPerMinute ?? 0,
+            limits.userParallel ?? 0,
+            limits.keyParallel ?? 0,
+            callId ?? "",
           )
           .then(
             (reply) => answer(item, reply),
@@ -124,7 +131,10 @@ export function createLimiter(deps: { redis: Redis; log: Logger; now?: () => num
       if (redis.status !== "ready") return;
       const byKey = new Map<string, string[]>();
       for (const permit of permits) {
-        for (const [limited, key] of [[permit.userLimited, permitsKey(permit.userId)], [permit.keyLimited, permitsKey(permit.userId, permit.keyId)]] as const) {
+        for (const [limited, key] of [
+          [permit.userLimited, permitsKey(permit.userId)],
+          [permit.keyLimited, permitsKey(permit.userId, permit.keyId)],
+        ] as const) {
           if (!limited) continue;
           const ids = byKey.get(key);
           if (ids) ids.push(permit.id);

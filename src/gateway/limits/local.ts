@@ -62,7 +62,13 @@ export function createLocalLimiter(): LocalLimiter {
         const window = windowOf(scope === "user" ? `u:${limits.userId}` : `k:${limits.keyId}`, nowMs);
         const verdict = judge(window, limit, nowMs);
         if (!verdict.allowed) {
-          return { allowed: false, reason: "rate", scope, rate: { limit, remaining: 0, resetMs: verdict.resetMs }, retryMs: verdict.retryMs };
+          return {
+            allowed: false,
+            reason: "rate",
+            scope,
+            rate: { limit, remaining: 0, resetMs: verdict.resetMs },
+            retryMs: verdict.retryMs,
+          };
         }
         counted.push({ scope, limit, window, verdict });
       }

@@ -26,7 +26,8 @@ export interface RateVerdict {
 export function roll(window: Window, nowMs: number): void {
   const elapsed = nowMs - window.startMs;
   if (elapsed < WINDOW_MS && elapsed >= 0) return;
-  if (elapsed >= 0 && elapsed < 2 * WINDOW_MS) {
+  // A window in which nothing happened is as good as none: the next request begins a new one.
+  if (elapsed >= 0 && elapsed < 2 * WINDOW_MS && window.current > 0) {
     window.previous = window.current;
     window.startMs += WINDOW_MS;
   } else {

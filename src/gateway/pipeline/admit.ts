@@ -17,13 +17,15 @@ function keyOf(req: Request): string | undefined {
 /** Who calls, or why nobody may. */
 export async function authenticate(deps: Pick<RelayDeps, "identity">, req: Request): Promise<{ caller: CallerKey } | { failure: Failure }> {
   const key = keyOf(req);
-  if (key === undefined || key === "") return { failure: failure("unauthenticated", { message: "Send an API key: Authorization: Bearer sk-tk-…" }) };
+  if (key === undefined || key === "")
+    return { failure: failure("unauthenticated", { message: "Send an API key: Authorization: Bearer sk-tk-…" }) };
   const caller = await deps.identity.authenticateKey(key);
   if (!caller) return { failure: failure("unauthenticated", { message: "The API key is not valid" }) };
   if (caller.status === "closed") return { failure: failure("account_suspended", { message: "This account is closed" }) };
   if (caller.status !== "active") return { failure: failure("account_suspended") };
   if (!caller.principal.emailVerified) return { failure: failure("email_not_verified") };
-  if (caller.ipList && !caller.ipList.has(req.ip ?? "")) return { failure: failure("forbidden", { message: "This key may not be used from this address" }) };
+  if (caller.ipList && !caller.ipList.has(req.ip ?? ""))
+    return { failure: failure("forbidden", { message: "This key may not be used from this address" }) };
   return { caller };
 }
 

@@ -19,7 +19,14 @@ export function newAnswer(res: Response, traceId: string): Answer {
 /** Begins a stream's answer, if it has not begun. */
 function beginStream(call: Call): void {
   if (call.res.headersSent) return;
-  call.answer.headers.push("content-type", "text/event-stream; charset=utf-8", "cache-control", "no-cache, no-transform", "x-accel-buffering", "no");
+  call.answer.headers.push(
+    "content-type",
+    "text/event-stream; charset=utf-8",
+    "cache-control",
+    "no-cache, no-transform",
+    "x-accel-buffering",
+    "no",
+  );
   call.res.writeHead(200, call.answer.headers);
 }
 

@@ -3,7 +3,11 @@ import { failure, type Failure } from "./failure.ts";
 
 type BodyResult = { ok: true; value: unknown } | { ok: false; failure: Failure };
 
-const refuse = (code: "validation_failed" | "payload_too_large" | "unsupported_media_type", message: string, param: string | null = null): BodyResult => ({
+const refuse = (
+  code: "validation_failed" | "payload_too_large" | "unsupported_media_type",
+  message: string,
+  param: string | null = null,
+): BodyResult => ({
   ok: false,
   failure: failure(code, { message, param }),
 });
@@ -13,7 +17,8 @@ export function readJson(req: Request, limit: number): Promise<BodyResult | unde
   const type = req.headers["content-type"];
   if (type !== undefined && !/[/+]json\b/i.test(type)) return Promise.resolve(refuse("unsupported_media_type", "Send JSON"));
   const encoding = req.headers["content-encoding"];
-  if (encoding !== undefined && encoding !== "identity") return Promise.resolve(refuse("unsupported_media_type", "Send the body without compression"));
+  if (encoding !== undefined && encoding !== "identity")
+    return Promise.resolve(refuse("unsupported_media_type", "Send the body without compression"));
   const tooLarge = refuse("payload_too_large", `The request may have at most ${Math.floor(limit / 1024 / 1024)} MB`);
   if (Number(req.headers["content-length"] ?? 0) > limit) return Promise.resolve(tooLarge);
   return new Promise((resolve) => {

@@ -1,7 +1,16 @@
 import { ERROR_CODES, type ErrorCode } from "../../platform/errors.ts";
 
 /** The kinds of failure an operator groups by. */
-export type FailureClass = "refused" | "rate_limited" | "server" | "timeout" | "network" | "malformed" | "rejected" | "internal" | "shutdown";
+export type FailureClass =
+  | "refused"
+  | "rate_limited"
+  | "server"
+  | "timeout"
+  | "network"
+  | "malformed"
+  | "rejected"
+  | "internal"
+  | "shutdown";
 
 /** Why a call did not succeed, in no vendor's words yet. Each format writes it in its own shape. */
 export interface Failure {
@@ -25,10 +34,7 @@ export interface Failure {
 }
 
 /** A refusal of ours or a failure; status and sentence come from the table unless given. */
-export function failure(
-  code: ErrorCode,
-  options: Partial<Omit<Failure, "code">> = {},
-): Failure {
+export function failure(code: ErrorCode, options: Partial<Omit<Failure, "code">> = {}): Failure {
   const { status, message } = ERROR_CODES[code];
   return { code, status, message, record: code, class: "refused", ...options };
 }

@@ -64,13 +64,17 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
     deps.usage.recordFailure(usageEvent(call, { tokens: NO_TOKENS, estimated: false }, event));
     return dropHold(deps, call);
   }
-  const tally = reader.usage ? { tokens: reader.usage.tokens, estimated: false } : counted(deps, call, reader.count(deps.tokenizer, newBudget()));
+  const tally = reader.usage
+    ? { tokens: reader.usage.tokens, estimated: false }
+    : counted(deps, call, reader.count(deps.tokenizer, newBudget()));
   await record(deps, call, usageEvent(call, tally, event));
 }
 
 async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {
   if (call.holdOpen) {
-    deps.usage.recordFailure(usageEvent(call, seen(deps, call), { status: "failed", errorCode: why.record, errorClass: why.class, httpStatus: why.status }));
+    deps.usage.recordFailure(
+      usageEvent(call, seen(deps, call), { status: "failed", errorCode: why.record, errorClass: why.class, httpStatus: why.status }),
+    );
     await dropHold(deps, call);
   }
   endWithFailure(call, why);

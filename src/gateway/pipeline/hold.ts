@@ -10,7 +10,10 @@ export const MIN_USEFUL_TOKENS = 16;
  * Reserves the most the call may cost: the prompt as counted plus a margin, and all the output it may make. When the client named no cap
  * and the wallet covers less, what it covers is held and the provider's cap is lowered to it. Rejects when Postgres cannot be reached.
  */
-export async function makeHold(deps: Pick<RelayDeps, "ledger" | "pricing" | "tokenizer" | "config" | "owner">, call: Call): Promise<Failure | undefined> {
+export async function makeHold(
+  deps: Pick<RelayDeps, "ledger" | "pricing" | "tokenizer" | "config" | "owner">,
+  call: Call,
+): Promise<Failure | undefined> {
   const request = call.request!;
   const price = call.price!;
   const modelCap = call.model!.maxOutputTokens ?? undefined;

@@ -15,7 +15,8 @@ const WHOLE_BODY_LIMIT = 64 * 1024 * 1024;
 /** What a provider sends after its terminal event is thrown away; beyond this the connection is too. */
 const AFTER_END_LIMIT = 64 * 1024;
 
-const malformed = (message: string): Failure => failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
+const malformed = (message: string): Failure =>
+  failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
 
 /** Sends the call to its next provider. Ends, sooner or later, in {@link finish}. */
 export function relay(deps: RelayDeps, call: Call): void {
@@ -112,9 +113,13 @@ class Answer implements Listener {
   broke(error: Error): void {
     const call = this.#call;
     if (call.phase !== "relaying") return;
-    this.#deps.log.info({ trace_id: call.traceId, provider: call.candidate?.provider.name, err: error }, "the connection to a provider broke");
+    this.#deps.log.info(
+      { trace_id: call.traceId, provider: call.candidate?.provider.name, err: error },
+      "the connection to a provider broke",
+    );
     // An error answer that breaks off still says what its status says.
-    if (this.#mode === "error" && this.#status >= 300) this.#fail(call.format.readError(this.#status, Buffer.concat(this.#chunks), this.#retryAfter));
+    if (this.#mode === "error" && this.#status >= 300)
+      this.#fail(call.format.readError(this.#status, Buffer.concat(this.#chunks), this.#retryAfter));
     else this.#fail(connectionFailure(error, call.firstByteMs !== null));
   }
 

@@ -18,6 +18,9 @@ const ignore = (): void => undefined;
 /** What an exception on the way in means for the caller. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof AppError) return failure(error.code, { message: error.message, retryAfter: error.retryAfter });
+  if (error instanceof RangeError && error.message.includes("call stack")) {
+    return failure("validation_failed", { message: "body: is nested too deeply", param: "body" });
+  }
   if (isConnectionError(error) || /timeout/i.test((error as Error | undefined)?.message ?? "")) {
     return failure("unavailable", { message: "The database is not reachable right now", retryAfter: 2 });
   }
@@ -25,7 +28,12 @@ export function failureOf(error: unknown): Failure {
 }
 
 /** One relayed request: admission, hold, relay. Usage and settlement are the business of its end, see finish.ts. Never rejects. */
-export async function serve(deps: RelayDeps & { registry: { add(call: Call): void } }, format: Format, req: Request, answer: Answer): Promise<void> {
+export async function serve(
+  deps: RelayDeps & { registry: { add(call: Call): void } },
+  format: Format,
+  req: Request,
+  answer: Answer,
+): Promise<void> {
   const call = new Call(format, req, answer);
   const { res } = answer;
   deps.registry.add(call);

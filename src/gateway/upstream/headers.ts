@@ -13,11 +13,16 @@ export function upstreamHeaders(options: {
   extra?: Record<string, string> | undefined;
 }): string[] {
   const list = [
-    "accept", options.stream ? "text/event-stream" : "application/json",
-    "accept-encoding", "identity",
-    "content-type", "application/json",
-    "content-length", String(options.bytes),
-    "user-agent", USER_AGENT,
+    "accept",
+    options.stream ? "text/event-stream" : "application/json",
+    "accept-encoding",
+    "identity",
+    "content-type",
+    "application/json",
+    "content-length",
+    String(options.bytes),
+    "user-agent",
+    USER_AGENT,
   ];
   for (const name of FORWARDED) {
     const value = options.caller[name];

@@ -97,13 +97,20 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
   const invalidation = createInvalidation({ url: places.databaseUrl, log });
   const redis = createRedis({ url: places.redisUrl, log });
   const secretBox = createSecretBox(config.ENCRYPTION_KEYS);
-  const ledger = createLedger({ pool, log, tolerance: { percent: config.SETTLE_TOLERANCE_PERCENT, micro: config.SETTLE_TOLERANCE_CREDITS } });
+  const ledger = createLedger({
+    pool,
+    log,
+    tolerance: { percent: config.SETTLE_TOLERANCE_PERCENT, micro: config.SETTLE_TOLERANCE_CREDITS },
+  });
   const pricing: Pricing = createPricing({ pool, invalidation });
   const tiers = createTiers({ pool, invalidation, requestsPerMinute: config.REQUESTS_PER_MINUTE });
   const usage = createRecorder({ pool, log, shards: 1, nudger: { nudge: () => undefined, stop: () => Promise.resolve() } });
   const settlement = createSettlement({ pool, ledger, pricing, log });
   const catalog = createCatalog({
-    pool, invalidation, secretBox, log,
+    pool,
+    invalidation,
+    secretBox,
+    log,
     timeouts: {
       connectMs: config.UPSTREAM_CONNECT_TIMEOUT,
       firstByteMs: config.UPSTREAM_FIRST_BYTE_TIMEOUT,
@@ -113,7 +120,13 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
   });
   const gateway = createGateway({
     identity: { authenticateKey: createKeyAuthenticator({ pool, tiers, changes: createChanges(invalidation) }) },
-    pricing, ledger, usage, catalog, redis, config, log,
+    pricing,
+    ledger,
+    usage,
+    catalog,
+    redis,
+    config,
+    log,
     incident: (incident) => void reportIncidents(pool, [incident]).catch(() => undefined),
   });
   const app = express();
@@ -124,7 +137,12 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
 
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    gateway, pool, ledger, usage, redis, invalidation,
+    gateway,
+    pool,
+    ledger,
+    usage,
+    redis,
+    invalidation,
     async customer(options = {}) {
       const userId = uuidv7();
       const keyId = uuidv7();
@@ -132,28 +150,64 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
       const walletId = await ledger.ensureWallet(pool, { type: "user", id: userId });
       await pool.query(
         "INSERT INTO users (id, email, username, email_verified, status, limits, wallet_id) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        [userId, `${userId}@example.com`, userId.slice(-12), options.verified ?? true, options.status ?? "active", options.userLimits ?? { max_parallel: 10_000, requests_per_minute: 1_000_000 }, walletId],
+        [
+          userId,
+          `${userId}@example.com`,
+          userId.slice(-12),
+          options.verified ?? true,
+          options.status ?? "active",
+          options.userLimits ?? { max_parallel: 10_000, requests_per_minute: 1_000_000 },
+          walletId,
+        ],
       );
-      await pool.query("INSERT INTO api_keys (id, user_id, name, hash, prefix, limits, models, allowed_ips) VALUES ($1, $2, 'test', $3, $4, $5, $6, $7)", [
-        keyId, userId, made.hash, made.prefix, options.keyLimits ?? {}, options.models ?? null, options.allowedIps ?? null,
-      ]);
+      await pool.query(
+        "INSERT INTO api_keys (id, user_id, name, hash, prefix, limits, models, allowed_ips) VALUES ($1, $2, 'test', $3, $4, $5, $6, $7)",
+        [keyId, userId, made.hash, made.prefix, options.keyLimits ?? {}, options.models ?? null, options.allowedIps ?? null],
+      );
       if (options.credits !== "0") {
-        await ledger.credit(pool, { id: uuidv7(), walletId, amount: micro(options.credits ?? "1000"), from: "adjustments", source: "admin", type: "ADMIN", description: "test" });
+        await ledger.credit(pool, {
+          id: uuidv7(),
+          walletId,
+          amount: micro(options.credits ?? "1000"),
+          from: "adjustments",
+          source: "admin",
+          type: "ADMIN",
+          description: "test",
+        });
       }
       return { userId, keyId, key: made.key, walletId };
     },
     async model(baseUrls, options = {}) {
       const name = `model-${uuidv7().slice(-12)}`;
-      await pool.query("INSERT INTO models (name, max_output_tokens) VALUES ($1, $2)", [name, options.maxOutput === undefined ? 1_000 : options.maxOutput]);
+      await pool.query("INSERT INTO models (name, max_output_tokens) VALUES ($1, $2)", [
+        name,
+        options.maxOutput === undefined ? 1_000 : options.maxOutput,
+      ]);
       if (options.priced !== false) {
-        await pool.query("INSERT INTO price_versions (model, version, input_price, output_price) VALUES ($1, 1, $2, $3)", [name, micro(options.input ?? "30"), micro(options.output ?? "60")]);
+        await pool.query("INSERT INTO price_versions (model, version, input_price, output_price) VALUES ($1, 1, $2, $3)", [
+          name,
+          micro(options.input ?? "30"),
+          micro(options.output ?? "60"),
+        ]);
       }
       for (const [i, baseUrl] of baseUrls.entries()) {
         const providerId = uuidv7();
-        await pool.query("INSERT INTO providers (id, name, base_url, api_keys, priority, timeouts, config) VALUES ($1, $2, $3, $4, $5, $6, $7)", [
-          providerId, `provider-${providerId.slice(-8)}`, baseUrl, [secretBox.seal("upstream-key")], 10 - i, options.timeouts ?? {}, options.config ?? {},
-        ]);
-        await pool.query("INSERT INTO provider_models (id, provider_id, model_name, upstream_model) VALUES ($1, $2, $3, 'upstream-model')", [uuidv7(), providerId, name]);
+        await pool.query(
+          "INSERT INTO providers (id, name, base_url, api_keys, priority, timeouts, config) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+          [
+            providerId,
+            `provider-${providerId.slice(-8)}`,
+            baseUrl,
+            [secretBox.seal("upstream-key")],
+            10 - i,
+            options.timeouts ?? {},
+            options.config ?? {},
+          ],
+        );
+        await pool.query(
+          "INSERT INTO provider_models (id, provider_id, model_name, upstream_model) VALUES ($1, $2, $3, 'upstream-model')",
+          [uuidv7(), providerId, name],
+        );
       }
       await pool.query("SELECT pg_notify('tollkeeper_changed', 'model:*'), pg_notify('tollkeeper_changed', 'provider:*')");
       return name;
@@ -162,7 +216,9 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
       while ((await settlement.settleBatch(0, 500)).taken > 0);
     },
     async lastEvent(customer) {
-      const { rows } = await pool.query<EventRow>("SELECT * FROM usage_events WHERE wallet_id = $1 ORDER BY id DESC LIMIT 1", [customer.walletId]);
+      const { rows } = await pool.query<EventRow>("SELECT * FROM usage_events WHERE wallet_id = $1 ORDER BY id DESC LIMIT 1", [
+        customer.walletId,
+      ]);
       return rows[0];
     },
     async balance(customer) {

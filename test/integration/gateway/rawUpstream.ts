@@ -27,6 +27,7 @@ export async function startRawUpstream(): Promise<RawUpstream> {
   const state = { requests: [] as SeenRequest[], aborted: 0 };
   const server = net.createServer((socket) => {
     sockets.add(socket);
+    socket.setNoDelay(true);
     let received = "";
     let answering = false;
     socket.on("error", () => undefined);
@@ -73,7 +74,8 @@ export async function startRawUpstream(): Promise<RawUpstream> {
   };
 }
 
-export const STREAM_HEAD = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nx-request-id: up-1\r\nset-cookie: a=b\r\nopenai-organization: org-secret\r\n\r\n";
+export const STREAM_HEAD =
+  "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nx-request-id: up-1\r\nset-cookie: a=b\r\nopenai-organization: org-secret\r\n\r\n";
 
 /** One piece of a chunked body. */
 export function piece(bytes: string | Buffer): Buffer {
@@ -112,4 +114,5 @@ export function answerOf(status: number, body: string, headers = "content-type: 
 }
 
 /** Waits until the other side has closed the connection. */
-export const closed = (socket: Socket): Promise<void> => new Promise((resolve) => (socket.destroyed ? resolve() : socket.once("close", () => resolve())));
+export const closed = (socket: Socket): Promise<void> =>
+  new Promise((resolve) => (socket.destroyed ? resolve() : socket.once("close", () => resolve())));

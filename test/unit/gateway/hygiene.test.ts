@@ -11,15 +11,31 @@ describe("headers to a provider", () => {
   it("carry nothing of the caller but what is on the list", () => {
     const list = upstreamHeaders({
       caller: {
-        authorization: "Bearer sk-tk-secret", "x-api-key": "sk-tk-secret", cookie: "a=b", host: "api.example", "x-forwarded-for": "1.2.3.4",
-        "openai-beta": "assistants=v2", "openai-organization": "org-x", "user-agent": "me", "x-request-id": "abc",
+        authorization: "Bearer sk-tk-secret",
+        "x-api-key": "sk-tk-secret",
+        cookie: "a=b",
+        host: "api.example",
+        "x-forwarded-for": "1.2.3.4",
+        "openai-beta": "assistants=v2",
+        "openai-organization": "org-x",
+        "user-agent": "me",
+        "x-request-id": "abc",
       },
       apiKey: "upstream-key",
       stream: true,
       bytes: 12,
     });
     expect(list.join("|")).to.not.match(/secret|a=b|api\.example|1\.2\.3\.4|org-x|\|me\||abc/);
-    expect(list).to.include.members(["authorization", "Bearer upstream-key", "openai-beta", "assistants=v2", "content-length", "12", "accept-encoding", "identity"]);
+    expect(list).to.include.members([
+      "authorization",
+      "Bearer upstream-key",
+      "openai-beta",
+      "assistants=v2",
+      "content-length",
+      "12",
+      "accept-encoding",
+      "identity",
+    ]);
   });
 
   it("drop a value that would break out of its line", () => {
@@ -44,7 +60,9 @@ describe("a provider's words to a stranger", () => {
 });
 
 describe("a provider's error status", () => {
-  const body = Buffer.from(JSON.stringify({ error: { message: "bad thing", type: "invalid_request_error", param: "messages[0].x", code: "some_code" } }));
+  const body = Buffer.from(
+    JSON.stringify({ error: { message: "bad thing", type: "invalid_request_error", param: "messages[0].x", code: "some_code" } }),
+  );
   for (const [status, expected] of [
     [400, { status: 400, record: "upstream_rejected" }],
     [404, { status: 404, record: "upstream_rejected" }],
@@ -67,7 +85,10 @@ describe("a provider's error status", () => {
 
   it("has all four keys and the trace id", () => {
     const told = JSON.parse(errorBody(readError(400, body, undefined), "trace")) as { error: object; trace_id: string };
-    expect(told).to.deep.equal({ error: { message: "bad thing", type: "invalid_request_error", param: "messages[0].x", code: "some_code" }, trace_id: "trace" });
+    expect(told).to.deep.equal({
+      error: { message: "bad thing", type: "invalid_request_error", param: "messages[0].x", code: "some_code" },
+      trace_id: "trace",
+    });
     expect(JSON.parse(errorBody(failure("insufficient_balance"), "t"))).to.deep.equal({
       error: { message: "The wallet does not cover this", type: "insufficient_quota", param: null, code: "insufficient_balance" },
       trace_id: "t",
@@ -89,7 +110,13 @@ describe("counting tokens", () => {
 
   it("takes little time for text made to be slow", function () {
     this.timeout(20_000);
-    for (const text of ["x".repeat(250_000), "世界人民大团结万岁".repeat(25_000), " ".repeat(250_000), "=".repeat(250_000), "🙂".repeat(120_000)]) {
+    for (const text of [
+      "x".repeat(250_000),
+      "世界人民大团结万岁".repeat(25_000),
+      " ".repeat(250_000),
+      "=".repeat(250_000),
+      "🙂".repeat(120_000),
+    ]) {
       const before = process.cpuUsage();
       expect(count(text)).to.be.greaterThan(1_000);
       const spent = process.cpuUsage(before);
@@ -102,9 +129,11 @@ describe("counting tokens", () => {
   });
 
   it("cuts long runs without losing a character", () => {
-    fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 500 }), fc.nat(300), (text, length) => {
-      const long = text + "x".repeat(length) + "🙂".repeat(length);
-      expect(cutLongRuns(long).join("")).to.equal(long);
-    }));
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 500 }), fc.nat(300), (text, length) => {
+        const long = text + "x".repeat(length) + "🙂".repeat(length);
+        expect(cutLongRuns(long).join("")).to.equal(long);
+      }),
+    );
   });
 });

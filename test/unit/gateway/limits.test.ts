@@ -5,18 +5,29 @@ import { createLocalLimiter } from "../../../src/gateway/limits/local.ts";
 import type { CallLimits } from "../../../src/gateway/limits/types.ts";
 
 const limits = (fields: Partial<CallLimits>): CallLimits => ({
-  userId: "u", keyId: "k", userPerMinute: undefined, keyPerMinute: undefined, userParallel: undefined, keyParallel: undefined, ...fields,
+  userId: "u",
+  keyId: "k",
+  userPerMinute: undefined,
+  keyPerMinute: undefined,
+  userParallel: undefined,
+  keyParallel: undefined,
+  ...fields,
 });
 
 describe("requests a minute", () => {
   it("a fresh caller gets exactly the limit in any burst of less than a minute", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 50 }), fc.array(fc.nat(59_999), { minLength: 60, maxLength: 120 }), fc.nat(1e9), (limit, offsets, start) => {
-        const limiter = createLocalLimiter();
-        const times = offsets.sort((a, b) => a - b).map((offset) => start + offset - offsets[0]!);
-        const allowed = times.filter((time) => limiter.admit(limits({ userPerMinute: limit }), undefined, time).allowed);
-        expect(allowed).to.have.length(limit);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 50 }),
+        fc.array(fc.nat(59_999), { minLength: 60, maxLength: 120 }),
+        fc.nat(1e9),
+        (limit, offsets, start) => {
+          const limiter = createLocalLimiter();
+          const times = offsets.sort((a, b) => a - b).map((offset) => start + offset - offsets[0]!);
+          const allowed = times.filter((time) => limiter.admit(limits({ userPerMinute: limit }), undefined, time).allowed);
+          expect(allowed).to.have.length(limit);
+        },
+      ),
     );
   });
 
@@ -29,7 +40,8 @@ describe("requests a minute", () => {
           time += gap;
           const verdict = limiter.admit(limits({ userPerMinute: limit }), undefined, time);
           if (verdict.allowed) continue;
-          if (verdict.retryMs > 1_000) expect(limiter.admit(limits({ userPerMinute: limit }), undefined, time + verdict.retryMs - 1_000).allowed).to.equal(false);
+          if (verdict.retryMs > 1_000)
+            expect(limiter.admit(limits({ userPerMinute: limit }), undefined, time + verdict.retryMs - 1_000).allowed).to.equal(false);
           time += verdict.retryMs;
           expect(limiter.admit(limits({ userPerMinute: limit }), undefined, time).allowed).to.equal(true);
         }
@@ -44,7 +56,11 @@ describe("requests a minute", () => {
     limiter.admit(both, undefined, 0);
     expect(limiter.admit(both, undefined, 0)).to.include({ allowed: false, scope: "key" });
     const other = { ...both, keyId: "k2" };
-    expect([0, 0, 0].map(() => limiter.admit({ ...other, keyPerMinute: undefined }, undefined, 0).allowed)).to.deep.equal([true, true, true]);
+    expect([0, 0, 0].map(() => limiter.admit({ ...other, keyPerMinute: undefined }, undefined, 0).allowed)).to.deep.equal([
+      true,
+      true,
+      true,
+    ]);
     expect(limiter.admit({ ...other, keyPerMinute: undefined }, undefined, 0)).to.include({ allowed: false, scope: "user" });
   });
 });
@@ -62,7 +78,15 @@ describe("parallel calls", () => {
 });
 
 describe("reset times", () => {
-  for (const [ms, text] of [[0, "0ms"], [12, "12ms"], [1_000, "1s"], [1_500, "1.5s"], [60_000, "1m0s"], [360_000, "6m0s"], [3_600_000, "1h0m0s"]] as const) {
+  for (const [ms, text] of [
+    [0, "0ms"],
+    [12, "12ms"],
+    [1_000, "1s"],
+    [1_500, "1.5s"],
+    [60_000, "1m0s"],
+    [360_000, "6m0s"],
+    [3_600_000, "1h0m0s"],
+  ] as const) {
     it(`${ms} ms is written ${text}`, () => expect(formatReset(ms)).to.equal(text));
   }
 });

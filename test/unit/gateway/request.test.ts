@@ -10,7 +10,8 @@ function request(body: object) {
   if (!read.ok) throw new Error(read.failure.message);
   return read.request;
 }
-const sent = (body: object, cap?: number): Record<string, unknown> => JSON.parse(request(body).encode("up", cap)) as Record<string, unknown>;
+const sent = (body: object, cap?: number): Record<string, unknown> =>
+  JSON.parse(request(body).encode("up", cap)) as Record<string, unknown>;
 
 describe("a chat request", () => {
   for (const [param, body] of [
@@ -53,7 +54,10 @@ describe("a chat request", () => {
   }
 
   it("may leave known fields null and bring unknown ones", () => {
-    expect(sent({ ...good, temperature: null, n: null, max_tokens: null, brand_new: { a: 1 } })).to.deep.include({ brand_new: { a: 1 }, model: "up" });
+    expect(sent({ ...good, temperature: null, n: null, max_tokens: null, brand_new: { a: 1 } })).to.deep.include({
+      brand_new: { a: 1 },
+      model: "up",
+    });
   });
 
   it("is written anew, so that a doubled key cannot name another model upstream", () => {
@@ -64,14 +68,18 @@ describe("a chat request", () => {
   });
 
   it("always asks for usage in a stream, and leaves the other options alone", () => {
-    expect(sent({ ...good, stream: true, stream_options: { include_usage: false, include_obfuscation: false } })["stream_options"]).to.deep.equal({ include_usage: true, include_obfuscation: false });
+    expect(
+      sent({ ...good, stream: true, stream_options: { include_usage: false, include_obfuscation: false } })["stream_options"],
+    ).to.deep.equal({ include_usage: true, include_obfuscation: false });
     expect(sent({ ...good, stream: true })["stream_options"]).to.deep.equal({ include_usage: true });
     expect(sent({ ...good, stream_options: { include_usage: true } })).to.not.have.property("stream_options");
   });
 
   it("is lowered under the name the client used", () => {
     expect(sent({ ...good, max_tokens: 50 }, 20)).to.include({ max_tokens: 20 });
-    expect(sent({ ...good, max_completion_tokens: 50 }, 20)).to.include({ max_completion_tokens: 20 }).and.not.have.property("max_tokens");
+    expect(sent({ ...good, max_completion_tokens: 50 }, 20))
+      .to.include({ max_completion_tokens: 20 })
+      .and.not.have.property("max_tokens");
     expect(sent(good, 20)).to.include({ max_tokens: 20 });
     expect(sent(good)).to.not.have.property("max_tokens");
   });
@@ -85,8 +93,12 @@ describe("a chat request", () => {
   it("is counted with tools and schemas, images by a fixed rule, never by their base64", () => {
     const plain = request(good).countPrompt(letters, newBudget());
     expect(plain).to.equal(3 + 4 + "hello there".length);
-    expect(request({ ...good, tools: [{ type: "function" }] }).countPrompt(letters, newBudget())).to.equal(plain + '[{"type":"function"}]'.length);
+    expect(request({ ...good, tools: [{ type: "function" }] }).countPrompt(letters, newBudget())).to.equal(
+      plain + '[{"type":"function"}]'.length,
+    );
     const image = { type: "image_url", image_url: { url: `data:image/png;base64,${"A".repeat(100_000)}` } };
-    expect(request({ model: "m", messages: [{ role: "user", content: [image] }] }).countPrompt(letters, newBudget())).to.equal(3 + 4 + 1_600);
+    expect(request({ model: "m", messages: [{ role: "user", content: [image] }] }).countPrompt(letters, newBudget())).to.equal(
+      3 + 4 + 1_600,
+    );
   });
 });

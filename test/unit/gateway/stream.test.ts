@@ -55,9 +55,13 @@ describe("a chat stream from a provider", () => {
         fc.boolean(),
         fc.array(fc.nat(3_000), { maxLength: 40 }),
         (contents, newline, showUsage, places) => {
-          const all = [...contents.map((text) => chunk(text, { usage: null })), usageChunk, "[DONE]"].map((data) => event(data, newline)).join("");
+          const all = [...contents.map((text) => chunk(text, { usage: null })), usageChunk, "[DONE]"]
+            .map((data) => event(data, newline))
+            .join("");
           const bytes = Buffer.from(all);
-          const expected = [...contents.map((text) => chunk(text, { usage: null })), ...(showUsage ? [usageChunk] : [])].map((data) => event(data, newline)).join("");
+          const expected = [...contents.map((text) => chunk(text, { usage: null })), ...(showUsage ? [usageChunk] : [])]
+            .map((data) => event(data, newline))
+            .join("");
           const seen = play(cut(bytes, places), { showUsage });
           expect(seen.text).to.equal(expected);
           expect(seen.state).to.equal("done");

@@ -30,7 +30,12 @@ describe("OpenAI's usage as disjoint classes", () => {
   });
 
   it("clamps a class that would be negative and says so", () => {
-    const usage = readUsage({ prompt_tokens: 5, completion_tokens: 2, prompt_tokens_details: { cached_tokens: 9 }, completion_tokens_details: { reasoning_tokens: 3 } })!;
+    const usage = readUsage({
+      prompt_tokens: 5,
+      completion_tokens: 2,
+      prompt_tokens_details: { cached_tokens: 9 },
+      completion_tokens_details: { reasoning_tokens: 3 },
+    })!;
     expect(usage.tokens).to.deep.equal({ input: 0, cachedInput: 9, cacheWrite: 0, output: 0, reasoning: 3 });
     expect(usage.notes).to.deep.equal(["input would be -4", "output would be -1"]);
   });
@@ -42,7 +47,14 @@ describe("OpenAI's usage as disjoint classes", () => {
   });
 
   it("takes missing details and null for nothing said", () => {
-    expect(readUsage({ prompt_tokens: 5, completion_tokens: 2, prompt_tokens_details: null, completion_tokens_details: { reasoning_tokens: null } })!.tokens).to.include({ input: 5, output: 2 });
+    expect(
+      readUsage({
+        prompt_tokens: 5,
+        completion_tokens: 2,
+        prompt_tokens_details: null,
+        completion_tokens_details: { reasoning_tokens: null },
+      })!.tokens,
+    ).to.include({ input: 5, output: 2 });
   });
 
   for (const [name, value] of Object.entries({
@@ -52,7 +64,7 @@ describe("OpenAI's usage as disjoint classes", () => {
     "a broken detail": { prompt_tokens: 5, completion_tokens: 2, prompt_tokens_details: { cached_tokens: "1" } },
     "no counts": {},
     "a list": [1],
-    "text": "5",
+    text: "5",
   })) {
     it(`cannot be read when it is ${name}`, () => expect(readUsage(value)).to.equal(undefined));
   }

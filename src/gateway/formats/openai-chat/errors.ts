@@ -89,10 +89,26 @@ export function readError(status: number, body: Buffer, retryAfter: number | und
     });
   }
   if (status === 429 && said.code !== "insufficient_quota" && said.type !== "insufficient_quota") {
-    return failure("upstream_rate_limited", { record: "upstream_rate_limited", class: "rate_limited", retryAfter: retryAfter ?? 1, elsewhere: true });
+    return failure("upstream_rate_limited", {
+      record: "upstream_rate_limited",
+      class: "rate_limited",
+      retryAfter: retryAfter ?? 1,
+      elsewhere: true,
+    });
   }
   if (status === 408) return failure("upstream_timeout", { record: "upstream_timeout", class: "timeout", elsewhere: true });
-  if (status >= 500) return failure("upstream_error", { message: `The provider answered ${status}`, record: "upstream_5xx", class: "server", elsewhere: true });
+  if (status >= 500)
+    return failure("upstream_error", {
+      message: `The provider answered ${status}`,
+      record: "upstream_5xx",
+      class: "server",
+      elsewhere: true,
+    });
   // 401, 402, 403, a spent account, redirects: for the operator to mend, and none of the caller's business.
-  return failure("upstream_error", { message: "The provider refused our request", record: "upstream_refused", class: "refused", elsewhere: status === 429 });
+  return failure("upstream_error", {
+    message: "The provider refused our request",
+    record: "upstream_refused",
+    class: "refused",
+    elsewhere: status === 429,
+  });
 }

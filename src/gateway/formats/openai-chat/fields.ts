@@ -8,15 +8,26 @@ type Check = (value: unknown) => string | undefined;
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
-const whole = (min: number, max: number): Check => (value) =>
-  typeof value === "number" && Number.isInteger(value) && value >= min && value <= max ? undefined : `must be a whole number from ${min} to ${max}`;
-const number = (min: number, max: number): Check => (value) =>
-  typeof value === "number" && value >= min && value <= max ? undefined : `must be a number from ${min} to ${max}`;
+const whole =
+  (min: number, max: number): Check =>
+  (value) =>
+    typeof value === "number" && Number.isInteger(value) && value >= min && value <= max
+      ? undefined
+      : `must be a whole number from ${min} to ${max}`;
+const number =
+  (min: number, max: number): Check =>
+  (value) =>
+    typeof value === "number" && value >= min && value <= max ? undefined : `must be a number from ${min} to ${max}`;
 const boolean: Check = (value) => (typeof value === "boolean" ? undefined : "must be true or false");
-const text = (max: number): Check => (value) => (typeof value === "string" && value.length <= max ? undefined : `must be text of at most ${max} characters`);
+const text =
+  (max: number): Check =>
+  (value) =>
+    typeof value === "string" && value.length <= max ? undefined : `must be text of at most ${max} characters`;
 const object: Check = (value) => (isObject(value) ? undefined : "must be an object");
-const list = (max: number): Check => (value) =>
-  Array.isArray(value) && value.length <= max && value.every(isObject) ? undefined : `must be a list of at most ${max} objects`;
+const list =
+  (max: number): Check =>
+  (value) =>
+    Array.isArray(value) && value.length <= max && value.every(isObject) ? undefined : `must be a list of at most ${max} objects`;
 const notOffered: Check = () => "is not offered here";
 
 /** Fields with a known meaning. `null` is allowed for all of them, as OpenAI does; unknown fields pass. */
@@ -47,9 +58,10 @@ const CHECKS: Record<string, Check> = {
       : "must be text or a list of at most 16 texts",
   tool_choice: (value) => (typeof value === "string" || isObject(value) ? undefined : "must be text or an object"),
   stream_options: (value) =>
-    isObject(value) && [undefined, null, true, false].includes(value["include_usage"] as boolean) ? undefined : "must be an object; include_usage must be true or false",
-  modalities: (value) =>
-    Array.isArray(value) && value.every((item) => item === "text") ? undefined : "only text is offered here",
+    isObject(value) && [undefined, null, true, false].includes(value["include_usage"] as boolean)
+      ? undefined
+      : "must be an object; include_usage must be true or false",
+  modalities: (value) => (Array.isArray(value) && value.every((item) => item === "text") ? undefined : "only text is offered here"),
   // Each of these costs money that no price here covers.
   audio: notOffered,
   web_search_options: notOffered,
@@ -95,7 +107,8 @@ export function checkMessages(messages: unknown): Problem | undefined {
     const message: unknown = messages[i];
     const at = `messages[${i}]`;
     if (!isObject(message)) return { param: at, message: "must be an object" };
-    if (typeof message["role"] !== "string" || !ROLES.has(message["role"])) return { param: `${at}.role`, message: `must be one of ${[...ROLES].join(", ")}` };
+    if (typeof message["role"] !== "string" || !ROLES.has(message["role"]))
+      return { param: `${at}.role`, message: `must be one of ${[...ROLES].join(", ")}` };
     const content = message["content"];
     if (Array.isArray(content)) {
       const problem = checkParts(content, `${at}.content`);
@@ -116,5 +129,7 @@ export function checkMessages(messages: unknown): Problem | undefined {
 /** The first thing wrong with the model's name, or undefined. */
 export function checkModel(model: unknown): Problem | undefined {
   if (model === undefined) return { param: "model", message: "is required" };
-  return typeof model === "string" && model.length > 0 && model.length <= 200 ? undefined : { param: "model", message: "must be text of 1 to 200 characters" };
+  return typeof model === "string" && model.length > 0 && model.length <= 200
+    ? undefined
+    : { param: "model", message: "must be text of 1 to 200 characters" };
 }

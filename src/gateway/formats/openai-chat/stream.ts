@@ -12,7 +12,8 @@ const OPEN_BRACE = 0x7b;
 const QUOTE = 0x22;
 const CLOSE_BRACE = 0x7d;
 
-const malformed = (message: string): Failure => failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
+const malformed = (message: string): Failure =>
+  failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
 
 /** Whether `"usage"` stands in the text with a value other than null: asked to report usage, OpenAI writes `"usage":null` on every chunk. */
 export function mentionsUsage(text: string): boolean {
@@ -62,7 +63,15 @@ export class ChatStream implements StreamReader {
     const out = this.#cutter.pending > 0 ? this.push(BLANK_LINE) : undefined;
     if (this.state !== "open") return out;
     if (this.#endsWithoutTerminal && this.#delivered.allFinished) this.#done(DONE);
-    else this.#fail(failure("upstream_error", { message: "The provider's stream broke off", record: "upstream_closed", class: "network", elsewhere: true }));
+    else
+      this.#fail(
+        failure("upstream_error", {
+          message: "The provider's stream broke off",
+          record: "upstream_closed",
+          class: "network",
+          elsewhere: true,
+        }),
+      );
     return out;
   }
 
@@ -91,7 +100,7 @@ export class ChatStream implements StreamReader {
     const hasCr = text.includes("\r");
     let parts: Buffer[] | undefined;
     let kept = 0;
-    for (let at = 0; at < text.length; ) {
+    for (let at = 0; at < text.length;) {
       const end = nextBoundary(text, at, hasCr);
       const passes = !telling && isPlainJson(text, at, end) ? true : this.#inspect(events.subarray(at, end));
       if (passes !== false) this.#begun = true;
@@ -147,7 +156,8 @@ export class ChatStream implements StreamReader {
   }
 }
 
-const join = (parts: Buffer[]): Buffer | undefined => (parts.length === 0 ? undefined : parts.length === 1 ? parts[0] : Buffer.concat(parts));
+const join = (parts: Buffer[]): Buffer | undefined =>
+  parts.length === 0 ? undefined : parts.length === 1 ? parts[0] : Buffer.concat(parts);
 
 /** `data: {…}` on one line: passes unparsed. Anything cut short or odd fails this look and is parsed. */
 function isPlainJson(text: string, at: number, end: number): boolean {

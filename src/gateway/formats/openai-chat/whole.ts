@@ -30,7 +30,9 @@ export function readWhole(body: Buffer): WholeResult {
     unreadableUsage: usage === undefined && said !== undefined && said !== null,
     count(tokenizer, budget) {
       const content = new DeliveredContent();
-      choices.forEach((choice: unknown, index) => content.readMessage((choice as Record<string, unknown> | null)?.["message"], String(index)));
+      choices.forEach((choice: unknown, index) =>
+        content.readMessage((choice as Record<string, unknown> | null)?.["message"], String(index)),
+      );
       return content.count(tokenizer, budget);
     },
   };
