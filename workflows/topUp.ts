@@ -101,7 +101,7 @@ export async function topUp(input: TopUpInput): Promise<TopUpResult> {
     if (step === "close") await close();
     if (step === "query") await ask();
     if (step === "wait") {
-      if (beginAnew() && allHandlersFinished()) await continueAsNew<typeof topUp>({ ...input, watchUntil: progress.watchUntil });
+      if (workflowInfo().continueAsNewSuggested && allHandlersFinished()) await continueAsNew<typeof topUp>({ ...input, watchUntil: progress.watchUntil });
       await condition(() => progress.disturbed, progress.waitMs(Date.now()));
     }
   }
@@ -119,10 +119,4 @@ async function receipt(orderNo: string): Promise<void> {
     if (isCancellation(error)) throw error;
     log.warn("the receipt could not be sent", { orderNo });
   }
-}
-
-/** The server thinks the history long enough, or a new release waits to take over. */
-function beginAnew(): boolean {
-  const info = workflowInfo();
-  return info.continueAsNewSuggested || info.targetWorkerDeploymentVersionChanged;
 }

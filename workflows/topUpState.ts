@@ -28,10 +28,11 @@ export interface Report {
 
 export type Status = "pending" | "paid" | "completed" | "expired" | "cancelled" | "failed" | "refunded";
 
+/** The way to pay itself stays in the database: it may be a signed address. */
 export interface Payable {
   status: Status;
-  payUrl: string | null;
-  qrCode: string | null;
+  /** False when the order could never be paid. */
+  payable: boolean;
   about: string;
 }
 
@@ -112,7 +113,7 @@ export class TopUpProgress {
     if (this.completed) return "end";
     if (this.open && (this.cancelAsked || now >= this.input.expiresAt)) return "close";
     // An order that was never payable is not watched.
-    if (!this.open && (now >= this.watchUntil || !this.payment?.payUrl)) return "end";
+    if (!this.open && (now >= this.watchUntil || !this.payment?.payable)) return "end";
     return this.checkAsked || now >= this.nextQueryAt ? "query" : "wait";
   }
 

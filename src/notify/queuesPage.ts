@@ -14,7 +14,7 @@ export function createQueuesPage(options: { notify: { queue: MailQueue }; basePa
   const queues = [options.notify.queue].map((queue) => {
     const shown = new BullMQAdapter(queue, { description: "Mails to people" });
     // Codes and links are for their receiver alone.
-    shown.setFormatter("data", (job: { data?: Partial<MailJob> }) => ({ to: job.data?.to, locale: job.data?.locale, template: job.data?.template }));
+    shown.setFormatter("data", ({ to, locale, template }: MailJob) => ({ to, locale, template }));
     return shown;
   });
   createBullBoard({ queues, serverAdapter: adapter as unknown as ServerAdapter, options: { uiConfig: { boardTitle: "Tollkeeper" } } });

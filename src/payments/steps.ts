@@ -60,7 +60,7 @@ export function createTopUpSteps(deps: StepDeps): TopUpSteps {
 
   function payableOf(order: Order): Payable {
     const about = `${formatMoney(order.amount)} ${order.currency} by ${order.provider} (${order.channel})`;
-    return { status: order.status, payUrl: order.pay_url, qrCode: order.qr_code, about };
+    return { status: order.status, payable: order.pay_url !== null, about };
   }
 
   async function ask(order: Order): Promise<PaymentReport | undefined> {

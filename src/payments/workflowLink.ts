@@ -46,6 +46,8 @@ const orderNoKey = defineSearchAttributeKey("OrderNo", "KEYWORD");
 /** Opening waits for a worker and for the provider; the rest only for the server. */
 const OPEN_DEADLINE_MS = 10_000;
 const DEADLINE_MS = 3_000;
+/** Somebody waits at a page: a server that is away is noticed sooner than a worker that is. */
+const PRESENT_MS = 1_500;
 
 export function createWorkflowLink(deps: { client: Client; taskQueue: string; timings: TopUpTimings }): WorkflowLink {
   const { client, taskQueue, timings } = deps;
@@ -74,14 +76,18 @@ export function createWorkflowLink(deps: { client: Client; taskQueue: string; ti
 
   const within = <T>(ms: number, work: () => Promise<T>): Promise<T> => client.withDeadline(Date.now() + ms, work).catch(rethrow);
 
+  const present = () => client.withDeadline(Date.now() + PRESENT_MS, () => client.workflowService.getSystemInfo({}));
+
   return {
-    open: (order) =>
-      within(OPEN_DEADLINE_MS, () =>
+    async open(order) {
+      await present();
+      return within(OPEN_DEADLINE_MS, () =>
         client.workflow.executeUpdateWithStart<typeof topUp, Payable, []>("payable", {
           args: [],
           startWorkflowOperation: new WithStartWorkflowOperation<typeof topUp>("topUp", options(order)),
         }),
-      ),
+      );
+    },
     ensure: async (order) => {
       await within(DEADLINE_MS, () => client.workflow.start<typeof topUp>("topUp", options(order)));
     },
@@ -97,6 +103,7 @@ export function createWorkflowLink(deps: { client: Client; taskQueue: string; ti
       }
     },
     async cancel(orderNo) {
+      await present();
       try {
         return await within(OPEN_DEADLINE_MS, () => client.workflow.getHandle(workflowIdOf(orderNo)).executeUpdate<TopUpResult, []>("cancel", { args: [] }));
       } catch (error) {

@@ -19,8 +19,8 @@ const view = (item: Item) => ({
   created_at: item.createdAt.toISOString(),
 });
 
-/** Charges of calls, found by what was called: a charge has the id of its usage event. */
-const CALLS = `FROM usage_events u JOIN ledger_transfers t ON t.id = u.id::text AND t.debit_account = $2
+/** Charges of calls, found by what was called: the ledger names a charge after its usage event. */
+const CALLS = `FROM usage_events u JOIN ledger_transfers t ON t.id = 'usage:' || u.id AND t.debit_account = $2
   WHERE u.user_id = $1 AND ($3::text IS NULL OR lower(u.model) = lower($3)) AND ($4::uuid IS NULL OR u.key_id = $4)
     AND ($5::timestamptz IS NULL OR t.created_at >= $5) AND ($6::timestamptz IS NULL OR t.created_at < $6)`;
 

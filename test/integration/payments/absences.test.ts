@@ -72,12 +72,14 @@ describe("while a part is away", function () {
          VALUES ('TKALONE1', $1, $2, 'epay', '1001', 'alipay', 5000, 'CNY', 10000000, 500000000, now() + interval '1 hour') RETURNING order_no`,
         [ada.id, ada.walletId],
       );
-      const payment = await alone.steps.createPayment({ orderNo: rows[0]!.order_no });
-      expect(payment.payUrl).to.match(/^http:\/\/127\.0\.0\.1:9\/epay\/submit\.php\?.*sign=[0-9a-f]{32}/);
+      const answer = await alone.steps.createPayment({ orderNo: rows[0]!.order_no });
+      expect(answer).to.deep.equal({ status: "pending", payable: true, about: "50.00 CNY by epay (alipay)" });
+      const payment = (await ada.call("GET", `/api/topup/orders/${rows[0]!.order_no}`)).data;
+      expect(payment.pay_url).to.match(/^http:\/\/127\.0\.0\.1:9\/epay\/submit\.php\?.*sign=[0-9a-f]{32}/);
       // The sandbox's own code verifies what was signed.
-      const page = await fetch(payment.payUrl!.replace("http://127.0.0.1:9", sandbox.url));
+      const page = await fetch(payment.pay_url.replace("http://127.0.0.1:9", sandbox.url));
       expect(page.status).to.equal(200);
-      expect((await fetch(payment.payUrl!.replace("http://127.0.0.1:9", sandbox.url).replace("50.00", "5.00"))).status).to.equal(400);
+      expect((await fetch(payment.pay_url.replace("http://127.0.0.1:9", sandbox.url).replace("50.00", "5.00"))).status).to.equal(400);
     } finally {
       await alone.close();
     }

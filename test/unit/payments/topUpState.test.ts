@@ -9,7 +9,7 @@ const REPORT: Report = { tradeNo: "t", amount: "5000", reportedBy: "query" };
 
 function opened(status: Status = "pending"): TopUpProgress {
   const progress = new TopUpProgress(INPUT, 0);
-  progress.opened({ status, payUrl: "http://x", qrCode: null, about: "" }, 0);
+  progress.opened({ status, payable: true, about: "" }, 0);
   return progress;
 }
 
@@ -45,7 +45,7 @@ describe("the course of a top-up", () => {
 
   it("does not watch an order that could never be paid", () => {
     const progress = new TopUpProgress(INPUT, 0);
-    progress.opened({ status: "failed", payUrl: null, qrCode: null, about: "" }, 0);
+    progress.opened({ status: "failed", payable: false, about: "" }, 0);
     expect(progress.next(0)).to.equal("end");
   });
 
