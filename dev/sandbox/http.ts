@@ -16,7 +16,7 @@ export interface SandboxOptions {
   slowMs: number;
 }
 
-const LATE_MARGIN_MS = 1_500;
+const LATE_MARGIN_MS = 2_000;
 /** A longer wait than this is not waited for by the caller. */
 const LONGEST_WAIT_MS = 120_000;
 const SHOWN = 100;
@@ -28,7 +28,11 @@ function paramsOf(req: Request): Params {
 }
 
 function html(res: Response, status: number, page: string): void {
-  res.status(status).set({ "content-security-policy": PAGE_POLICY, "x-content-type-options": "nosniff", "cache-control": "no-store" }).type("html").send(page);
+  res
+    .status(status)
+    .set({ "content-security-policy": PAGE_POLICY, "x-content-type-options": "nosniff", "cache-control": "no-store" })
+    .type("html")
+    .send(page);
 }
 
 /** The provider's own interface (`/epay/…`), the control interface, and pages for people. */
@@ -78,7 +82,8 @@ export function createSandboxApp(options: SandboxOptions): Express {
     const order = store.orders.get(req.params.out_trade_no);
     if (!order) return void res.status(404).json({ message: "There is no such order" });
     const { mode = "ok", after_ms: afterMs, back } = (req.body ?? {}) as { mode?: unknown; after_ms?: unknown; back?: unknown };
-    if (typeof mode !== "string" || !isMode(mode)) return void res.status(400).json({ message: `mode: must be one of ${MODES.join(", ")}` });
+    if (typeof mode !== "string" || !isMode(mode))
+      return void res.status(400).json({ message: `mode: must be one of ${MODES.join(", ")}` });
     const before = store.deliveries.at(-1)?.id ?? 0;
     const waitMs = mode === "late" ? lateWait(order, afterMs) : 0;
     const done = play({ store, sender, merchant, order, mode, waitMs });

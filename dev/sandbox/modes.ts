@@ -6,7 +6,17 @@ import type { SandboxOrder, Store, Trade } from "./store.ts";
 
 /** What a buyer, a gateway and a forger can do to an order. */
 export const MODES = [
-  "ok", "late", "twice", "wrong_amount", "forged", "lost", "wrong_merchant", "duplicate:<n>", "unpaid_then_paid", "closed_after_paid", "slow_answer",
+  "ok",
+  "late",
+  "twice",
+  "wrong_amount",
+  "forged",
+  "lost",
+  "wrong_merchant",
+  "duplicate:<n>",
+  "unpaid_then_paid",
+  "closed_after_paid",
+  "slow_answer",
 ] as const;
 
 const MAX_DUPLICATES = 1_000;
@@ -53,7 +63,9 @@ function paidOnce(act: Act): Trade {
 /** True when the mode is known. */
 export function isMode(mode: string): boolean {
   const count = /^duplicate:(\d{1,4})$/.exec(mode)?.[1];
-  return count ? Number(count) >= 1 && Number(count) <= MAX_DUPLICATES : (MODES as readonly string[]).includes(mode) && !mode.startsWith("duplicate");
+  return count
+    ? Number(count) >= 1 && Number(count) <= MAX_DUPLICATES
+    : (MODES as readonly string[]).includes(mode) && !mode.startsWith("duplicate");
 }
 
 /** Plays a mode. Resolves when its callbacks were sent and answered once; retries go on afterwards. */
@@ -93,7 +105,10 @@ export async function play(act: Act): Promise<void> {
       return;
     }
     case "wrong_merchant":
-      await send(notice(act, { trade_no: newTradeNo(store), money: order.money, paid_at: "", refunded: [] }, { pid: `${order.pid}9` }), false);
+      await send(
+        notice(act, { trade_no: newTradeNo(store), money: order.money, paid_at: "", refunded: [] }, { pid: `${order.pid}9` }),
+        false,
+      );
       return;
     case "unpaid_then_paid":
       await send(notice(act, { trade_no: order.trade_no, money: order.money, paid_at: "", refunded: [] }, { status: "WAIT_BUYER_PAY" }));

@@ -130,7 +130,9 @@ function asHtml(block: Block): string {
     if (!/^https?:\/\//.test(block.link)) return `<p>${escapeHtml(block.link)}</p>`;
     return `<p><a href="${escapeHtml(block.link)}">${escapeHtml(block.label)}</a></p><p style="color:#666">${escapeHtml(block.link)}</p>`;
   }
-  const rows = block.rows.map(([label, value]) => `<tr><td style="padding-right:16px;color:#666">${escapeHtml(label)}</td><td>${escapeHtml(value)}</td></tr>`);
+  const rows = block.rows.map(
+    ([label, value]) => `<tr><td style="padding-right:16px;color:#666">${escapeHtml(label)}</td><td>${escapeHtml(value)}</td></tr>`,
+  );
   return `<table>${rows.join("")}</table>`;
 }
 
@@ -138,7 +140,7 @@ function asHtml(block: Block): string {
 export function renderMail(template: TemplateName, locale: MailLocale, data: TemplateData): RenderedMail {
   const { subject, blocks } = (locale === "zh-CN" ? CHINESE : ENGLISH)[template](data);
   return {
-    subject: subject.replace(/[\r\n\u0000-\u001f]+/g, " "),
+    subject: subject.replace(/\p{Cc}+/gu, " "),
     text: `${blocks.map(asText).join("\n\n")}\n\nTollkeeper\n`,
     html: `<!doctype html><html lang="${locale}"><body style="font:16px/1.5 sans-serif;color:#222">${blocks.map(asHtml).join("")}<p style="color:#666">Tollkeeper</p></body></html>`,
   };

@@ -23,7 +23,9 @@ export function startMailWorker(deps: { redis: Redis; smtpUrl: string | undefine
   const { redis: connection, smtpUrl, from, log } = deps;
   if (!smtpUrl) log.warn("SMTP_URL is not set: mails are queued but cannot be sent");
   const timeouts = { connectionTimeout: SMTP_TIMEOUT_MS, greetingTimeout: SMTP_TIMEOUT_MS, socketTimeout: SMTP_TIMEOUT_MS };
-  const transport: Transporter | undefined = smtpUrl ? createTransport({ url: smtpUrl, pool: true, maxConnections: CONCURRENCY, ...timeouts }) : undefined;
+  const transport: Transporter | undefined = smtpUrl
+    ? createTransport({ url: smtpUrl, pool: true, maxConnections: CONCURRENCY, ...timeouts })
+    : undefined;
 
   async function send(job: Job<MailJob, void, TemplateName>): Promise<void> {
     if (!transport) throw new Error("SMTP_URL is not set");

@@ -22,8 +22,19 @@ export type { Payments, TopUpSteps, TopUpTimings };
 
 export type PaymentConfig = Pick<
   Config,
-  | "PUBLIC_URL" | "CREDITS_PER_YUAN" | "TOPUP_MIN" | "TOPUP_MAX" | "TOPUP_BONUS_TIERS" | "TOPUP_ORDER_TTL" | "TOPUP_LATE_WATCH"
-  | "TOPUP_QUERY_ABOVE" | "EPAY_URL" | "EPAY_PID" | "EPAY_KEY" | "EPAY_TYPES" | "EPAY_KEY_SEPARATOR"
+  | "PUBLIC_URL"
+  | "CREDITS_PER_YUAN"
+  | "TOPUP_MIN"
+  | "TOPUP_MAX"
+  | "TOPUP_BONUS_TIERS"
+  | "TOPUP_ORDER_TTL"
+  | "TOPUP_LATE_WATCH"
+  | "TOPUP_QUERY_ABOVE"
+  | "EPAY_URL"
+  | "EPAY_PID"
+  | "EPAY_KEY"
+  | "EPAY_TYPES"
+  | "EPAY_KEY_SEPARATOR"
 >;
 
 interface Common {

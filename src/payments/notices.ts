@@ -30,7 +30,13 @@ export interface Notices {
 export function createNotices(deps: NoticeDeps): Notices {
   const { pool, log, workflows } = deps;
 
-  async function refuse(provider: PaymentProvider, reason: RefusalKind, raw: Buffer, clientIp: string, orderNo?: string): Promise<Reception> {
+  async function refuse(
+    provider: PaymentProvider,
+    reason: RefusalKind,
+    raw: Buffer,
+    clientIp: string,
+    orderNo?: string,
+  ): Promise<Reception> {
     const times = await storeRefusal(pool, { provider: provider.name, kind: reason, raw, orderNo, clientIp });
     alert(log, { kind: `callback_${reason}`, orderNo, provider: provider.name, client_ip: clientIp, times: times.toString() });
     return { kind: "refused", reason };
@@ -38,7 +44,13 @@ export function createNotices(deps: NoticeDeps): Notices {
 
   /** A verified callback names another sum: an operator decides, after the workflow has asked what the provider really took. */
   async function wrongAmount(order: Order, notice: Notice): Promise<void> {
-    const details = { trade_no: notice.tradeNo, paid: formatMoney(notice.amount), ordered: formatMoney(order.amount), currency: order.currency, reported_by: "callback" };
+    const details = {
+      trade_no: notice.tradeNo,
+      paid: formatMoney(notice.amount),
+      ordered: formatMoney(order.amount),
+      currency: order.currency,
+      reported_by: "callback",
+    };
     await flagOrder(pool, { orderNo: order.order_no, kind: "wrong_amount", subject: notice.tradeNo, details });
     await workflows.checkNow(order.order_no).catch(() => undefined);
   }

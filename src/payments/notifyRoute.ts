@@ -36,7 +36,8 @@ export function notifyHandler(deps: { notices: Notices; providers: ReadonlyMap<s
     const cut = req.originalUrl.indexOf("?");
     const query = cut < 0 ? "" : req.originalUrl.slice(cut + 1);
     const clientIp = req.ip ?? "";
-    if (query.length > MAX_QUERY_BYTES) return notices.refuse(provider, "too_large", Buffer.from(query.slice(0, MAX_QUERY_BYTES), "latin1"), clientIp);
+    if (query.length > MAX_QUERY_BYTES)
+      return notices.refuse(provider, "too_large", Buffer.from(query.slice(0, MAX_QUERY_BYTES), "latin1"), clientIp);
     const method = req.method === "POST" ? "POST" : "GET";
     const body = method === "POST" ? await readBody(req) : { bytes: Buffer.alloc(0), complete: true };
     if (!body.complete) return notices.refuse(provider, "too_large", body.bytes, clientIp);

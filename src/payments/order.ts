@@ -60,7 +60,11 @@ export function judge(order: Pick<Order, "amount" | "status" | "trade_no">, repo
 }
 
 /** True when a callback must be confirmed by a query before it is believed: much money, or it disagrees with our state. */
-export function needsConfirmation(order: Pick<Order, "amount" | "status">, report: Pick<PaymentReport, "reportedBy">, above: bigint): boolean {
+export function needsConfirmation(
+  order: Pick<Order, "amount" | "status">,
+  report: Pick<PaymentReport, "reportedBy">,
+  above: bigint,
+): boolean {
   if (report.reportedBy === "query") return false;
   return order.amount >= above || order.status === "expired" || order.status === "cancelled" || order.status === "failed";
 }

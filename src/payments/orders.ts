@@ -46,7 +46,12 @@ export interface Orders {
   create(request: OrderRequest): Promise<FlaggedOrder>;
   /** Throws `not_found`, also for somebody else's order. */
   get(userId: string, orderNo: string): Promise<FlaggedOrder>;
-  list(filter: { userId: string; status?: OrderStatus | undefined; page: number; pageSize: number }): Promise<{ orders: FlaggedOrder[]; total: number }>;
+  list(filter: {
+    userId: string;
+    status?: OrderStatus | undefined;
+    page: number;
+    pageSize: number;
+  }): Promise<{ orders: FlaggedOrder[]; total: number }>;
   /** Throws `not_found`, or `invalid_state` when the order is not pending or turns out to be paid. */
   cancel(userId: string, orderNo: string): Promise<FlaggedOrder>;
 }
@@ -58,7 +63,13 @@ export function createOrders(deps: OrderDeps): Orders {
   const { pool, log, providers, workflows, settings, clock = systemClock } = deps;
 
   async function withFlags(orders: Order[]): Promise<FlaggedOrder[]> {
-    const flags = orders.length > 0 ? await flagsOf(pool, orders.map((order) => order.order_no)) : new Map<string, FlagKind[]>();
+    const flags =
+      orders.length > 0
+        ? await flagsOf(
+            pool,
+            orders.map((order) => order.order_no),
+          )
+        : new Map<string, FlagKind[]>();
     return orders.map((order) => ({ ...order, flags: flags.get(order.order_no) ?? [] }));
   }
 
@@ -107,9 +118,11 @@ export function createOrders(deps: OrderDeps): Orders {
         });
       } catch (error) {
         if (uniqueViolation(error) === "topup_orders_pkey") continue;
-        const before = uniqueViolation(error) === "topup_orders_request" && (await findByRequestKey(pool, request.userId, request.requestKey ?? ""));
+        const before =
+          uniqueViolation(error) === "topup_orders_request" && (await findByRequestKey(pool, request.userId, request.requestKey ?? ""));
         if (!before) throw error;
-        if (before.amount !== amount || before.provider !== provider.name || before.channel !== channel) throw appError("idempotency_mismatch");
+        if (before.amount !== amount || before.provider !== provider.name || before.channel !== channel)
+          throw appError("idempotency_mismatch");
         return before;
       }
     }
@@ -133,7 +146,8 @@ export function createOrders(deps: OrderDeps): Orders {
         }
       }
       const opened = await fresh(order);
-      if (opened.status === "failed") throw appError("unavailable", { message: "This payment method is not available right now", retryAfter: 60 });
+      if (opened.status === "failed")
+        throw appError("unavailable", { message: "This payment method is not available right now", retryAfter: 60 });
       return opened;
     },
 

@@ -5,7 +5,18 @@ import type { FlagKind, Order, OrderStatus } from "./order.ts";
 
 export type NewOrder = Pick<
   Order,
-  "order_no" | "user_id" | "wallet_id" | "provider" | "merchant" | "channel" | "amount" | "currency" | "rate" | "base_credits" | "bonus_credits" | "client_ip"
+  | "order_no"
+  | "user_id"
+  | "wallet_id"
+  | "provider"
+  | "merchant"
+  | "channel"
+  | "amount"
+  | "currency"
+  | "rate"
+  | "base_credits"
+  | "bonus_credits"
+  | "client_ip"
 > & { requestKey: string | null; ttlMs: number };
 
 /** Throws a unique violation on `topup_orders_pkey` or `topup_orders_request`. */
@@ -15,8 +26,20 @@ export async function insertOrder(db: Queryable, order: NewOrder): Promise<Order
        client_ip, request_key, expires_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now() + make_interval(secs => $14::float8 / 1000)) RETURNING *`,
     [
-      order.order_no, order.user_id, order.wallet_id, order.provider, order.merchant, order.channel, order.amount, order.currency,
-      order.rate, order.base_credits, order.bonus_credits, order.client_ip, order.requestKey, order.ttlMs,
+      order.order_no,
+      order.user_id,
+      order.wallet_id,
+      order.provider,
+      order.merchant,
+      order.channel,
+      order.amount,
+      order.currency,
+      order.rate,
+      order.base_credits,
+      order.bonus_credits,
+      order.client_ip,
+      order.requestKey,
+      order.ttlMs,
     ],
   );
   return rows[0]!;
@@ -54,7 +77,10 @@ export async function listOrders(
   const where = "user_id = $1 AND ($2::text IS NULL OR status = $2)";
   const [list, count] = await Promise.all([
     db.query<Order>(`SELECT * FROM topup_orders WHERE ${where} ORDER BY bill_no DESC LIMIT $3 OFFSET $4`, [
-      filter.userId, filter.status ?? null, filter.pageSize, (filter.page - 1) * filter.pageSize,
+      filter.userId,
+      filter.status ?? null,
+      filter.pageSize,
+      (filter.page - 1) * filter.pageSize,
     ]),
     db.query<{ total: bigint }>(`SELECT count(*) AS total FROM topup_orders WHERE ${where}`, [filter.userId, filter.status ?? null]),
   ]);
@@ -62,9 +88,15 @@ export async function listOrders(
 }
 
 /** Stores the payment made at the provider, unless one is stored already. Returns the order as it is then. */
-export async function storePayment(db: Queryable, orderNo: string, payment: { payUrl: string; qrCode: string | null }): Promise<Order | undefined> {
+export async function storePayment(
+  db: Queryable,
+  orderNo: string,
+  payment: { payUrl: string; qrCode: string | null },
+): Promise<Order | undefined> {
   await db.query("UPDATE topup_orders SET pay_url = $2, qr_code = $3, updated_at = now() WHERE order_no = $1 AND pay_url IS NULL", [
-    orderNo, payment.payUrl, payment.qrCode,
+    orderNo,
+    payment.payUrl,
+    payment.qrCode,
   ]);
   return findOrder(db, orderNo);
 }
@@ -108,7 +140,10 @@ export async function recordTrade(
   return { orderNo: (await ownerOfTrade(tx, trade)) ?? trade.orderNo };
 }
 
-export async function ownerOfTrade(db: Queryable, trade: { provider: string; merchant: string; tradeNo: string }): Promise<string | undefined> {
+export async function ownerOfTrade(
+  db: Queryable,
+  trade: { provider: string; merchant: string; tradeNo: string },
+): Promise<string | undefined> {
   const { rows } = await db.query<{ order_no: string }>(
     "SELECT order_no FROM topup_trades WHERE provider = $1 AND merchant = $2 AND trade_no = $3",
     [trade.provider, trade.merchant, trade.tradeNo],
@@ -117,7 +152,10 @@ export async function ownerOfTrade(db: Queryable, trade: { provider: string; mer
 }
 
 /** Flags an order for an operator, once per kind and subject. True when the flag is new. */
-export async function flagOrder(db: Queryable, flag: { orderNo: string; kind: FlagKind; subject: string; details?: Record<string, string> }): Promise<boolean> {
+export async function flagOrder(
+  db: Queryable,
+  flag: { orderNo: string; kind: FlagKind; subject: string; details?: Record<string, string> },
+): Promise<boolean> {
   const { rowCount } = await db.query(
     "INSERT INTO topup_flags (order_no, kind, subject, details) VALUES ($1, $2, $3, $4) ON CONFLICT (order_no, kind, subject) DO NOTHING",
     [flag.orderNo, flag.kind, flag.subject, JSON.stringify(flag.details ?? {})],

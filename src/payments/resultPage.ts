@@ -53,6 +53,11 @@ export function resultPage(pool: Pool) {
     const orderNo = req.query["out_trade_no"];
     const order = typeof orderNo === "string" && ORDER_NO.test(orderNo) ? await findOrder(pool, orderNo) : undefined;
     const locale: Locale = req.acceptsLanguages("en", "zh-CN", "zh") === "en" ? "en" : req.acceptsLanguages("zh-CN", "zh") ? "zh-CN" : "en";
-    res.status(order ? 200 : 404).set("cache-control", "no-store").set("referrer-policy", "no-referrer").type("html").send(page(locale, order));
+    res
+      .status(order ? 200 : 404)
+      .set("cache-control", "no-store")
+      .set("referrer-policy", "no-referrer")
+      .type("html")
+      .send(page(locale, order));
   };
 }

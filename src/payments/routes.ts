@@ -70,7 +70,13 @@ export function paymentRoutes(payments: Payments, temporal: Pick<TemporalLink, "
     access: "none",
     params: noticeParams,
     produces: "text/plain",
-    responses: { 200: z.literal("success"), 400: z.literal("fail"), 404: z.literal("fail"), 413: z.literal("fail"), 503: z.literal("fail") },
+    responses: {
+      200: z.literal("success"),
+      400: z.literal("fail"),
+      404: z.literal("fail"),
+      413: z.literal("fail"),
+      503: z.literal("fail"),
+    },
     handler: notifyHandler(payments),
   } as const;
 

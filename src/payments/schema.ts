@@ -11,8 +11,15 @@ export const orderBody = z.strictObject({
     .regex(/^\d{1,9}(\.\d{1,2})?$/, 'must be a decimal text with at most 2 decimals, such as "50.00"')
     .meta({ examples: ["50.00"] }),
   currency: z.enum(["CNY"]),
-  method: z.string().regex(/^[a-z]{2,16}$/, "is not offered").meta({ examples: ["epay"] }),
-  channel: z.string().regex(/^[a-z]{2,16}$/, "is not offered").optional().meta({ examples: ["alipay"] }),
+  method: z
+    .string()
+    .regex(/^[a-z]{2,16}$/, "is not offered")
+    .meta({ examples: ["epay"] }),
+  channel: z
+    .string()
+    .regex(/^[a-z]{2,16}$/, "is not offered")
+    .optional()
+    .meta({ examples: ["alipay"] }),
 });
 
 export const orderParams = z.object({ order_no: z.string().regex(ORDER_NO, "is not an order number") });

@@ -24,8 +24,11 @@ export function createSettlePayment(deps: { pool: Pool; ledger: Ledger; log: Log
 
   async function flag(tx: PoolClient, order: Order, kind: FlagKind, report: PaymentReport): Promise<void> {
     const details = {
-      trade_no: report.tradeNo, paid: formatMoney(report.amount), ordered: formatMoney(order.amount),
-      currency: order.currency, reported_by: report.reportedBy,
+      trade_no: report.tradeNo,
+      paid: formatMoney(report.amount),
+      ordered: formatMoney(order.amount),
+      currency: order.currency,
+      reported_by: report.reportedBy,
     };
     const isNew = await flagOrder(tx, { orderNo: order.order_no, kind, subject: report.tradeNo, details });
     if (isNew) alert(log, { kind: `topup_${kind}`, orderNo: order.order_no, ...details });

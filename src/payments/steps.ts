@@ -94,7 +94,11 @@ export function createTopUpSteps(deps: StepDeps): TopUpSteps {
       }
       const { channel, amount } = order;
       const payment = await provider.create({ orderNo, channel, amount, clientIp: order.client_ip ?? "127.0.0.1" });
-      if (payment.problem) log.warn({ order_no: orderNo, provider: provider.name, problem: payment.problem }, "the payment page is used instead of the provider's API");
+      if (payment.problem)
+        log.warn(
+          { order_no: orderNo, provider: provider.name, problem: payment.problem },
+          "the payment page is used instead of the provider's API",
+        );
       return payableOf((await storePayment(pool, orderNo, payment)) ?? order);
     },
 

@@ -93,7 +93,9 @@ export function createWorkflowLink(deps: { client: Client; taskQueue: string; ti
     },
     paid: async (order, report) => {
       const { workflowIdConflictPolicy: _running, ...rest } = options(order);
-      await within(DEADLINE_MS, () => client.workflow.signalWithStart<typeof topUp, [Report]>("topUp", { ...rest, signal: "paid", signalArgs: [report] }));
+      await within(DEADLINE_MS, () =>
+        client.workflow.signalWithStart<typeof topUp, [Report]>("topUp", { ...rest, signal: "paid", signalArgs: [report] }),
+      );
     },
     async checkNow(orderNo) {
       try {
@@ -105,11 +107,16 @@ export function createWorkflowLink(deps: { client: Client; taskQueue: string; ti
     async cancel(orderNo) {
       await present();
       try {
-        return await within(OPEN_DEADLINE_MS, () => client.workflow.getHandle(workflowIdOf(orderNo)).executeUpdate<TopUpResult, []>("cancel", { args: [] }));
+        return await within(OPEN_DEADLINE_MS, () =>
+          client.workflow.getHandle(workflowIdOf(orderNo)).executeUpdate<TopUpResult, []>("cancel", { args: [] }),
+        );
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) return undefined;
         if (error instanceof WorkflowUpdateFailedError) {
-          throw appError("invalid_state", { message: `The order cannot be cancelled: ${error.cause?.message ?? "it is over"}`, cause: error });
+          throw appError("invalid_state", {
+            message: `The order cannot be cancelled: ${error.cause?.message ?? "it is over"}`,
+            cause: error,
+          });
         }
         throw error;
       }

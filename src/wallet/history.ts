@@ -46,7 +46,11 @@ export function createHistory(deps: { pool: Pool; ledger: Pick<Ledger, "history"
       deps.pool.query<{ total: bigint }>(`SELECT count(*) AS total ${CALLS}`, values),
     ]);
     const items = list.rows.map((row): Item => ({
-      ...row, type: "CONSUMPTION", balanceAfter: row.balance_after, source: null, createdAt: row.created_at,
+      ...row,
+      type: "CONSUMPTION",
+      balanceAfter: row.balance_after,
+      source: null,
+      createdAt: row.created_at,
     }));
     return { items, total: Number(count.rows[0]!.total) };
   }
@@ -54,7 +58,11 @@ export function createHistory(deps: { pool: Pool; ledger: Pick<Ledger, "history"
   return async (walletId, userId, query) => {
     const { page, page_size } = query;
     const byCall = query.model !== undefined || query.key !== undefined;
-    const filter = { ...(query.type ? { types: [query.type] } : {}), ...(query.from ? { from: query.from } : {}), ...(query.to ? { to: query.to } : {}) };
+    const filter = {
+      ...(query.type ? { types: [query.type] } : {}),
+      ...(query.from ? { from: query.from } : {}),
+      ...(query.to ? { to: query.to } : {}),
+    };
     const none: { items: Item[]; total: number } = { items: [], total: 0 };
     const found = byCall
       ? query.type === undefined || query.type === "CONSUMPTION"

@@ -17,7 +17,9 @@ export function canonical(parameters: Readonly<Record<string, string>>): string 
 
 /** Lower-case hex. `separator` stands between string and key; a few gateways want "&key=". */
 export function sign(parameters: Readonly<Record<string, string>>, key: string, separator = ""): string {
-  return createHash("md5").update(`${canonical(parameters)}${separator}${key}`, "utf8").digest("hex");
+  return createHash("md5")
+    .update(`${canonical(parameters)}${separator}${key}`, "utf8")
+    .digest("hex");
 }
 
 /** True only for a signature of exactly these parameters. Compared in constant time; a missing or empty one is false. */

@@ -28,7 +28,12 @@ async function post(url: string, form: Record<string, string>, timeoutMs: number
   let text: string;
   let status: number;
   try {
-    const response = await fetch(url, { method: "POST", body: new URLSearchParams(form), redirect: "error", signal: AbortSignal.timeout(timeoutMs) });
+    const response = await fetch(url, {
+      method: "POST",
+      body: new URLSearchParams(form),
+      redirect: "error",
+      signal: AbortSignal.timeout(timeoutMs),
+    });
     status = response.status;
     text = await limitedText(response);
   } catch (error) {
@@ -97,7 +102,11 @@ export function createEpay(settings: EpaySettings): PaymentProvider {
 
   async function query(orderNo: string): Promise<QueryResult> {
     // `act` is in the address because gateways read it from there; the key is only in the body.
-    const reply = await post(`${base}/api.php?act=order`, { act: "order", pid, key, out_trade_no: orderNo }, settings.queryTimeoutMs ?? 5_000);
+    const reply = await post(
+      `${base}/api.php?act=order`,
+      { act: "order", pid, key, out_trade_no: orderNo },
+      settings.queryTimeoutMs ?? 5_000,
+    );
     // The order is unknown to the gateway until the buyer opens the page.
     if (!isOne(reply["code"]) || !isOne(reply["status"])) return { kind: "open" };
     const amount = parseMoney(textOf(reply["money"]));

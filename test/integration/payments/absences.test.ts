@@ -28,10 +28,17 @@ describe("while a part is away", function () {
 
   it("without Temporal an order is refused with 503 and closed as failed", async () => {
     const ada = await cutOff.person();
-    const answer = await ada.call("POST", "/api/topup/orders", { amount: "50.00", currency: "CNY", method: "epay" }, { "idempotency-key": "k" });
+    const answer = await ada.call(
+      "POST",
+      "/api/topup/orders",
+      { amount: "50.00", currency: "CNY", method: "epay" },
+      { "idempotency-key": "k" },
+    );
     expect([answer.status, answer.error.code]).to.deep.equal([503, "unavailable"]);
     const { data } = await ada.call("GET", "/api/topup/orders");
-    expect(data.items.map((order: { status: string; pay_url: string | null }) => [order.status, order.pay_url])).to.deep.equal([["failed", null]]);
+    expect(data.items.map((order: { status: string; pay_url: string | null }) => [order.status, order.pay_url])).to.deep.equal([
+      ["failed", null],
+    ]);
   });
 
   it("without Temporal a callback is acknowledged, and the sweep delivers it", async () => {
@@ -41,7 +48,9 @@ describe("while a part is away", function () {
     expect(answer).to.deep.equal({ status: 200, text: "success" });
     expect(await rig.status(order)).to.equal("paid");
     expect(await ada.total()).to.equal("0");
-    await rig.pool.query("UPDATE payment_callbacks SET received_at = received_at - interval '1 minute' WHERE order_no = $1", [order.order_no]);
+    await rig.pool.query("UPDATE payment_callbacks SET received_at = received_at - interval '1 minute' WHERE order_no = $1", [
+      order.order_no,
+    ]);
     expect(await rig.steps.deliverCallbacks()).to.include({ delivered: 1 });
     await rig.until(order, "completed");
     expect(await ada.total()).to.equal("500");
@@ -86,7 +95,11 @@ describe("while a part is away", function () {
   });
 
   it("without Postgres a callback is not acknowledged", async () => {
-    const gone = await startRig({ places: { ...places, databaseUrl: "postgres://nobody@127.0.0.1:9/none" }, sandbox: sandbox.url, worker: false });
+    const gone = await startRig({
+      places: { ...places, databaseUrl: "postgres://nobody@127.0.0.1:9/none" },
+      sandbox: sandbox.url,
+      worker: false,
+    });
     try {
       expect(await gone.send(noticeQuery({ out_trade_no: "TK20261121AAAA", trade_no: "1" }))).to.deep.equal({ status: 503, text: "fail" });
     } finally {
@@ -104,7 +117,8 @@ describe("while a part is away", function () {
         const result = await rig.ledger.credit(db, credit);
         calls += 1;
         // The connection of this very transaction is cut, as by a kill -9.
-        if (calls === 1) await rig.pool.query("SELECT pg_terminate_backend($1)", [(await db.query("SELECT pg_backend_pid() AS pid")).rows[0].pid]);
+        if (calls === 1)
+          await rig.pool.query("SELECT pg_terminate_backend($1)", [(await db.query("SELECT pg_backend_pid() AS pid")).rows[0].pid]);
         return result;
       },
     };

@@ -13,7 +13,15 @@ describe("bills", function () {
   before(async () => {
     rig = await startRig({ places, sandbox: "http://127.0.0.1:9", timings: DEAF, worker: false });
     ada = await rig.person();
-    await rig.ledger.credit(rig.pool, { id: `grant:${ada.id}`, walletId: ada.walletId, amount: 1_000_000_000n, from: "adjustments", source: "admin", type: "ADMIN", description: "a gift" });
+    await rig.ledger.credit(rig.pool, {
+      id: `grant:${ada.id}`,
+      walletId: ada.walletId,
+      amount: 1_000_000_000n,
+      from: "adjustments",
+      source: "admin",
+      type: "ADMIN",
+      description: "a gift",
+    });
   });
   after(async () => {
     await prove(rig);
@@ -26,7 +34,16 @@ describe("bills", function () {
     await rig.ledger.authorize({ id, walletId: somebody.walletId, amount: cost, owner: "test", ttlMs: 60_000 });
     await inTransaction(rig.pool, (tx) =>
       rig.ledger.settle(tx, [
-        { id, holdId: id, walletId: somebody.walletId, cost, to: "revenue:usage", type: "CONSUMPTION", description: `${model}: 1500 in, 800 out`, reference: id },
+        {
+          id,
+          holdId: id,
+          walletId: somebody.walletId,
+          cost,
+          to: "revenue:usage",
+          type: "CONSUMPTION",
+          description: `${model}: 1500 in, 800 out`,
+          reference: id,
+        },
       ]),
     );
     await rig.pool.query(
@@ -42,14 +59,35 @@ describe("bills", function () {
     const transfer = await call(ada, 93_000_000n);
     const { data } = await ada.call("GET", "/api/user/billing?type=consumption");
     expect(data.total).to.equal(1);
-    expect(data.items[0]).to.include({ type: "consumption", amount: "9.30", currency: "CNY", credits: "93", status: "completed", transaction_id: transfer, description: "m-one: 1500 in, 800 out" });
+    expect(data.items[0]).to.include({
+      type: "consumption",
+      amount: "9.30",
+      currency: "CNY",
+      credits: "93",
+      status: "completed",
+      transaction_id: transfer,
+      description: "m-one: 1500 in, 800 out",
+    });
     expect((await ada.call("GET", `/api/user/billing/${data.items[0].id}`)).data).to.deep.equal(data.items[0]);
-    expect((await ada.call("GET", "/api/user/balance")).data).to.include({ total: "907", available: "907", held: "0", soonest_expiry: null });
+    expect((await ada.call("GET", "/api/user/balance")).data).to.include({
+      total: "907",
+      available: "907",
+      held: "0",
+      soonest_expiry: null,
+    });
   });
 
   it("of all kinds are listed newest first, page by page, without gaps or repeats", async () => {
     const bob = await rig.person();
-    await rig.ledger.credit(rig.pool, { id: `grant:${bob.id}`, walletId: bob.walletId, amount: 1_000_000_000n, from: "adjustments", source: "admin", type: "ADMIN", description: "a gift" });
+    await rig.ledger.credit(rig.pool, {
+      id: `grant:${bob.id}`,
+      walletId: bob.walletId,
+      amount: 1_000_000_000n,
+      from: "adjustments",
+      source: "admin",
+      type: "ADMIN",
+      description: "a gift",
+    });
     for (let n = 0; n < 30; n++) {
       if (n % 3 === 0) {
         await rig.pool.query(
@@ -87,11 +125,20 @@ describe("bills", function () {
 
   it("history is filtered by type, model, key and time", async () => {
     const eve = await rig.person();
-    await rig.ledger.credit(rig.pool, { id: `grant:${eve.id}`, walletId: eve.walletId, amount: 100_000_000n, from: "grants:welcome", source: "bonus", type: "BONUS", description: "welcome" });
+    await rig.ledger.credit(rig.pool, {
+      id: `grant:${eve.id}`,
+      walletId: eve.walletId,
+      amount: 100_000_000n,
+      from: "grants:welcome",
+      source: "bonus",
+      type: "BONUS",
+      description: "welcome",
+    });
     const key = uuidv7();
     const first = await call(eve, 1_000_000n, "m-one", key);
     const second = await call(eve, 2_500_000n, "m-two");
-    const ids = async (query: string) => (await eve.call("GET", `/api/user/transactions?${query}`)).data.items.map((item: { id: string }) => item.id);
+    const ids = async (query: string) =>
+      (await eve.call("GET", `/api/user/transactions?${query}`)).data.items.map((item: { id: string }) => item.id);
     const all = (await eve.call("GET", "/api/user/transactions")).data;
     expect(all.total).to.equal(3);
     expect(all.items[0]).to.include({ id: second, type: "CONSUMPTION", amount: "-2.5", balance_after: "96.5", reference: second.slice(6) });
@@ -102,6 +149,10 @@ describe("bills", function () {
     expect(await ids(`key=${key}&model=m-two`)).to.deep.equal([]);
     expect(await ids("model=m-one&type=BONUS")).to.deep.equal([]);
     expect(await ids("to=2020-01-01")).to.deep.equal([]);
-    expect((await eve.call("GET", "/api/user/points/history?model=m-one")).data.items[0]).to.include({ id: first, amount: "-1", balance_after: "99" });
+    expect((await eve.call("GET", "/api/user/points/history?model=m-one")).data.items[0]).to.include({
+      id: first,
+      amount: "-1",
+      balance_after: "99",
+    });
   });
 });

@@ -102,7 +102,9 @@ describe("a payment callback", function () {
   });
 
   it("too large is refused without being read", async () => {
-    expect((await rig.send("", { method: "POST", body: `a=${"x".repeat(2_000_000)}` }).catch(() => ({ status: 413 }))).status).to.equal(413);
+    expect((await rig.send("", { method: "POST", body: `a=${"x".repeat(2_000_000)}` }).catch(() => ({ status: 413 }))).status).to.equal(
+      413,
+    );
     expect((await rig.send(`a=${"x".repeat(9_000)}`)).status).to.equal(413);
     expect((await refusals())?.kind).to.equal("too_large");
     await expectUnchanged();
@@ -176,7 +178,10 @@ describe("a payment callback", function () {
     await rig.until(order, "completed");
     await rig.client.workflow.getHandle(`topup-${order.order_no}`).result();
     expect((await rig.send(noticeQuery({ out_trade_no: order.order_no, trade_no: tradeNo() }))).text).to.equal("success");
-    await waitFor(async () => (await rig.pool.query("SELECT 1 FROM topup_flags WHERE order_no = $1 AND kind = 'paid_twice'", [order.order_no])).rows.length === 1);
+    await waitFor(
+      async () =>
+        (await rig.pool.query("SELECT 1 FROM topup_flags WHERE order_no = $1 AND kind = 'paid_twice'", [order.order_no])).rows.length === 1,
+    );
     expect(await ada.total()).to.equal("500");
   });
 });

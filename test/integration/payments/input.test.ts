@@ -20,11 +20,31 @@ describe("input of top-ups and bills", function () {
 
   it("of an order is refused with the name of the bad field", async () => {
     const bad: [string, unknown][] = [
-      ...["", " 50", "50.001", "-1", "+1", "1e3", "NaN", "５０", "0", "0.99", "50000.01", "9".repeat(30), SQL, "50\n", "a\u0000"].map((value): [string, unknown] => ["amount", value]),
-      ["amount", 50], ["amount", 1e30], ["amount", null], ["amount", true], ["amount", ["50"]], ["amount", {}], ["amount", undefined],
-      ["currency", "USD"], ["currency", ""], ["currency", "cny"], ["currency", undefined], ["currency", 1],
-      ["method", "paypal"], ["method", "stripe"], ["method", ""], ["method", SQL], ["method", undefined], ["method", "__proto__"],
-      ["channel", "bank"], ["channel", ""], ["channel", null], ["channel", "a\r\nSet-Cookie: x=1"],
+      ...["", " 50", "50.001", "-1", "+1", "1e3", "NaN", "５０", "0", "0.99", "50000.01", "9".repeat(30), SQL, "50\n", "a\u0000"].map(
+        (value): [string, unknown] => ["amount", value],
+      ),
+      ["amount", 50],
+      ["amount", 1e30],
+      ["amount", null],
+      ["amount", true],
+      ["amount", ["50"]],
+      ["amount", {}],
+      ["amount", undefined],
+      ["currency", "USD"],
+      ["currency", ""],
+      ["currency", "cny"],
+      ["currency", undefined],
+      ["currency", 1],
+      ["method", "paypal"],
+      ["method", "stripe"],
+      ["method", ""],
+      ["method", SQL],
+      ["method", undefined],
+      ["method", "__proto__"],
+      ["channel", "bank"],
+      ["channel", ""],
+      ["channel", null],
+      ["channel", "a\r\nSet-Cookie: x=1"],
       ["surprise", 1],
     ];
     for (const [field, value] of bad) {
@@ -39,9 +59,12 @@ describe("input of top-ups and bills", function () {
   });
 
   it("of an order is refused when it is not a JSON object or too large", async () => {
-    for (const body of ["{", "[]", '"x"', "1e400", "7"]) expect((await ada.call("POST", "/api/topup/orders", body)).status, body).to.equal(400);
+    for (const body of ["{", "[]", '"x"', "1e400", "7"])
+      expect((await ada.call("POST", "/api/topup/orders", body)).status, body).to.equal(400);
     expect((await ada.call("POST", "/api/topup/orders", `{"amount":"${"5".repeat(2_000_000)}"}`)).status).to.equal(413);
-    expect((await ada.call("POST", "/api/topup/orders", "amount=50", { "content-type": "application/x-www-form-urlencoded" })).status).to.be.oneOf([400, 415]);
+    expect(
+      (await ada.call("POST", "/api/topup/orders", "amount=50", { "content-type": "application/x-www-form-urlencoded" })).status,
+    ).to.be.oneOf([400, 415]);
     expect((await ada.call("POST", "/api/topup/orders", GOOD, { "idempotency-key": "x".repeat(300) })).status).to.equal(400);
   });
 
@@ -58,8 +81,30 @@ describe("input of top-ups and bills", function () {
     }
     expect((await ada.call("GET", "/api/user/billing/9223372036854775808")).status).to.equal(400);
     expect((await ada.call("GET", "/api/user/billing/9223372036854775807")).status).to.equal(404);
-    for (const path of ["/api/topup/orders", "/api/user/billing", "/api/user/billing/stats", "/api/user/transactions", "/api/user/points/history"]) {
-      for (const query of ["page=0", "page=-1", "page=1e30", "page_size=101", "page_size=x", "type=NOPE", "status=NOPE", "from=yesterday", "to=NaN", "key=1", `model=${"x".repeat(300)}`, "surprise=1", "page=1&page=2", "from[a]=1", "model=a%00b"]) {
+    for (const path of [
+      "/api/topup/orders",
+      "/api/user/billing",
+      "/api/user/billing/stats",
+      "/api/user/transactions",
+      "/api/user/points/history",
+    ]) {
+      for (const query of [
+        "page=0",
+        "page=-1",
+        "page=1e30",
+        "page_size=101",
+        "page_size=x",
+        "type=NOPE",
+        "status=NOPE",
+        "from=yesterday",
+        "to=NaN",
+        "key=1",
+        `model=${"x".repeat(300)}`,
+        "surprise=1",
+        "page=1&page=2",
+        "from[a]=1",
+        "model=a%00b",
+      ]) {
         const answer = await ada.call("GET", `${path}?${query}`);
         expect(answer.status, `${path}?${query} ${answer.text}`).to.equal(400);
         expect(answer.error.details[0].field, `${path}?${query}`).to.equal(decodeURIComponent(query.split("=")[0]!));
@@ -97,7 +142,10 @@ describe("input of top-ups and bills", function () {
       max: "50000.00",
       rate: "10",
       methods: [{ method: "epay", channels: ["alipay", "wxpay"], currency: "CNY" }],
-      bonus_tiers: [{ from: "100.00", percent: "5" }, { from: "500.00", percent: "10" }],
+      bonus_tiers: [
+        { from: "100.00", percent: "5" },
+        { from: "500.00", percent: "10" },
+      ],
     });
   });
 

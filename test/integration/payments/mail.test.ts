@@ -36,7 +36,12 @@ describe("mail", function () {
             return;
           }
           void PostalMime.parse(Buffer.concat(chunks)).then((mail) => {
-            received.push({ to: session.envelope.rcptTo[0]?.address ?? "", subject: mail.subject ?? "", text: mail.text ?? "", html: mail.html ?? "" });
+            received.push({
+              to: session.envelope.rcptTo[0]?.address ?? "",
+              subject: mail.subject ?? "",
+              text: mail.text ?? "",
+              html: mail.html ?? "",
+            });
             done();
           });
         });
@@ -56,7 +61,8 @@ describe("mail", function () {
     redis.disconnect();
     await new Promise<void>((resolve) => smtp.close(() => resolve()));
   });
-  const start = (url: string | undefined) => (worker = startMailWorker({ redis, smtpUrl: url, from: "Tollkeeper <no-reply@localhost>", log: silent }));
+  const start = (url: string | undefined) =>
+    (worker = startMailWorker({ redis, smtpUrl: url, from: "Tollkeeper <no-reply@localhost>", log: silent }));
   const to = (address: string) => received.filter((mail) => mail.to === address);
 
   it("with the same id is sent once, with text and HTML", async () => {

@@ -13,7 +13,14 @@ import { traceRequests } from "../../../src/http/trace.ts";
 import { createLedger, type Ledger } from "../../../src/ledger/index.ts";
 import { startWorker, type RunningWorker } from "../../../src/main/worker-runtime.ts";
 import { createNotify, type Notify } from "../../../src/notify/index.ts";
-import { createPayments, createPaymentSteps, paymentRoutes, type PaymentConfig, type TopUpSteps, type TopUpTimings } from "../../../src/payments/index.ts";
+import {
+  createPayments,
+  createPaymentSteps,
+  paymentRoutes,
+  type PaymentConfig,
+  type TopUpSteps,
+  type TopUpTimings,
+} from "../../../src/payments/index.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { createLogger } from "../../../src/platform/logger.ts";
 import { createPool, type Pool } from "../../../src/platform/postgres.ts";
@@ -41,7 +48,11 @@ export const DEAF: TopUpTimings = { ...QUICK, poll: { firstMs: 3_600_000, factor
 
 export interface Sandbox {
   url: string;
-  pay(orderNo: string, mode: string, more?: object): Promise<{ deliveries: { status: number; body: string; params: Record<string, string> }[] }>;
+  pay(
+    orderNo: string,
+    mode: string,
+    more?: object,
+  ): Promise<{ deliveries: { status: number; body: string; params: Record<string, string> }[] }>;
   stop(): void;
 }
 
@@ -102,7 +113,10 @@ export interface Rig {
   status(order: { order_no: string }): Promise<string>;
   /** Waits until the order has this state. */
   until(order: { order_no: string }, status: string, timeoutMs?: number): Promise<void>;
-  send(query: string, options?: { method?: string; body?: string; type?: string; provider?: string }): Promise<{ status: number; text: string }>;
+  send(
+    query: string,
+    options?: { method?: string; body?: string; type?: string; provider?: string },
+  ): Promise<{ status: number; text: string }>;
   startWorker(): RunningWorker;
   close(): Promise<void>;
 }
@@ -161,7 +175,13 @@ export async function startRig(options: RigOptions): Promise<Rig> {
       authenticate: async (req) => {
         const userId = req.get("x-user");
         if (!userId) return undefined;
-        return { userId, walletId: BigInt(req.get("x-wallet") ?? 0), roles: ["user"], emailVerified: req.get("x-verified") !== "no", sessionId: "test" };
+        return {
+          userId,
+          walletId: BigInt(req.get("x-wallet") ?? 0),
+          roles: ["user"],
+          emailVerified: req.get("x-verified") !== "no",
+          sessionId: "test",
+        };
       },
     }),
   );
@@ -179,7 +199,12 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     async person(verified = true) {
       const id = uuidv7();
       const walletId = await ledger.ensureWallet(pool, { type: "user", id });
-      await pool.query("INSERT INTO users (id, email, username, wallet_id) VALUES ($1, $2, $3, $4)", [id, `${id}@example.com`, `u${id.replaceAll("-", "").slice(8)}`, walletId]);
+      await pool.query("INSERT INTO users (id, email, username, wallet_id) VALUES ($1, $2, $3, $4)", [
+        id,
+        `${id}@example.com`,
+        `u${id.replaceAll("-", "").slice(8)}`,
+        walletId,
+      ]);
       const call: Person["call"] = async (method, path, body, headers) => {
         const response = await fetch(url + path, {
           method,
@@ -214,7 +239,10 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     },
     async until(order, status, timeoutMs = 15_000) {
       let seen = "";
-      await waitFor(async () => (seen = await rig.status(order)) === status, { timeoutMs, message: () => `the order to be ${status}, it is ${seen}` });
+      await waitFor(async () => (seen = await rig.status(order)) === status, {
+        timeoutMs,
+        message: () => `the order to be ${status}, it is ${seen}`,
+      });
     },
     async send(query, { method = "GET", body, type, provider = "epay" } = {}) {
       const response = await fetch(`${url}/api/payments/${provider}/notify${query ? `?${query}` : ""}`, {

@@ -21,7 +21,16 @@ describe("a top-up", function () {
 
   it("is paid and credited, with a bill and a receipt", async () => {
     const order = await ada.order("50.00");
-    expect(order).to.include({ status: "pending", amount: "50.00", currency: "CNY", credits: "500", base_credits: "500", bonus_credits: "0", late: false, channel: "alipay" });
+    expect(order).to.include({
+      status: "pending",
+      amount: "50.00",
+      currency: "CNY",
+      credits: "500",
+      base_credits: "500",
+      bonus_credits: "0",
+      late: false,
+      channel: "alipay",
+    });
     expect(order.order_no).to.match(/^TK[0-9A-Z]{4,30}$/);
     expect(order.workflow_id).to.equal(`topup-${order.order_no}`);
     expect(order.workflow_url).to.contain(order.workflow_id);
@@ -39,9 +48,17 @@ describe("a top-up", function () {
 
     const bills = await ada.call("GET", "/api/user/billing");
     expect(bills.data.items).to.have.length(1);
-    expect(bills.data.items[0]).to.include({ type: "topup", amount: "50.00", credits: "500", status: "completed", order_no: order.order_no });
+    expect(bills.data.items[0]).to.include({
+      type: "topup",
+      amount: "50.00",
+      credits: "500",
+      status: "completed",
+      order_no: order.order_no,
+    });
     const receipts = () => rig.notify.queue.getJobs(["waiting", "delayed", "active"]);
-    const mine = await waitFor(async () => (await receipts()).find((job) => job.data.data["order_no"] === order.order_no), { message: "the receipt" });
+    const mine = await waitFor(async () => (await receipts()).find((job) => job.data.data["order_no"] === order.order_no), {
+      message: "the receipt",
+    });
     expect(mine.data).to.include({ template: "receipt", to: `${ada.id}@example.com` });
   });
 
@@ -52,9 +69,18 @@ describe("a top-up", function () {
     await rig.until(order, "completed");
     const { data } = await ada.call("GET", "/api/user/balance");
     expect(data).to.include({ total: "5500", available: "5500", held: "0" });
-    expect(data.sources.map((one: { source: string; amount: string }) => [one.source, one.amount])).to.have.deep.members([["purchase", "5000"], ["bonus", "500"]]);
+    expect(data.sources.map((one: { source: string; amount: string }) => [one.source, one.amount])).to.have.deep.members([
+      ["purchase", "5000"],
+      ["bonus", "500"],
+    ]);
     const history = await ada.call("GET", "/api/user/points/history");
-    expect(history.data.items.map((item: { type: string; amount: string; balance_after: string }) => [item.type, item.amount, item.balance_after])).to.deep.equal([
+    expect(
+      history.data.items.map((item: { type: string; amount: string; balance_after: string }) => [
+        item.type,
+        item.amount,
+        item.balance_after,
+      ]),
+    ).to.deep.equal([
       ["BONUS", "500", "5500"],
       ["PURCHASE", "5000", "5000"],
     ]);
@@ -91,7 +117,11 @@ describe("a top-up", function () {
     });
     expect(rows[0].details).to.include({ paid: "49.99", ordered: "50.00" });
     // The query says the same, and credits nothing.
-    await waitFor(async () => (await rig.pool.query("SELECT 1 FROM topup_trades WHERE order_no = $1 AND outcome = 'wrong_amount'", [order.order_no])).rows.length > 0);
+    await waitFor(
+      async () =>
+        (await rig.pool.query("SELECT 1 FROM topup_trades WHERE order_no = $1 AND outcome = 'wrong_amount'", [order.order_no])).rows
+          .length > 0,
+    );
     expect(await rig.status(order)).to.equal("pending");
     expect(await ada.total()).to.equal("0");
     await sandbox.pay(order.order_no, "ok");
@@ -163,7 +193,10 @@ describe("a top-up", function () {
 
   it("shows its state on the page the buyer comes back to, which never credits", async () => {
     const order = await ada.order();
-    const page = () => fetch(`${rig.url}/topup/result?out_trade_no=${order.order_no}&trade_status=TRADE_SUCCESS&money=50.00`).then((response) => response.text());
+    const page = () =>
+      fetch(`${rig.url}/topup/result?out_trade_no=${order.order_no}&trade_status=TRADE_SUCCESS&money=50.00`).then((response) =>
+        response.text(),
+      );
     expect(await page()).to.contain('data-status="pending"');
     expect(await rig.status(order)).to.equal("pending");
     await sandbox.pay(order.order_no, "ok");

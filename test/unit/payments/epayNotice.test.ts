@@ -9,7 +9,15 @@ const VECTOR =
   "pid=1001&trade_no=2026112122001400001&out_trade_no=TK202611210001&type=alipay&name=%E7%82%B9%E6%95%B0+50%2B5+%26+bonus&money=50.00&trade_status=TRADE_SUCCESS&param=&sign_type=MD5&sign=05ce3118b008e423d0f355e11021bb20";
 const CANONICAL =
   "money=50.00&name=点数 50+5 & bonus&out_trade_no=TK202611210001&pid=1001&trade_no=2026112122001400001&trade_status=TRADE_SUCCESS&type=alipay";
-const GOOD = { pid: "1001", trade_no: "2026112122001400001", out_trade_no: "TK202611210001", type: "alipay", name: "Credits", money: "50.00", trade_status: "TRADE_SUCCESS" };
+const GOOD = {
+  pid: "1001",
+  trade_no: "2026112122001400001",
+  out_trade_no: "TK202611210001",
+  type: "alipay",
+  name: "Credits",
+  money: "50.00",
+  trade_status: "TRADE_SUCCESS",
+};
 
 const get = (query: string): NoticeResult => readEpayNotice({ method: "GET", query, contentType: undefined, body: Buffer.alloc(0) }, KEYS);
 const post = (body: string, contentType = "application/x-www-form-urlencoded", query = ""): NoticeResult =>
@@ -39,7 +47,9 @@ describe("Epay callback", () => {
     const first = get(VECTOR);
     const turned = get(VECTOR.split("&").reverse().join("&"));
     if (first.kind !== "notice" || turned.kind !== "notice") throw new Error("refused");
-    expect(turned.notice.eventId).to.equal(first.notice.eventId).and.to.match(/^[0-9a-f]{64}$/);
+    expect(turned.notice.eventId)
+      .to.equal(first.notice.eventId)
+      .and.to.match(/^[0-9a-f]{64}$/);
   });
 
   it("counts unknown parameters as part of what is signed", () => {

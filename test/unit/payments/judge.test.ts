@@ -14,7 +14,11 @@ describe("what a payment report means", () => {
   it("credits and flags a payment for a closed order", () => {
     expect(judge(order("expired"), { amount: 5000n, tradeNo: "a" })).to.deep.equal({ kind: "credit", late: true, flags: ["late"] });
     expect(judge(order("failed"), { amount: 5000n, tradeNo: "a" })).to.deep.equal({ kind: "credit", late: true, flags: ["late"] });
-    expect(judge(order("cancelled"), { amount: 5000n, tradeNo: "a" })).to.deep.equal({ kind: "credit", late: true, flags: ["late", "paid_after_cancel"] });
+    expect(judge(order("cancelled"), { amount: 5000n, tradeNo: "a" })).to.deep.equal({
+      kind: "credit",
+      late: true,
+      flags: ["late", "paid_after_cancel"],
+    });
   });
 
   it("never credits a second payment or another sum", () => {

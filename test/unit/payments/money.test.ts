@@ -13,7 +13,24 @@ describe("amounts of money", () => {
   });
 
   it("are refused in every other form", () => {
-    for (const text of ["", " 50", "50 ", "+50", "-50", "50.", ".5", "50.001", "5e1", "1,000", "５０", "0x10", "NaN", "1000000000", "50\n", "50.00\u0000"]) {
+    for (const text of [
+      "",
+      " 50",
+      "50 ",
+      "+50",
+      "-50",
+      "50.",
+      ".5",
+      "50.001",
+      "5e1",
+      "1,000",
+      "５０",
+      "0x10",
+      "NaN",
+      "1000000000",
+      "50\n",
+      "50.00\u0000",
+    ]) {
       expect(parseMoney(text), JSON.stringify(text)).to.equal(undefined);
     }
   });
@@ -41,7 +58,10 @@ describe("amounts of money", () => {
 describe("order numbers", () => {
   it("fit every provider and do not repeat", () => {
     const numbers = Array.from({ length: 1_000 }, () => newOrderNo(new Date("2026-11-21T10:00:00Z")));
-    for (const number of numbers) expect(number).to.match(ORDER_NO).and.to.match(/^TK20261121[0-9A-Z]{14}$/);
+    for (const number of numbers)
+      expect(number)
+        .to.match(ORDER_NO)
+        .and.to.match(/^TK20261121[0-9A-Z]{14}$/);
     expect(new Set(numbers).size).to.equal(1_000);
   });
 });

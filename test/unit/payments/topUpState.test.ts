@@ -2,8 +2,13 @@ import { expect } from "chai";
 import { TopUpProgress, type Report, type Status, type TopUpInput } from "../../../workflows/topUpState.ts";
 
 const INPUT: TopUpInput = {
-  orderNo: "TK1", userId: "u", expiresAt: 100_000, watchUntil: 200_000,
-  poll: { firstMs: 1_000, factor: 1.5, maxMs: 8_000 }, latePoll: { firstMs: 10_000, factor: 2, maxMs: 40_000 }, confirmMs: 30_000,
+  orderNo: "TK1",
+  userId: "u",
+  expiresAt: 100_000,
+  watchUntil: 200_000,
+  poll: { firstMs: 1_000, factor: 1.5, maxMs: 8_000 },
+  latePoll: { firstMs: 10_000, factor: 2, maxMs: 40_000 },
+  confirmMs: 30_000,
 };
 const REPORT: Report = { tradeNo: "t", amount: "5000", reportedBy: "query" };
 
@@ -16,7 +21,7 @@ function opened(status: Status = "pending"): TopUpProgress {
 /** The times at which the provider is asked until `end`. */
 function queryTimes(progress: TopUpProgress, from: number, end: number): number[] {
   const times: number[] = [];
-  for (let now = from; now < end; ) {
+  for (let now = from; now < end;) {
     const step = progress.next(now);
     if (step === "query") {
       times.push(now);

@@ -56,7 +56,8 @@ describe("the workflow of a top-up", function () {
     expect(decoded).to.not.match(/"sign"/);
     await waitFor(async () => {
       const found = [];
-      for await (const one of rig.client.workflow.list({ query: `OrderNo = "${order.order_no}" AND UserId = "${ada.id}"` })) found.push(one.workflowId);
+      for await (const one of rig.client.workflow.list({ query: `OrderNo = "${order.order_no}" AND UserId = "${ada.id}"` }))
+        found.push(one.workflowId);
       return found.includes(`topup-${order.order_no}`);
     });
     const description = await handleOf(order).describe();
@@ -84,10 +85,12 @@ describe("the workflow of a top-up", function () {
   it("is cancelled by an update, and refuses it when it is over", async () => {
     const order = await ada.order();
     expect(await handleOf(order).executeUpdate("cancel")).to.include({ status: "cancelled" });
-    const refused = await handleOf(order).executeUpdate("cancel").then(
-      () => "accepted",
-      (error: { cause?: { type?: string } }) => error.cause?.type,
-    );
+    const refused = await handleOf(order)
+      .executeUpdate("cancel")
+      .then(
+        () => "accepted",
+        (error: { cause?: { type?: string } }) => error.cause?.type,
+      );
     expect(refused).to.equal("NotCancellable");
     await handleOf(order).result();
     await inspect(handleOf(order), "topUp-cancelled");
@@ -112,7 +115,11 @@ describe("the workflow of a top-up", function () {
   });
 
   it("of the sweep runs as a workflow", async () => {
-    const result = await rig.client.workflow.execute("callbackDelivery", { workflowId: "callback-delivery-test", taskQueue: "billing", args: [] });
+    const result = await rig.client.workflow.execute("callbackDelivery", {
+      workflowId: "callback-delivery-test",
+      taskQueue: "billing",
+      args: [],
+    });
     expect(result).to.deep.equal({ delivered: 0, restarted: 0 });
     await inspect(rig.client.workflow.getHandle("callback-delivery-test"), "callbackDelivery");
   });
