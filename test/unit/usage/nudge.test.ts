@@ -45,7 +45,10 @@ describe("nudging a shard's settlement", () => {
 
   it("a stop sends what is owed and does not wait for a server that does not answer", async () => {
     let calls = 0;
-    const nudger = createNudger({ wake: () => ((calls += 1), calls === 1 ? Promise.resolve() : new Promise(() => undefined)), intervalMs: 60_000 });
+    const nudger = createNudger({
+      wake: () => ((calls += 1), calls === 1 ? Promise.resolve() : new Promise(() => undefined)),
+      intervalMs: 60_000,
+    });
     nudger.nudge([0]);
     await waitFor(() => calls === 1);
     nudger.nudge([0]);
