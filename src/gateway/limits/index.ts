@@ -4,7 +4,7 @@ import { createLocalLimiter, permitOf, type LocalLimiter } from "./local.ts";
 import { ADMIT, permitsKey, rateKey, RELEASE, RENEW } from "./script.ts";
 import { REST_MS, SLOW_MS, type CallLimits, type Limiter, type LimitVerdict, type Permit } from "./types.ts";
 
-export type { CallLimits, Limiter, LimitVerdict, Permit } from "./types.ts";
+export type { Limiter, LimitVerdict, Permit } from "./types.ts";
 
 type Reply = [reason: number, limit: number, remaining: number, resetMs: number, retryMs: number];
 

@@ -72,6 +72,36 @@ describe("a chat stream from a provider", () => {
     );
   });
 
+  it("never throws and never ends well without its terminal event, whatever the bytes are", () => {
+    const noise = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+      fc
+        .constantFrom(
+          "data: ",
+          "data:{",
+          '"usage":',
+          '"error":{',
+          "\n\n",
+          "\r\n\r\n",
+          "\r\r",
+          "event: error\n",
+          "[DON",
+          ": x",
+          "\ufeff",
+          "null",
+          "}",
+        )
+        .map((piece) => Buffer.from(piece)),
+      fc.constant(Buffer.from(event(chunk("a")))),
+    );
+    fc.assert(
+      fc.property(fc.array(noise, { maxLength: 30 }), (pieces) => {
+        expect(play(pieces).state).to.equal("failed");
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it("survives being fed byte by byte", () => {
     const bytes = Buffer.from(event(chunk("héllo 世界 🙂")) + event("[DONE]"));
     const seen = play([...bytes].map((byte) => Buffer.from([byte])));

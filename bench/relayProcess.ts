@@ -1,0 +1,188 @@
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import path from "node:path";
+import { createLogger } from "../src/platform/logger.ts";
+import { migrate } from "../src/platform/migrations.ts";
+import { projectRoot } from "../src/platform/root.ts";
+import { startRelay } from "../test/integration/gateway/harness.ts";
+import { passThrough } from "./passthrough.ts";
+
+/** What the processes of the relay's bench are told: see relay.ts. */
+export interface Order {
+  kind: "cpu" | "memory" | "load" | "hang" | "stop";
+  url?: string;
+  key?: string;
+  model?: string;
+  stream?: boolean;
+  calls?: number;
+  parallel?: number;
+}
+
+export interface LoadResult {
+  bad: number;
+  p50: number;
+}
+
+export const CHUNKS = 50;
+
+const chunk = (delta: object, finish: string | null): string =>
+  `data: ${JSON.stringify({ id: "chatcmpl-bench", object: "chat.completion.chunk", created: 1, model: "m", system_fingerprint: "fp_1", choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }], usage: null })}\n\n`;
+const USAGE = { prompt_tokens: 30, completion_tokens: CHUNKS, total_tokens: 30 + CHUNKS };
+const WHOLE = JSON.stringify({
+  id: "chatcmpl-bench",
+  object: "chat.completion",
+  created: 1,
+  model: "m",
+  choices: [{ index: 0, message: { role: "assistant", content: "word ".repeat(CHUNKS) }, finish_reason: "stop" }],
+  usage: USAGE,
+});
+const LAST = `${chunk({}, "stop")}data: ${JSON.stringify({ id: "chatcmpl-bench", object: "chat.completion.chunk", created: 1, model: "m", choices: [], usage: USAGE })}\n\ndata: [DONE]\n\n`;
+
+/** A provider that answers at once, streams one chunk a millisecond, or (asked to hang) says one word and falls silent. */
+function upstreamServer(): http.Server {
+  return http.createServer((req, res) => {
+    let body = "";
+    req.on("data", (data: Buffer) => (body += data.toString()));
+    req.on("end", () => {
+      if (!body.includes('"stream":true')) {
+        res.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(WHOLE) });
+        res.end(WHOLE);
+        return;
+      }
+      res.writeHead(200, { "content-type": "text/event-stream" });
+      if (body.includes("[[hang]]")) {
+        res.write(chunk({ content: "word" }, null));
+        return;
+      }
+      let sent = 0;
+      const next = (): void => {
+        if (sent < CHUNKS) {
+          res.write(chunk({ content: ` word${sent}` }, null));
+          sent += 1;
+          setTimeout(next, 1);
+        } else res.end(LAST);
+      };
+      next();
+    });
+  });
+}
+
+const listen = (server: http.Server): Promise<string> =>
+  new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)));
+
+/** Every prompt is another one, so that no cache of counts helps. */
+const promptOf = (order: Order, n: number): string =>
+  JSON.stringify({
+    model: order.model,
+    ...(order.stream ? { stream: true } : {}),
+    max_tokens: 200,
+    messages: [
+      { role: "system", content: "You are a helpful assistant who answers in short sentences." },
+      {
+        role: "user",
+        content: `${order.kind === "hang" ? "[[hang]] " : ""}Question ${n} ${Math.random()}: how did the tollkeeper at the bridge count the coins that travellers paid him in the evening?`,
+      },
+    ],
+  });
+
+function send(order: Order, n: number, agent: http.Agent, answered: (res: http.IncomingMessage) => void, broken: () => void): void {
+  const body = promptOf(order, n);
+  const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body), authorization: `Bearer ${order.key}` };
+  const req = http.request(new URL(`${order.url}/v1/chat/completions`), { method: "POST", agent, headers }, answered);
+  req.on("error", broken);
+  req.end(body);
+}
+
+/** Sends calls over kept-alive connections; tells how many did not end as they should, and the median time. */
+async function load(order: Order): Promise<LoadResult> {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: order.parallel! });
+  const times: number[] = [];
+  let left = order.calls!;
+  let bad = 0;
+  const one = (n: number): Promise<void> =>
+    new Promise((resolve) => {
+      const began = performance.now();
+      const fail = (why: string): void => {
+        if (bad === 0) process.stderr.write(`${why}\n`);
+        bad += 1;
+        resolve();
+      };
+      send(
+        order,
+        n,
+        agent,
+        (res) => {
+          let tail = "";
+          res.on("data", (data: Buffer) => (tail = (tail + data.toString("latin1")).slice(-2_000)));
+          res.on("end", () => {
+            times.push(performance.now() - began);
+            if (res.statusCode === 200 && tail.includes(order.stream ? "[DONE]" : "completion_tokens")) resolve();
+            else fail(`${res.statusCode} ${tail}`);
+          });
+        },
+        () => fail("a connection broke"),
+      );
+    });
+  const worker = async (): Promise<void> => {
+    while (left > 0) await one(left--);
+  };
+  await Promise.all(Array.from({ length: order.parallel! }, worker));
+  agent.destroy();
+  return { bad, p50: median(times) };
+}
+
+/** Opens streams that stay silent after their first word; resolves when each has heard it. */
+async function hang(order: Order): Promise<LoadResult> {
+  const agent = new http.Agent({ maxSockets: Infinity });
+  let bad = 0;
+  for (let done = 0; done < order.calls!; done += 50) {
+    const first = (n: number): Promise<void> =>
+      new Promise((resolve) =>
+        send(
+          order,
+          n,
+          agent,
+          (res) => {
+            if (res.statusCode !== 200) bad += 1;
+            res.once("data", () => resolve());
+            res.on("error", () => undefined);
+          },
+          () => resolve(),
+        ),
+      );
+    await Promise.all(Array.from({ length: Math.min(50, order.calls! - done) }, (_, i) => first(done + i)));
+  }
+  return { bad, p50: 0 };
+}
+
+export const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+
+function memory(): number {
+  for (let i = 0; i < 3; i++) globalThis.gc?.();
+  return process.memoryUsage().rss;
+}
+
+async function start(role: string, upstream: string, places: { databaseUrl: string; redisUrl: string }): Promise<Record<string, string>> {
+  if (role === "upstream") return { url: await listen(upstreamServer()) };
+  if (role === "passthrough") return { url: await listen(passThrough(upstream)), key: "none", model: "m" };
+  if (role === "client") return {};
+  await migrate({
+    url: places.databaseUrl,
+    folder: path.join(projectRoot, "migrations"),
+    log: createLogger({ level: "warn", name: "bench" }),
+  });
+  const relay = await startRelay(places, { LOG_LEVEL: "warn", STREAM_HEARTBEAT: "60s" });
+  const customer = await relay.customer({ credits: "1000000000" });
+  return { url: relay.url, key: customer.key, model: await relay.model([upstream]) };
+}
+
+if (process.send && process.argv[2]) {
+  const [, , role, upstream = "", databaseUrl = "", redisUrl = ""] = process.argv;
+  process.on("message", (order: Order) => {
+    if (order.kind === "cpu") process.send!(process.cpuUsage());
+    else if (order.kind === "memory") process.send!(memory());
+    else if (order.kind === "stop") process.exit(0);
+    else void (order.kind === "hang" ? hang(order) : load(order)).then((result) => process.send!(result));
+  });
+  process.send(await start(role!, upstream, { databaseUrl, redisUrl }));
+}
