@@ -101,7 +101,7 @@ export async function topUp(input: TopUpInput): Promise<TopUpResult> {
     if (step === "close") await close();
     if (step === "query") await ask();
     if (step === "wait") {
-      if (workflowInfo().continueAsNewSuggested && allHandlersFinished())
+      if ((progress.longEnough || workflowInfo().continueAsNewSuggested) && allHandlersFinished())
         await continueAsNew<typeof topUp>({ ...input, watchUntil: progress.watchUntil });
       await condition(() => progress.disturbed, progress.waitMs(Date.now()));
     }

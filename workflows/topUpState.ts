@@ -17,6 +17,8 @@ export interface TopUpInput {
   latePoll: Backoff;
   /** How long to go on asking when a callback was not confirmed by a query. */
   confirmMs: number;
+  /** Questions to the provider per run, after which the history begins anew. */
+  queriesPerRun: number;
 }
 
 /** A payment as a verified callback or a query reports it. */
@@ -121,6 +123,11 @@ export class TopUpProgress {
   waitMs(now: number): number {
     const end = this.open ? this.input.expiresAt : this.watchUntil;
     return Math.max(1, Math.min(this.nextQueryAt, end) - now);
+  }
+
+  /** The history has grown long enough for this run. */
+  get longEnough(): boolean {
+    return this.queries >= this.input.queriesPerRun;
   }
 
   queried(now: number): void {

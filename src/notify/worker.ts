@@ -33,7 +33,8 @@ export function startMailWorker(deps: { redis: Redis; smtpUrl: string | undefine
     // The same id on every try, so that a receiver can tell a repeat after a lost answer.
     const messageId = `<${job.id ?? ""}@tollkeeper>`;
     await transport.sendMail({ from, to: { name: "", address: to }, messageId, ...renderMail(template, locale, data) });
-    await job.updateData({ to, locale, template, data: {} });
+    // It is sent: failing to empty it must not send it again.
+    await job.updateData({ to, locale, template, data: {} }).catch(() => undefined);
   }
 
   const worker = new Worker<MailJob, void, TemplateName>(MAIL_QUEUE, send, { connection, prefix: QUEUE_PREFIX, concurrency: CONCURRENCY });

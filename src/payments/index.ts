@@ -15,7 +15,7 @@ import { createSendReceipt } from "./receipt.ts";
 import type { Payments } from "./service.ts";
 import { createSettlePayment } from "./settle.ts";
 import { createTopUpSteps, type TopUpSteps } from "./steps.ts";
-import { CONFIRM_MS, createWorkflowLink, LATE_POLL, POLL, type TopUpTimings } from "./workflowLink.ts";
+import { CONFIRM_MS, createWorkflowLink, LATE_POLL, POLL, QUERIES_PER_RUN, type TopUpTimings } from "./workflowLink.ts";
 
 export { paymentRoutes } from "./routes.ts";
 export type { Payments, TopUpSteps, TopUpTimings };
@@ -66,7 +66,14 @@ export function createProviders(config: PaymentConfig): ReadonlyMap<string, Paym
 }
 
 function workflowsOf({ temporal, config, timings, taskQueue = "billing" }: Common) {
-  const all = { poll: POLL, latePoll: LATE_POLL, confirmMs: CONFIRM_MS, lateWatchMs: config.TOPUP_LATE_WATCH, ...timings };
+  const all = {
+    poll: POLL,
+    latePoll: LATE_POLL,
+    confirmMs: CONFIRM_MS,
+    queriesPerRun: QUERIES_PER_RUN,
+    lateWatchMs: config.TOPUP_LATE_WATCH,
+    ...timings,
+  };
   return createWorkflowLink({ client: temporal, taskQueue, timings: all });
 }
 

@@ -112,7 +112,8 @@ export function createOrders(deps: OrderDeps): Orders {
           rate: settings.rate,
           base_credits: credits.base,
           bonus_credits: credits.bonus,
-          client_ip: request.clientIp || null,
+          // Gateways want the plain form of an IPv4 address.
+          client_ip: request.clientIp.replace(/^::ffff:/, "") || null,
           requestKey: request.requestKey ?? null,
           ttlMs: settings.ttlMs,
         });

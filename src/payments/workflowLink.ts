@@ -19,11 +19,13 @@ export interface TopUpTimings {
   /** How long after its expiry an order is watched. */
   lateWatchMs: number;
   confirmMs: number;
+  queriesPerRun: number;
 }
 
 export const POLL: Backoff = { firstMs: 1_000, factor: 1.5, maxMs: 8_000 };
 export const LATE_POLL: Backoff = { firstMs: 10_000, factor: 1.5, maxMs: 300_000 };
 export const CONFIRM_MS = 600_000;
+export const QUERIES_PER_RUN = 250;
 
 /** How orders reach their workflows. Every method rejects while Temporal is away. */
 export interface WorkflowLink {

@@ -42,6 +42,7 @@ export const QUICK: TopUpTimings = {
   latePoll: { firstMs: 300, factor: 1.5, maxMs: 1_000 },
   lateWatchMs: 60_000,
   confirmMs: 5_000,
+  queriesPerRun: 1_000,
 };
 /** The provider is never asked on the clock's account: only callbacks count. */
 export const DEAF: TopUpTimings = { ...QUICK, poll: { firstMs: 3_600_000, factor: 1, maxMs: 3_600_000 } };
@@ -129,10 +130,12 @@ export interface RigOptions {
   /** Another address than the servers', to play an absent Temporal. */
   temporalAddress?: string;
   worker?: boolean;
+  /** One of its own where two workers share a namespace. */
+  taskQueue?: string;
 }
 
 export async function startRig(options: RigOptions): Promise<Rig> {
-  const { places, timings = QUICK } = options;
+  const { places, timings = QUICK, taskQueue = "billing" } = options;
   const pool = createPool({ url: places.databaseUrl, max: 20, name: "test", log: silent });
   const redis = createBlockingRedis({ url: places.redisUrl, log: silent });
   const ledger = createLedger({ pool, log: silent, tolerance: { percent: 10, micro: 100_000_000n } });
@@ -161,7 +164,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   await new Promise((resolve) => server.once("listening", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   config.PUBLIC_URL = url;
-  const common = { pool, log: silent, temporal: link.client, config, timings };
+  const common = { pool, log: silent, temporal: link.client, config, timings, taskQueue };
   const steps = createPaymentSteps({
     ...common,
     ledger,
@@ -255,7 +258,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
       const worker = startWorker({
         address: places.temporalAddress,
         namespace: places.namespace,
-        taskQueue: "billing",
+        taskQueue,
         activities: createPaymentActivities({ topUpSteps: steps }),
         client: link.client,
         graceMs: 2_000,

@@ -9,6 +9,7 @@ const INPUT: TopUpInput = {
   poll: { firstMs: 1_000, factor: 1.5, maxMs: 8_000 },
   latePoll: { firstMs: 10_000, factor: 2, maxMs: 40_000 },
   confirmMs: 30_000,
+  queriesPerRun: 1_000,
 };
 const REPORT: Report = { tradeNo: "t", amount: "5000", reportedBy: "query" };
 

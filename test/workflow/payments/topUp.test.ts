@@ -114,6 +114,24 @@ describe("the workflow of a top-up", function () {
     await inspect(handleOf(order), "topUp-providerAway");
   });
 
+  it("begins its history anew when it has become long, and goes on where it was", async () => {
+    const other = await startSandbox();
+    const long = await startRig({ places, sandbox: other.url, timings: { ...QUICK, queriesPerRun: 3 }, taskQueue: "billing-long" });
+    try {
+      const bob = await long.person();
+      const order = await bob.order();
+      const first = await long.client.workflow.getHandle(`topup-${order.order_no}`).describe();
+      const handle = long.client.workflow.getHandle(`topup-${order.order_no}`);
+      await waitFor(async () => (await handle.describe()).runId !== first.runId, { message: "another run" });
+      await inspect(long.client.workflow.getHandle(`topup-${order.order_no}`, first.runId), "topUp-continued");
+      await other.pay(order.order_no, "lost");
+      expect(await handle.result()).to.include({ status: "completed" });
+      expect(await bob.total()).to.equal("500");
+    } finally {
+      await long.close();
+    }
+  });
+
   it("of the sweep runs as a workflow", async () => {
     const result = await rig.client.workflow.execute("callbackDelivery", {
       workflowId: "callback-delivery-test",
