@@ -117,6 +117,8 @@ function crossChecks(data: Environment, env: NodeJS.ProcessEnv): string[] {
   if (data.NODE_ENV === "production" && !data.PUBLIC_URL) problems.push("PUBLIC_URL: is required in production");
   if (data.NODE_ENV === "production" && !data.SMTP_URL) problems.push("SMTP_URL: is required in production");
   if (data.TOPUP_MIN > data.TOPUP_MAX) problems.push("TOPUP_MIN: must not be above TOPUP_MAX");
+  const badTier = data.TOPUP_BONUS_TIERS.find((tier) => !/^\d{1,9}(\.\d{1,2})?:\d{1,4}(\.\d{1,2})?$/.test(tier));
+  if (badTier !== undefined) problems.push(`TOPUP_BONUS_TIERS: "${badTier}" must be amount:percent, such as 100:5`);
   if (data.CREDITS_PER_YUAN === 0n) problems.push("CREDITS_PER_YUAN: must not be 0");
   if (Boolean(data.ADMIN_EMAIL) !== Boolean(env["ADMIN_PASSWORD"])) problems.push("ADMIN_PASSWORD: goes with ADMIN_EMAIL");
   return problems;
