@@ -49,8 +49,8 @@ const worker = startWorker({
   taskQueue: BILLING_QUEUE,
   activities,
   client: temporal.client,
+  beforePolling: () => prepareNamespace({ connection: temporal.connection, namespace: config.TEMPORAL_NAMESPACE }),
   onConnected: async () => {
-    await prepareNamespace({ connection: temporal.connection, namespace: config.TEMPORAL_NAMESPACE });
     await ensureSchedules(temporal.client, { taskQueue: BILLING_QUEUE });
     await startAll();
   },
