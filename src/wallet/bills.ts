@@ -42,6 +42,12 @@ export function moneyOf(credits: bigint, rate: bigint): string {
   return formatDecimal(scaled, MONEY_DECIMALS, 2);
 }
 
+/** Where bills of this kind are: only orders are ever other than completed. */
+function sourceOf(filter: Pick<BillQuery, "type" | "status">): string {
+  if (filter.type === "topup" || (filter.status !== undefined && filter.status !== "completed")) return "topup_bills";
+  return filter.type === undefined ? "billing_records" : "transfer_bills";
+}
+
 export interface Bills {
   list(walletId: bigint, query: BillQuery): Promise<object>;
   /** Undefined also for somebody else's. */
@@ -80,7 +86,7 @@ export function createBills(deps: { pool: Pool; rate: bigint }): Bills {
 
   const sums = (by: string) =>
     `SELECT type, ${by} AS month, count(*) AS count, CASE type WHEN 'topup' THEN sum(amount)::text END AS amount, sum(credits)::text AS credits
-     FROM billing_records WHERE wallet_id = $1 AND status = 'completed' AND ($2::timestamptz IS NULL OR created_at >= $2)
+     FROM billing_records WHERE wallet_id = $1 AND type IS NOT NULL AND status = 'completed' AND ($2::timestamptz IS NULL OR created_at >= $2)
        AND ($3::timestamptz IS NULL OR created_at < $3) GROUP BY type, month ORDER BY month, type`;
 
   return {
@@ -92,21 +98,25 @@ export function createBills(deps: { pool: Pool; rate: bigint }): Bills {
         ["created_at <", query.to],
       ];
       const used = filters.filter(([, value]) => value !== undefined);
-      const where = ["wallet_id = $1", ...used.map(([condition], index) => `${condition} $${index + 2}`)].join(" AND ");
+      const where = ["wallet_id = $1", "type IS NOT NULL", ...used.map(([condition], index) => `${condition} $${index + 2}`)].join(" AND ");
       const values = [walletId, ...used.map(([, value]) => value)];
+      const source = sourceOf(query);
       const { page, page_size } = query;
       const [list, count] = await Promise.all([
         pool.query<BillRow>(
-          `SELECT * FROM billing_records WHERE ${where} ORDER BY id DESC LIMIT $${values.length + 1} OFFSET $${values.length + 2}`,
+          `SELECT * FROM ${source} WHERE ${where} ORDER BY id DESC LIMIT $${values.length + 1} OFFSET $${values.length + 2}`,
           [...values, page_size, (page - 1) * page_size],
         ),
-        pool.query<{ total: bigint }>(`SELECT count(*) AS total FROM billing_records WHERE ${where}`, values),
+        pool.query<{ total: bigint }>(`SELECT count(*) AS total FROM ${source} WHERE ${where}`, values),
       ]);
       return { items: list.rows.map(view), total: Number(count.rows[0]!.total), page, page_size };
     },
 
     async get(walletId, id) {
-      const { rows } = await pool.query<BillRow>("SELECT * FROM billing_records WHERE id = $1 AND wallet_id = $2", [id, walletId]);
+      const { rows } = await pool.query<BillRow>("SELECT * FROM billing_records WHERE id = $1 AND wallet_id = $2 AND type IS NOT NULL", [
+        id,
+        walletId,
+      ]);
       return rows[0] && view(rows[0]);
     },
 

@@ -1,1 +1,1 @@
-export { walletRoutes, type WalletRouteDeps } from "./routes.ts";
+export { walletRoutes } from "./routes.ts";

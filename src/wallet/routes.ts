@@ -7,7 +7,7 @@ import { createBills } from "./bills.ts";
 import { createHistory } from "./history.ts";
 import { balanceView, billPage, billParams, billQuery, billView, historyPage, historyQuery, statsQuery, statsView } from "./schema.ts";
 
-export interface WalletRouteDeps {
+interface WalletRouteDeps {
   pool: Pool;
   ledger: Pick<Ledger, "balance" | "history">;
   /** Micro-credits per yuan. */

@@ -3,7 +3,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { Client, Connection } from "@temporalio/client";
+import type { Client } from "@temporalio/client";
 import express from "express";
 import { createPaymentActivities } from "../../../activities/payments.ts";
 import { errorHandler } from "../../../src/http/errorHandler.ts";
@@ -283,13 +283,6 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     await waitFor(() => worker.running, { timeoutMs: 30_000, message: "the worker" });
   }
   return rig;
-}
-
-/** A client of the run's Temporal, for tests that look into workflows. */
-export async function temporalClient(places: Places): Promise<Client> {
-  const connection = await Connection.connect({ address: places.temporalAddress });
-  atEnd(() => connection.close());
-  return new Client({ connection, namespace: places.namespace });
 }
 
 /** Fails with the differences when the ledger is not proven. */
