@@ -63,3 +63,11 @@ export async function storeRefusal(
   );
   return rows[0]!.times;
 }
+
+/** Deletes up to `limit` refused callbacks that last came `days` ago or earlier: anybody can make them. */
+export async function forgetRefusals(db: Queryable, days: number, limit: number): Promise<void> {
+  await db.query(
+    "DELETE FROM payment_refusals WHERE id IN (SELECT id FROM payment_refusals WHERE last_at < now() - make_interval(days => $1) ORDER BY last_at LIMIT $2)",
+    [days, limit],
+  );
+}

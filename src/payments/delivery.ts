@@ -1,6 +1,6 @@
 import type { Logger } from "../platform/logger.ts";
 import type { Pool } from "../platform/postgres.ts";
-import { findUndelivered, markDelivered, type StoredCallback } from "./callbacks.ts";
+import { findUndelivered, forgetRefusals, markDelivered, type StoredCallback } from "./callbacks.ts";
 import { findOrder, findStranded } from "./repository.ts";
 import type { WorkflowLink } from "./workflowLink.ts";
 
@@ -13,6 +13,7 @@ const AFTER_MS = 5_000;
 const START_MS = 30_000;
 const OVERDUE_MS = 300_000;
 const BATCH = 200;
+const REFUSALS_KEPT_DAYS = 90;
 
 /** Tells the order's workflow what a stored callback says. Rejects while Temporal is away. */
 export async function deliverCallback(deps: { pool: Pool; workflows: WorkflowLink }, callback: StoredCallback): Promise<void> {
@@ -35,6 +36,7 @@ export function createDelivery(deps: { pool: Pool; log: Logger; workflows: Workf
       log.warn({ order_no: order.order_no, status: order.status }, "an open order had no workflow and is taken up again");
       await workflows.ensure(order);
     }
+    await forgetRefusals(pool, REFUSALS_KEPT_DAYS, BATCH);
     return { delivered: waiting.length, restarted: stranded.length };
   };
 }

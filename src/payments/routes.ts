@@ -54,6 +54,8 @@ export function paymentRoutes(payments: Payments, temporal: Pick<TemporalLink, "
       method: "post",
       path,
       summary: "Make a top-up order",
+      description:
+        "When it cannot be opened right now the answer is 503 and the order is closed as failed: nothing was charged, try again.",
       tag: "Top-up",
       access: "verified",
       ...(alias ? { alias } : {}),
