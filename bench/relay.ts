@@ -107,13 +107,3 @@ export async function benchRelay(
     for (const { who } of Object.values(parts)) who.send({ kind: "stop" });
   }
 }
-
-/** One line per result, for a person. */
-export function describeRelay({ results, bytesPerIdleStream }: Awaited<ReturnType<typeof benchRelay>>): string {
-  const lines = results.map(
-    (result) =>
-      `${result.kind === "whole" ? "whole answer" : "stream of 50 chunks"}: ${result.relayCpu.toFixed(0)} µs CPU a call, bare Express ${result.bareCpu.toFixed(0)} µs, ` +
-      `${result.times.toFixed(2)}×; p50 ${result.relayP50Ms.toFixed(1)} and ${result.bareP50Ms.toFixed(1)} ms at ${PARALLEL} parallel`,
-  );
-  return [...lines, `an idle stream holds ${(bytesPerIdleStream / 1024).toFixed(0)} KB`].join("\n");
-}
