@@ -17,5 +17,3 @@ export function createActivities(services: Services) {
     ...createUsageActivities(services.usage),
   };
 }
-
-export type Activities = ReturnType<typeof createActivities>;

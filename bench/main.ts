@@ -28,7 +28,9 @@ async function main(): Promise<void> {
 
     console.log("\nHolds on one hot wallet");
     for (const { callers, holdsPerSecond, p50Ms } of await benchHolds(await freshDatabase())) {
-      console.log(`  ${String(callers).padStart(3)} callers: ${Math.round(holdsPerSecond).toLocaleString("en")} a second, p50 ${p50Ms.toFixed(2)} ms`);
+      console.log(
+        `  ${String(callers).padStart(3)} callers: ${Math.round(holdsPerSecond).toLocaleString("en")} a second, p50 ${p50Ms.toFixed(2)} ms`,
+      );
     }
 
     console.log("\nSettlement by the workflow");

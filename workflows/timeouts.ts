@@ -42,7 +42,11 @@ export const CREDIT_TOPUP: ActivityOptions = { startToCloseTimeout: "20s", retry
 export const CLOSE_TOPUP: ActivityOptions = { startToCloseTimeout: "10s", retry: PATIENT };
 
 /** Queueing the receipt: Redis may be away for a while. */
-export const SEND_RECEIPT: ActivityOptions = { startToCloseTimeout: "10s", scheduleToCloseTimeout: "1d", retry: { ...PATIENT, maximumInterval: "60s" } };
+export const SEND_RECEIPT: ActivityOptions = {
+  startToCloseTimeout: "10s",
+  scheduleToCloseTimeout: "1d",
+  retry: { ...PATIENT, maximumInterval: "60s" },
+};
 
 /** Delivering what was left; the next scheduled run does what this one could not. */
 export const DELIVER_CALLBACKS: ActivityOptions = { startToCloseTimeout: "60s", retry: { ...PATIENT, maximumAttempts: 5 } };

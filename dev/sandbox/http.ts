@@ -10,13 +10,15 @@ export interface SandboxOptions {
   store: Store;
   sender: Sender;
   merchant: Merchant;
-  /** How long the shop keeps an order open: `late` pays after that. */
+  /** How long the shop keeps an order open: `late` pays after that, when it is soon. */
   orderTtlMs: number;
   /** How long a slow gateway takes to answer. */
   slowMs: number;
 }
 
 const LATE_MARGIN_MS = 2_000;
+/** What `late` waits for an order whose time is too far ahead to be waited for: close it in the shop first to see a late payment. */
+const LATE_MS = 5_000;
 /** A longer wait than this is not waited for by the caller. */
 const LONGEST_WAIT_MS = 120_000;
 const SHOWN = 100;
@@ -75,7 +77,8 @@ export function createSandboxApp(options: SandboxOptions): Express {
 
   function lateWait(order: SandboxOrder, afterMs: unknown): number {
     if (typeof afterMs === "number" && afterMs >= 0) return afterMs;
-    return Math.max(0, Date.parse(order.created_at) + options.orderTtlMs + LATE_MARGIN_MS - Date.now());
+    const untilExpired = Date.parse(order.created_at) + options.orderTtlMs + LATE_MARGIN_MS - Date.now();
+    return untilExpired > LONGEST_WAIT_MS ? LATE_MS : Math.max(0, untilExpired);
   }
 
   app.post("/orders/:out_trade_no/pay", async (req, res) => {

@@ -13,11 +13,8 @@ export interface AuditEntry {
 
 /** Appends to the hash-chained audit log; call it in the transaction of the change, so that neither exists without the other. */
 export async function recordAudit(tx: Queryable, entry: AuditEntry): Promise<void> {
-  await tx.query("INSERT INTO audit_log (actor_id, action, target, details, trace_id, previous_hash, hash) VALUES ($1, $2, $3, $4, $5, '', '')", [
-    entry.actorId,
-    entry.action,
-    entry.target,
-    JSON.stringify(entry.details),
-    entry.traceId,
-  ]);
+  await tx.query(
+    "INSERT INTO audit_log (actor_id, action, target, details, trace_id, previous_hash, hash) VALUES ($1, $2, $3, $4, $5, '', '')",
+    [entry.actorId, entry.action, entry.target, JSON.stringify(entry.details), entry.traceId],
+  );
 }

@@ -5,8 +5,19 @@ import type { Ledger } from "../ledger/index.ts";
 
 const TAG = "Operators: ledger";
 const difference = z.object({ check: z.string(), subject: z.string(), expected: z.string(), found: z.string() });
-const proof = z.object({ balanced: z.boolean(), accounts: z.number().int(), transfers: z.number().int(), differences: z.array(difference) });
-const incident = z.object({ id: z.string(), kind: z.string(), reference: z.string(), details: z.record(z.string(), z.unknown()), at: isoTime });
+const proof = z.object({
+  balanced: z.boolean(),
+  accounts: z.number().int(),
+  transfers: z.number().int(),
+  differences: z.array(difference),
+});
+const incident = z.object({
+  id: z.string(),
+  kind: z.string(),
+  reference: z.string(),
+  details: z.record(z.string(), z.unknown()),
+  at: isoTime,
+});
 
 /** The ledger's proof and what it noted for operators. */
 export function ledgerRoutes(ledger: Pick<Ledger, "verify" | "incidents">): Route[] {
@@ -46,4 +57,3 @@ export function ledgerRoutes(ledger: Pick<Ledger, "verify" | "incidents">): Rout
     }),
   ];
 }
-

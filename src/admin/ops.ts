@@ -91,7 +91,14 @@ export function opsRouter(deps: OpsDeps): Router {
   router.get("/", (_req, res) => {
     const links = [...deps.pages.map(({ path, title }) => ({ url: `/ops${path}`, title })), ...deps.links];
     const list = links.map(({ url, title }) => `<li><a href="${escapeHtml(url)}">${escapeHtml(title)}</a></li>`).join("");
-    res.type("html").send(page("Operators · Tollkeeper", `<h1>Operators</h1><ul>${list}</ul><form method="post" action="/ops/logout"><button>Sign out</button></form>`));
+    res
+      .type("html")
+      .send(
+        page(
+          "Operators · Tollkeeper",
+          `<h1>Operators</h1><ul>${list}</ul><form method="post" action="/ops/logout"><button>Sign out</button></form>`,
+        ),
+      );
   });
   for (const { path, router: inner } of deps.pages) router.use(path, inner);
   return router;

@@ -86,8 +86,7 @@ export const secrets = (options: { minLength: number; exactBytes?: number }) =>
     )
     .refine((all) => all.every(({ id }) => /^[A-Za-z0-9_-]{1,32}$/.test(id)), { message: "must be id:secret, several separated by commas" })
     .refine(
-      (all) =>
-        all.every(({ secret }) => (options.exactBytes ? secret.length === options.exactBytes : secret.length >= options.minLength)),
+      (all) => all.every(({ secret }) => (options.exactBytes ? secret.length === options.exactBytes : secret.length >= options.minLength)),
       {
         message: options.exactBytes
           ? `each secret must be ${options.exactBytes} bytes in base64`

@@ -102,7 +102,11 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
       });
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const data = parsed.data;
-  return { ...data, PUBLIC_URL: (data.PUBLIC_URL ?? `http://127.0.0.1:${data.PORT}`).replace(/\/+$/, ""), production: data.NODE_ENV === "production" };
+  return {
+    ...data,
+    PUBLIC_URL: (data.PUBLIC_URL ?? `http://127.0.0.1:${data.PORT}`).replace(/\/+$/, ""),
+    production: data.NODE_ENV === "production",
+  };
 }
 
 /** Rules that concern more than one variable. A payment provider that is half configured stops the process. */

@@ -19,7 +19,11 @@ export function toAppError(error: unknown): AppError {
     case "entity.too.large":
       return appError("payload_too_large", { cause: error });
     case "entity.parse.failed":
-      return appError("validation_failed", { message: "body: is not valid JSON", details: [{ field: "body", message: "is not valid JSON" }], cause: error });
+      return appError("validation_failed", {
+        message: "body: is not valid JSON",
+        details: [{ field: "body", message: "is not valid JSON" }],
+        cause: error,
+      });
     case "encoding.unsupported":
     case "charset.unsupported":
       return appError("unsupported_media_type", { message: "This encoding is not supported", cause: error });
@@ -27,10 +31,18 @@ export function toAppError(error: unknown): AppError {
     case "request.size.invalid":
     case "entity.verify.failed":
     case "parameters.too.many":
-      return appError("validation_failed", { message: "body: could not be read", details: [{ field: "body", message: "could not be read" }], cause: error });
+      return appError("validation_failed", {
+        message: "body: could not be read",
+        details: [{ field: "body", message: "could not be read" }],
+        cause: error,
+      });
   }
   if (error instanceof URIError || parser?.status === 400 || parser?.statusCode === 400) {
-    return appError("validation_failed", { message: "path: is not valid", details: [{ field: "path", message: "is not valid" }], cause: error });
+    return appError("validation_failed", {
+      message: "path: is not valid",
+      details: [{ field: "path", message: "is not valid" }],
+      cause: error,
+    });
   }
   const name = (error as { name?: string })?.name ?? "";
   if (isConnectionError(error) || name.startsWith("SequelizeConnection") || isConnectionError((error as { parent?: unknown })?.parent)) {
@@ -67,7 +79,10 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
   return (thrown: unknown, req: Request, res: Response, _next): void => {
     const error = toAppError(thrown);
     if (error.status >= 500) {
-      log.error({ trace_id: traceIdOf(res), method: req.method, path: req.path, code: error.code, err: error.cause ?? error }, ERROR_CODES[error.code].message);
+      log.error(
+        { trace_id: traceIdOf(res), method: req.method, path: req.path, code: error.code, err: error.cause ?? error },
+        ERROR_CODES[error.code].message,
+      );
     }
     sendError(res, error);
   };

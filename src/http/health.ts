@@ -27,7 +27,12 @@ async function measure(health: HealthCheck): Promise<z.output<typeof part>> {
   );
   clearTimeout(timer);
   const latency = Math.round((performance.now() - started) * 10) / 10;
-  return { status: outcome === undefined ? "up" : "down", required: health.required, latency_ms: latency, ...(outcome === undefined ? {} : { error: "unreachable" }) };
+  return {
+    status: outcome === undefined ? "up" : "down",
+    required: health.required,
+    latency_ms: latency,
+    ...(outcome === undefined ? {} : { error: "unreachable" }),
+  };
 }
 
 /** `/healthz`: this process answers. `/readyz`: each part with its latency; 503 while a required part is down or the process is stopping. */

@@ -46,7 +46,10 @@ export function createIdempotency(pool: Pool): Idempotency {
         [scope, key, bodyHash, STALE_MS],
       );
       if (claimed.rowCount === 0) {
-        const { rows } = await pool.query<Row>("SELECT body_hash, status, answer FROM idempotency_keys WHERE scope = $1 AND key = $2", [scope, key]);
+        const { rows } = await pool.query<Row>("SELECT body_hash, status, answer FROM idempotency_keys WHERE scope = $1 AND key = $2", [
+          scope,
+          key,
+        ]);
         const row = rows[0];
         if (row && row.body_hash !== bodyHash) throw appError("idempotency_mismatch");
         if (row?.status && row.answer) {
@@ -64,7 +67,9 @@ export function createIdempotency(pool: Pool): Idempotency {
         ]);
         return reply;
       } catch (error) {
-        await pool.query("DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2 AND status IS NULL", [scope, key]).catch(() => undefined);
+        await pool
+          .query("DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2 AND status IS NULL", [scope, key])
+          .catch(() => undefined);
         throw error;
       }
     },

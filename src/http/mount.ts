@@ -69,7 +69,10 @@ function jsonHandler(definition: JsonDefinition, deps: { authenticate: Authentic
 }
 
 /** Mounts routes on a router, most specific paths first within a list, and answers 405 for known paths with another method. */
-export function mountRoutes(routes: Route[], deps: { authenticate: Authenticate; idempotency: Idempotency; jsonLimit?: string }): express.Router {
+export function mountRoutes(
+  routes: Route[],
+  deps: { authenticate: Authenticate; idempotency: Idempotency; jsonLimit?: string },
+): express.Router {
   const router = express.Router({ caseSensitive: true });
   const json = express.json({ limit: deps.jsonLimit ?? "1mb", strict: false });
   const ordered = [...routes].sort((a, b) => parameterCount(a.path) - parameterCount(b.path));

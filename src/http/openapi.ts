@@ -47,7 +47,10 @@ function operation(route: Route): ZodOpenApiOperationObject {
   const responses: Record<string, object> = {};
   for (const [status, schema] of Object.entries(route.responses)) {
     const body = schema && (route.kind === "json" ? envelope(schema) : schema);
-    responses[status] = { description: Number(status) < 300 ? "Success" : "Answer", ...(body ? { content: { [produces]: { schema: body } } } : {}) };
+    responses[status] = {
+      description: Number(status) < 300 ? "Success" : "Answer",
+      ...(body ? { content: { [produces]: { schema: body } } } : {}),
+    };
   }
   const header: Record<string, z.ZodType> = {};
   if (route.kind === "json" && route.idempotent) {

@@ -52,8 +52,12 @@ interface Documentation {
 }
 
 /** One REST route: its schemas check the input, type the handler and write the OpenAPI document. */
-export interface JsonRoute<B extends Schema | undefined, Q extends Schema | undefined, P extends Schema | undefined, A extends Access>
-  extends Documentation {
+export interface JsonRoute<
+  B extends Schema | undefined,
+  Q extends Schema | undefined,
+  P extends Schema | undefined,
+  A extends Access,
+> extends Documentation {
   kind: "json";
   access: A;
   body?: B;

@@ -17,8 +17,14 @@ export const pageOf = <T extends z.ZodType>(item: T) =>
 
 /** `from` and `to` of a filter: ISO 8601 date or date-time, `from` inclusive, `to` exclusive. */
 export const timeRange = {
-  from: z.union([z.iso.datetime({ offset: true }), z.iso.date()]).transform((text) => new Date(text)).optional(),
-  to: z.union([z.iso.datetime({ offset: true }), z.iso.date()]).transform((text) => new Date(text)).optional(),
+  from: z
+    .union([z.iso.datetime({ offset: true }), z.iso.date()])
+    .transform((text) => new Date(text))
+    .optional(),
+  to: z
+    .union([z.iso.datetime({ offset: true }), z.iso.date()])
+    .transform((text) => new Date(text))
+    .optional(),
 };
 
 /** An amount in an answer: decimal text in credits. */
@@ -28,7 +34,7 @@ export const creditsText = z.string().meta({ description: "Amount in credits, ex
 export const creditsInput = z
   .string()
   .max(24)
-  .refine((value) => parseCredits(value) !== undefined, "must be a decimal text with at most 6 decimals, such as \"93.5\"")
+  .refine((value) => parseCredits(value) !== undefined, 'must be a decimal text with at most 6 decimals, such as "93.5"')
   .transform((value) => parseCredits(value) ?? 0n)
   .meta({ examples: ["100"] });
 
@@ -36,7 +42,7 @@ export const creditsInput = z
 export const signedCreditsInput = z
   .string()
   .max(25)
-  .refine((value) => parseCredits(value, { signed: true }) !== undefined, "must be a decimal text with at most 6 decimals, such as \"-5\"")
+  .refine((value) => parseCredits(value, { signed: true }) !== undefined, 'must be a decimal text with at most 6 decimals, such as "-5"')
   .transform((value) => parseCredits(value, { signed: true }) ?? 0n)
   .meta({ examples: ["100", "-5"] });
 

@@ -49,7 +49,10 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ledger,
     usage,
     catalog,
-    incident: (incident) => void reportIncidents(pool, [incident]).catch((error: unknown) => log.error({ err: error, incident }, "an incident could not be kept")),
+    incident: (incident) =>
+      void reportIncidents(pool, [incident]).catch((error: unknown) =>
+        log.error({ err: error, incident }, "an incident could not be kept"),
+      ),
     log,
     redis,
     config,

@@ -112,7 +112,9 @@ async function main(): Promise<void> {
   console.log(`\n   ${reported}`);
 
   step("The call is settled");
-  const usage = await until("settlement", async () => (await me.get<Page<UsageItem>>("/api/user/usage")).items.find((item) => item.settled_at));
+  const usage = await until("settlement", async () =>
+    (await me.get<Page<UsageItem>>("/api/user/usage")).items.find((item) => item.settled_at),
+  );
   note(`${usage.input_tokens} × 30 / 1000 + ${usage.output_tokens} × 60 / 1000 = ${usage.cost} credits`);
   workflow("settlement-0");
   const after = await me.get<{ available: string; held: string }>("/api/user/balance");
@@ -120,12 +122,15 @@ async function main(): Promise<void> {
 
   step("The bill");
   const bills = await me.get<Page<{ type: string; credits: string; description: string; status: string }>>("/api/user/billing");
-  for (const bill of bills.items) note(`${bill.type.padEnd(12)} ${bill.credits.padStart(10)}  ${bill.status.padEnd(10)} ${bill.description}`);
+  for (const bill of bills.items)
+    note(`${bill.type.padEnd(12)} ${bill.credits.padStart(10)}  ${bill.status.padEnd(10)} ${bill.description}`);
 
   step("The ledger's proof");
   const operator = await api.post<Tokens>("/api/auth/login", { email: at.admin.email, password: at.admin.password });
   const proof = await api.as(operator.access_token).get<Proof>("/api/admin/ledger/verify");
-  note(`${proof.balanced ? "balanced" : "NOT BALANCED"}: ${proof.accounts} accounts, ${proof.transfers} transfers, ${proof.differences.length} differences`);
+  note(
+    `${proof.balanced ? "balanced" : "NOT BALANCED"}: ${proof.accounts} accounts, ${proof.transfers} transfers, ${proof.differences.length} differences`,
+  );
   if (!proof.balanced) process.exitCode = 1;
 }
 

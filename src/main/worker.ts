@@ -61,7 +61,12 @@ const worker = startWorker({
 // Health alone; nobody calls a worker.
 const app = express();
 app.disable("x-powered-by");
-app.use(mountRoutes(healthRoutes(partChecks(platform), { stopping: () => stopping }), { authenticate: async () => undefined, idempotency: createIdempotency(pool) }));
+app.use(
+  mountRoutes(healthRoutes(partChecks(platform), { stopping: () => stopping }), {
+    authenticate: async () => undefined,
+    idempotency: createIdempotency(pool),
+  }),
+);
 const server = createServer(app).listen(config.PORT, config.HOST);
 await once(server, "listening");
 log.info({ port: config.PORT }, "the worker is up");

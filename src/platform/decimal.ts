@@ -2,11 +2,7 @@
  * Exact decimal text to scaled bigint. Refuses signs (unless `signed`), exponents, spaces, separators, full-width digits and
  * more decimals than `scale`, by returning undefined. "50", "50.0" and "50.00" are equal.
  */
-export function parseDecimal(
-  text: string,
-  scale: number,
-  options: { signed?: boolean; maxDigits?: number } = {},
-): bigint | undefined {
+export function parseDecimal(text: string, scale: number, options: { signed?: boolean; maxDigits?: number } = {}): bigint | undefined {
   const match = /^(-?)([0-9]+)(?:\.([0-9]+))?$/.exec(text);
   if (!match) return undefined;
   const [, sign = "", whole = "", fraction = ""] = match;

@@ -4,8 +4,23 @@ export type { Logger };
 
 /** Paths that never reach a log line, at the top level and one level down. */
 const SECRET_KEYS = [
-  "password", "current_password", "new_password", "code", "token", "access_token", "refresh_token", "api_key", "apiKey", "key",
-  "secret", "authorization", "cookie", "sign", "signature", "x-api-key", "set-cookie",
+  "password",
+  "current_password",
+  "new_password",
+  "code",
+  "token",
+  "access_token",
+  "refresh_token",
+  "api_key",
+  "apiKey",
+  "key",
+  "secret",
+  "authorization",
+  "cookie",
+  "sign",
+  "signature",
+  "x-api-key",
+  "set-cookie",
 ];
 
 /** JSON logs on standard output; `level` is a pino level or "silent". `traceId` says which request a line belongs to, if any. */

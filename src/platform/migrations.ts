@@ -10,7 +10,9 @@ const MIGRATION_LOCK = 7_266_001;
 function storage(client: pg.Client): UmzugStorage {
   return {
     async executed() {
-      await client.query("CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())");
+      await client.query(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())",
+      );
       const { rows } = await client.query<{ name: string }>("SELECT name FROM schema_migrations ORDER BY name");
       return rows.map((row) => row.name);
     },

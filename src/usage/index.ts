@@ -8,7 +8,7 @@ import { wakeSettlement } from "./wake.ts";
 export { createDrain, type Drain, type DrainResult } from "./drain.ts";
 export { shardOf, type UsageEvent } from "./event.ts";
 export { createHousekeeping, type HouseKept, type Housekeeping } from "./housekeeping.ts";
-export { reportIncidents, type Incident, type IncidentKind } from "./incidents.ts";
+export { reportIncidents, type Incident } from "./incidents.ts";
 export { usageRoutes } from "./routes.ts";
 export { createSettlement, type Settlement } from "./settlement.ts";
 export { settlementWorkflowId, startSettlements } from "./wake.ts";

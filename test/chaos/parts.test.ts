@@ -51,7 +51,10 @@ describe("while a part is gone", function () {
     const { stack, at, admin, model } = here;
     const ada = await customer(at, admin, { credits: "100000" });
     const running = Array.from({ length: 10 }, () => call(at, ada.key, model, { chunks: 20, paceMs: 100 }));
-    await waitFor(async () => Number((await ada.get<{ held: string }>("/api/user/balance")).held) >= 100, { timeoutMs: 20_000, message: "ten holds" });
+    await waitFor(async () => Number((await ada.get<{ held: string }>("/api/user/balance")).held) >= 100, {
+      timeoutMs: 20_000,
+      message: "ten holds",
+    });
     await stack.part("postgres").kill("SIGKILL");
     const refused = await waitFor(
       async () => {

@@ -59,7 +59,9 @@ describe("from sign-up to the bill", () => {
     const after = await settledBalance(ada);
     expect(Number(before.available) - Number(after.available)).to.equal(93);
 
-    const used = await ada.get<{ items: { cost: string; input_tokens: number; output_tokens: number; status: string }[] }>("/api/user/usage");
+    const used = await ada.get<{ items: { cost: string; input_tokens: number; output_tokens: number; status: string }[] }>(
+      "/api/user/usage",
+    );
     expect(used.items).to.have.length(1);
     expect(used.items[0]).to.include({ cost: "93", input_tokens: 1500, output_tokens: 800, status: "ok" });
 

@@ -54,7 +54,10 @@ describe("a wallet under load", () => {
 
     const after = await settledBalance(ada);
     expect(after).to.include({ total: "0", available: "0", held: "0" });
-    await waitFor(async () => (await stream(at.api, ada.key, model)).status === 402, { timeoutMs: 10_000, message: "402 on an empty wallet" });
+    await waitFor(async () => (await stream(at.api, ada.key, model)).status === 402, {
+      timeoutMs: 10_000,
+      message: "402 on an empty wallet",
+    });
     await proveLedger(admin);
   });
 });

@@ -147,7 +147,10 @@ describe("wrong input on every route", () => {
     for (const target of all.filter((candidate) => candidate.path.includes("{"))) {
       for (const value of ["x", "-1", "1e30", SQL, HEADER, "a\u0000b", "...", "%", "x".repeat(5_000), "9".repeat(40)]) {
         const answer = await send(target, jsonSchema(target) ? {} : undefined, fill(target.path, value));
-        expect(answer.status, `${target.method} ${target.path} with ${JSON.stringify(value.slice(0, 40))} → ${named(answer)}`).to.be.within(300, 499);
+        expect(answer.status, `${target.method} ${target.path} with ${JSON.stringify(value.slice(0, 40))} → ${named(answer)}`).to.be.within(
+          300,
+          499,
+        );
       }
     }
   }).timeout(120_000);
@@ -175,7 +178,10 @@ describe("wrong input on every route", () => {
     for (const target of all.filter((candidate) => candidate.operation["x-access"] !== "none")) {
       const path = fill(target.path, NOBODY);
       for (const token of [undefined, "nonsense", `sk-tk-${"0".repeat(43)}`, "a.b.c"]) {
-        const answer = await request(api, target.method, path, { ...(token ? { token } : {}), ...(jsonSchema(target) ? { body: {} } : {}) });
+        const answer = await request(api, target.method, path, {
+          ...(token ? { token } : {}),
+          ...(jsonSchema(target) ? { body: {} } : {}),
+        });
         expect(answer.status, `${target.method} ${target.path} as ${token}`).to.equal(401);
       }
     }

@@ -97,7 +97,9 @@ export async function register(product: Product, email = `${unique("ada")}@examp
 
 /** The first operator. */
 export async function operator(product: Product): Promise<Person> {
-  const answer = await request<Tokens>(product.api, "POST", "/api/auth/login", { body: { email: product.admin.email, password: product.admin.password } });
+  const answer = await request<Tokens>(product.api, "POST", "/api/auth/login", {
+    body: { email: product.admin.email, password: product.admin.password },
+  });
   if (answer.status !== 200) throw new Error(`operator: ${answer.status} ${JSON.stringify(answer.body)}`);
   return person(product, answer.body.data.user.id, product.admin.email, answer.body.data.access_token);
 }

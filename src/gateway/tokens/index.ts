@@ -11,7 +11,7 @@ export interface Tokenizer {
   ready: Promise<void>;
 }
 
-/** How much text one call may still have tokenized, in UTF-16 units. */
+/** How much text one call may still have tokenized, in bytes of UTF-8. */
 export interface Budget {
   left: number;
 }
@@ -50,13 +50,13 @@ export function createTokenizer(): Tokenizer {
     count(text, budget) {
       if (text.length === 0) return 0;
       if (!tokens) return bytesThird(text);
-      if (text.length > budget.left) {
-        const head = text.slice(0, budget.left);
-        const tail = bytesThird(text.slice(budget.left));
+      const bytes = text.length < 1_024 ? text.length : Buffer.byteLength(text);
+      if (bytes > budget.left) {
+        const cut = Math.floor((text.length * budget.left) / bytes);
         budget.left = 0;
-        return (head.length > 0 ? tokenized(head) : 0) + tail;
+        return (cut > 0 ? tokenized(text.slice(0, cut)) : 0) + bytesThird(text.slice(cut));
       }
-      budget.left -= text.length;
+      budget.left -= bytes;
       if (text.length < REMEMBER_FROM || text.length > REMEMBER_TO) return tokenized(text);
       let count = known.get(text);
       if (count === undefined) known.set(text, (count = tokenized(text)));

@@ -73,7 +73,9 @@ describe("configuration", () => {
   });
 
   it("has no default secrets in production", () => {
-    expect(problemsWith({ NODE_ENV: "production" }).join()).to.contain("PUBLIC_URL").and.to.contain("SMTP_URL");
+    expect(problemsWith({ NODE_ENV: "production" }).join())
+      .to.contain("PUBLIC_URL")
+      .and.to.contain("SMTP_URL");
   });
 
   it("lists in .env.example exactly the variables that are read", async () => {

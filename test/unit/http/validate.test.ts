@@ -5,7 +5,10 @@ import { toAppError } from "../../../src/http/errorHandler.ts";
 import { validate } from "../../../src/http/validate.ts";
 import { AppError, type FieldProblem } from "../../../src/platform/errors.ts";
 
-const schema = z.strictObject({ name: z.string().max(5), limits: z.strictObject({ max_parallel: z.number().int().positive() }).optional() });
+const schema = z.strictObject({
+  name: z.string().max(5),
+  limits: z.strictObject({ max_parallel: z.number().int().positive() }).optional(),
+});
 
 function problems(value: unknown): FieldProblem[] {
   try {

@@ -34,18 +34,23 @@ describe("group commit", () => {
 
   it("gives every caller its own answer, whatever the sizes", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.integer(), { maxLength: 200 }), fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 4 }), async (items, maxBatch, lanes) => {
-        const batcher = createBatcher<number, string>({
-          maxBatch,
-          lanes,
-          run: async (batch) => {
-            expect(batch.length).to.be.at.most(maxBatch);
-            await Promise.resolve();
-            return batch.map(String);
-          },
-        });
-        expect(await Promise.all(items.map((item) => batcher.add(item)))).to.deep.equal(items.map(String));
-      }),
+      fc.asyncProperty(
+        fc.array(fc.integer(), { maxLength: 200 }),
+        fc.integer({ min: 1, max: 50 }),
+        fc.integer({ min: 1, max: 4 }),
+        async (items, maxBatch, lanes) => {
+          const batcher = createBatcher<number, string>({
+            maxBatch,
+            lanes,
+            run: async (batch) => {
+              expect(batch.length).to.be.at.most(maxBatch);
+              await Promise.resolve();
+              return batch.map(String);
+            },
+          });
+          expect(await Promise.all(items.map((item) => batcher.add(item)))).to.deep.equal(items.map(String));
+        },
+      ),
     );
   });
 

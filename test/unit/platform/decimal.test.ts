@@ -4,7 +4,24 @@ import { formatCredits, parseCredits } from "../../../src/platform/credits.ts";
 import { formatDecimal, parseDecimal } from "../../../src/platform/decimal.ts";
 
 describe("amounts as text", () => {
-  for (const text of ["", " 1", "1 ", "+1", "-1", "1e3", "1,000", "1_000", ".5", "5.", "0x10", "１", "NaN", "Infinity", "1.0000001", "1".repeat(13)]) {
+  for (const text of [
+    "",
+    " 1",
+    "1 ",
+    "+1",
+    "-1",
+    "1e3",
+    "1,000",
+    "1_000",
+    ".5",
+    "5.",
+    "0x10",
+    "１",
+    "NaN",
+    "Infinity",
+    "1.0000001",
+    "1".repeat(13),
+  ]) {
     it(`refuses ${JSON.stringify(text)}`, () => {
       expect(parseCredits(text)).to.equal(undefined);
     });
