@@ -18,6 +18,7 @@ import { createSecretBox } from "../../../src/platform/secrets.ts";
 import { createPricing, type Pricing } from "../../../src/pricing/index.ts";
 import { createTiers } from "../../../src/quotas/index.ts";
 import { createSettlement, reportIncidents } from "../../../src/usage/index.ts";
+import { waitFor } from "../../support/waitFor.ts";
 import { createRecorder, type Recorder } from "../../../src/usage/recorder.ts";
 
 /** The relay on real parts, in this process; only settlement is called by hand, so that a test sees a charge at once. */
@@ -210,6 +211,10 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
         );
       }
       await pool.query("SELECT pg_notify('tollkeeper_changed', 'model:*'), pg_notify('tollkeeper_changed', 'provider:*')");
+      await waitFor(async () => (await pricing.model(name)) && (await catalog.route(name)).length === baseUrls.length, {
+        timeoutMs: 5_000,
+        message: "the announcement of the model",
+      });
       return name;
     },
     async settle() {
