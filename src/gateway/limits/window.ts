@@ -25,16 +25,17 @@ export interface RateVerdict {
 /** Moves the window up to `nowMs`, in place. */
 export function roll(window: Window, nowMs: number): void {
   const elapsed = nowMs - window.startMs;
-  if (elapsed < WINDOW_MS && elapsed >= 0) return;
-  // A window in which nothing happened is as good as none: the next request begins a new one.
-  if (elapsed >= 0 && elapsed < 2 * WINDOW_MS && window.current > 0) {
-    window.previous = window.current;
-    window.startMs += WINDOW_MS;
-  } else {
-    window.previous = 0;
+  // A window in which nothing was counted is as good as none: the next request begins a new one.
+  const counted = elapsed < WINDOW_MS ? window.current + window.previous > 0 : window.current > 0;
+  if (elapsed < 0 || elapsed >= 2 * WINDOW_MS || !counted) {
     window.startMs = nowMs;
+    window.current = 0;
+    window.previous = 0;
+  } else if (elapsed >= WINDOW_MS) {
+    window.startMs += WINDOW_MS;
+    window.previous = window.current;
+    window.current = 0;
   }
-  window.current = 0;
 }
 
 /** Decides on one more request without counting it; `window` must have been rolled to `nowMs`. */
