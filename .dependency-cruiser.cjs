@@ -15,7 +15,8 @@ const boundaries = [
   },
   {
     name: "a-domain-never-imports-anothers-inside",
-    comment: "Between domains only index.ts (the service) is used, never a repository; http offers its declaration files to every domain's routes.",
+    comment:
+      "Between domains only index.ts (the service) is used, never a repository; http offers its declaration files to every domain's routes.",
     severity: "error",
     from: { path: `^src/(${DOMAINS})/` },
     to: {

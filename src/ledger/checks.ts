@@ -137,7 +137,8 @@ export const CHECKS: Check[] = [
     name: "a settled item's hold is closed",
     plain: true,
     sql: `SELECT 'hold ' || h.id || ' of ' || s.id AS subject, 'settled' AS expected, h.state AS found
-      FROM ledger_holds h JOIN ledger_settlements s ON s.hold_id = h.id WHERE h.state = 'held'`,
+      FROM ledger_holds h JOIN ledger_settlements s ON s.hold_id = h.id AND s.wallet_id = h.wallet_id AND s.created_at > h.created_at
+      WHERE h.state = 'held'`,
   },
   {
     name: "the guards of the ledger are on",
