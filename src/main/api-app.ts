@@ -11,7 +11,7 @@ import { healthRoutes } from "../http/health.ts";
 import { createIdempotency } from "../http/idempotency.ts";
 import type { Route } from "../http/route.ts";
 import { createQueuesPage } from "../notify/index.ts";
-import { createPayments, paymentRoutes } from "../payments/index.ts";
+import { createPayments, paymentReviewRoutes, paymentRoutes } from "../payments/index.ts";
 import { projectRoot } from "../platform/root.ts";
 import { pricingRoutes } from "../pricing/index.ts";
 import { createUsage, reportIncidents, usageRoutes } from "../usage/index.ts";
@@ -68,6 +68,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ...identity.routes,
     ...walletRoutes({ pool, ledger, rate: config.CREDITS_PER_YUAN }),
     ...paymentRoutes(payments, temporal),
+    ...paymentReviewRoutes(pool),
     ...usageRoutes({ sequelize, pool, ownsKey: identity.ownsKey }),
     ...pricingRoutes({ pool, pricing }),
     ...userAdminRoutes(identity.users),

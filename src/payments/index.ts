@@ -17,6 +17,7 @@ import { createSettlePayment } from "./settle.ts";
 import { createTopUpSteps, type TopUpSteps } from "./steps.ts";
 import { CONFIRM_MS, createWorkflowLink, LATE_POLL, POLL, QUERIES_PER_RUN, type TopUpTimings } from "./workflowLink.ts";
 
+export { paymentReviewRoutes } from "./reviewRoutes.ts";
 export { paymentRoutes } from "./routes.ts";
 export type { Payments, TopUpSteps, TopUpTimings };
 
