@@ -6,9 +6,9 @@ CREATE TABLE tiers (
 );
 INSERT INTO tiers (name, position, limits) VALUES
   ('restricted', 0, '{"max_parallel": 1}'),
-  ('free', 1, '{"max_parallel": 10}'),
-  ('standard', 2, '{"requests_per_minute": 300, "max_parallel": 30}'),
-  ('pro', 3, '{"requests_per_minute": 1000, "max_parallel": 100}');
+  ('free', 1, '{"max_parallel": 256}'),
+  ('standard', 2, '{"requests_per_minute": 300, "max_parallel": 512}'),
+  ('pro', 3, '{"requests_per_minute": 1000, "max_parallel": 1024}');
 
 CREATE TABLE users (
   id uuid PRIMARY KEY,

@@ -3,14 +3,26 @@ import { appError, type FieldProblem } from "../platform/errors.ts";
 
 const MAX_DEPTH = 32;
 
-/** What no field of any route may be: text with U+0000, which Postgres cannot hold, or values nested so deep that walking them is a danger. */
+/** Half of a surrogate pair: no character, and no UTF-8. */
+const LONE_SURROGATE = /\p{Cs}/u;
+
+function textProblem(text: string): string | undefined {
+  if (text.includes("\u0000")) return "must not contain a NUL character";
+  return LONE_SURROGATE.test(text) ? "must be valid Unicode" : undefined;
+}
+
+/** What no field of any route may be: text that Postgres cannot hold, or values nested so deep that walking them is a danger. */
 function unacceptable(value: unknown, path: string, depth = 0): FieldProblem | undefined {
-  if (typeof value === "string") return value.includes("\u0000") ? { field: path, message: "must not contain a NUL character" } : undefined;
+  if (typeof value === "string") {
+    const message = textProblem(value);
+    return message === undefined ? undefined : { field: path, message };
+  }
   if (typeof value !== "object" || value === null) return undefined;
   if (depth === MAX_DEPTH) return { field: path, message: `must not be nested deeper than ${MAX_DEPTH} levels` };
   for (const [key, inner] of Object.entries(value)) {
     const here = path ? `${path}.${key}` : key;
-    if (key.includes("\u0000")) return { field: here.replaceAll("\u0000", "?"), message: "must not contain a NUL character" };
+    const message = textProblem(key);
+    if (message !== undefined) return { field: Buffer.from(here).toString().replaceAll("\u0000", "?"), message };
     const found = unacceptable(inner, here, depth + 1);
     if (found) return found;
   }

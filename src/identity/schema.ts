@@ -97,13 +97,14 @@ const spend = z
     'must be credits above 0 as decimal text, such as "50"',
   )
   .meta({ examples: ["50"] });
+const KEPT = "Kept with the account or key, but not enforced by this release";
 export const limits = z.strictObject({
   requests_per_minute: count.optional(),
-  tokens_per_minute: count.optional(),
+  tokens_per_minute: count.optional().meta({ description: KEPT }),
   max_parallel: count.optional(),
-  spend_total: spend.optional(),
-  spend_daily: spend.optional(),
-  spend_monthly: spend.optional(),
+  spend_total: spend.optional().meta({ description: KEPT }),
+  spend_daily: spend.optional().meta({ description: KEPT }),
+  spend_monthly: spend.optional().meta({ description: KEPT }),
 });
 
 /** A moment to come, ISO 8601 with its offset, at most 100 years away. */

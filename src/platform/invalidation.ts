@@ -15,6 +15,9 @@ export interface Invalidation {
 }
 
 const CHANNEL = "tollkeeper_changed";
+/** A connection that hangs without breaking is found within the sum of both, so that a revoked key never lives a second longer. */
+const PROBE_MS = 400;
+const PROBE_TIMEOUT_MS = 500;
 
 /** Announces a change when the surrounding transaction commits. Every copy of the api hears it within milliseconds. */
 export async function announce(db: Queryable, topic: Topic, id: string): Promise<void> {
@@ -58,7 +61,7 @@ export function createInvalidation(options: { url: string; log: Logger }): Inval
       application_name: "tollkeeper-listen",
       connectionTimeoutMillis: 3_000,
       keepAlive: true,
-      query_timeout: 2_000,
+      query_timeout: PROBE_TIMEOUT_MS,
     });
     client = next;
     next.on("error", () => lost(next));
@@ -77,7 +80,7 @@ export function createInvalidation(options: { url: string; log: Logger }): Inval
       // A connection that hangs without breaking is found by asking it something.
       probe = setInterval(() => {
         next.query("SELECT 1").catch(() => lost(next));
-      }, 5_000);
+      }, PROBE_MS);
       probe.unref();
     } catch {
       lost(next);

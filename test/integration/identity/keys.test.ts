@@ -72,7 +72,7 @@ describe("API keys", () => {
     expect(found.principal).to.include({ userId, emailVerified: true, apiKeyId: made.id });
     expect(found.principal.walletId).to.be.a("bigint");
     expect(found.limits).to.deep.equal({
-      user: { requests_per_minute: 77, max_parallel: 10 },
+      user: { requests_per_minute: 77, max_parallel: 256 },
       key: { requests_per_minute: 5, spend_total: "12.5" },
     });
     expect(found.modelSet!.has("demo-chat")).to.equal(true);

@@ -32,6 +32,7 @@ describe("input", () => {
     ["a wrong inner value", { name: "a", limits: { max_parallel: -1 } }, "limits.max_parallel"],
     ["a NUL character", { name: "a\u0000" }, "name"],
     ["a NUL character in a name", { "na\u0000me": "a" }, "na?me"],
+    ["half a surrogate pair", { name: "\ud800" }, "name"],
     ["no object at all", null, "body"],
     ["100,000 levels", JSON.parse(`{"name":${"[".repeat(100_000)}${"]".repeat(100_000)}}`), `name${".0".repeat(31)}`],
   ];
