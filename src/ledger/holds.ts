@@ -9,8 +9,8 @@ import type { HoldOutcome, HoldRequest, SweptHold } from "./types.ts";
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const MAX_AMOUNT = 10n ** 18n;
 
-/** A batch that Postgres has not answered by then is given up: the relay refuses rather than lets a caller wait. */
-const ANSWER_WITHIN_MS = 5_000;
+/** A batch that Postgres has not answered by then, the second attempt included, is given up: the relay refuses rather than lets a caller wait. */
+const ANSWER_WITHIN_MS = 3_000;
 
 interface AuthorizedRow {
   kinds: ("held" | "refused" | "closed" | "conflict" | "unknown")[] | null;
@@ -63,13 +63,17 @@ export function createHolds(deps: { pool: Pool; log: Logger }) {
         batch.map((hold) => hold.owner),
         list(batch.map((hold) => Math.ceil(hold.ttlMs))),
       ],
-      query_timeout: ANSWER_WITHIN_MS,
+    };
+    const deadline = Date.now() + ANSWER_WITHIN_MS;
+    const attempt = () => {
+      const timed = { ...query, query_timeout: Math.max(1, deadline - Date.now()) };
+      return by(deadline, () => pool.query<AuthorizedRow>(timed));
     };
     try {
       // Asking again is safe, for the ids make it the same question, and finds a connection that is not broken.
-      const { rows } = await pool.query<AuthorizedRow>(query).catch((error: unknown) => {
-        if (!isConnectionError(error)) throw error;
-        return pool.query<AuthorizedRow>(query);
+      const { rows } = await attempt().catch((error: unknown) => {
+        if (!isConnectionError(error) || Date.now() >= deadline) throw error;
+        return attempt();
       });
       return answers(batch, rows[0]!);
     } catch (error) {
@@ -126,6 +130,20 @@ export function createHolds(deps: { pool: Pool; log: Logger }) {
       await late.close();
     },
   };
+}
+
+/** What `ask` answers, or a connection error at the deadline: waiting for a connection takes time too. */
+async function by<T>(deadline: number, ask: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const give = () => reject(Object.assign(new Error("Postgres has not answered in time"), { code: "ETIMEDOUT" }));
+    timer = setTimeout(give, Math.max(0, deadline - Date.now()));
+  });
+  try {
+    return await Promise.race([ask(), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function answers(batch: HoldRequest[], row: AuthorizedRow): (HoldOutcome | Error)[] {
