@@ -152,14 +152,16 @@ BEGIN
     WHERE id = ANY (open_ids) AND state = 'held' AND (p_expired_at IS NULL OR expires_at <= p_expired_at) RETURNING *;
 END $$;
 
--- Releases expired holds, whose owner is gone, and records each as an incident.
+-- Releases holds that expired at least 15 s before p_now and records each as an incident. The time between is for owners who
+-- could not renew because the database was away: they come back together with the sweep.
 CREATE FUNCTION ledger_sweep(p_now timestamptz, p_limit integer) RETURNS SETOF ledger_holds LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
   swept ledger_holds;
+  expired_by timestamptz := p_now - interval '15 seconds';
 BEGIN
   FOR swept IN SELECT * FROM ledger_close_holds(ARRAY(
-      SELECT id FROM ledger_holds WHERE state = 'held' AND expires_at <= p_now ORDER BY expires_at LIMIT p_limit
-    ), 'swept', p_now)
+      SELECT id FROM ledger_holds WHERE state = 'held' AND expires_at <= expired_by ORDER BY expires_at LIMIT p_limit
+    ), 'swept', expired_by)
   LOOP
     INSERT INTO ledger_incidents (kind, reference, details) VALUES ('hold_swept', swept.id::text,
       jsonb_build_object('wallet', swept.wallet_id::text, 'amount', swept.amount::text, 'owner', swept.owner, 'expired_at', swept.expires_at));

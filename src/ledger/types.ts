@@ -180,7 +180,10 @@ export interface Ledger {
   release(ids: string[]): Promise<void>;
   /** Charges and closes holds inside the caller's transaction, exactly once by item id. One result per item, in order. */
   settle(tx: Queryable, items: SettleItem[]): Promise<SettleResult[]>;
-  /** Releases up to `limit` holds that expired by `now` (the database's clock) and records each as an incident. Pinned holds never expire. */
+  /**
+   * Releases up to `limit` holds that expired at least 15 s before `now` (the database's clock) and records each as an incident; in
+   * those 15 s an owner who could not reach the database may still renew. Pinned holds never expire.
+   */
   sweep(now?: Date, limit?: number): Promise<SweptHold[]>;
   /** Takes out credit that expired by `now` in up to `limit` wallets. Returns how many wallets lost credit. */
   expireGrants(now?: Date, limit?: number): Promise<number>;

@@ -56,7 +56,7 @@ describe("many at once", () => {
           ledger.release(held.slice(3).map((hold) => hold.id)),
           ledger.credit(pool, { ...credit(pick(), 300n), expiresAt, source: "bonus", type: "BONUS" }),
           ledger.debit(pool, { id: `test:${uuidv7()}`, walletId: pick(), amount: 10n, to: "adjustments", type: "ADMIN", description: "d" }),
-          ledger.sweep(new Date(), 5),
+          ledger.sweep(new Date(Date.now() + 15_000), 5),
           ledger.expireGrants(new Date(), 3),
         ]);
       }

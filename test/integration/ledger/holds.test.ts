@@ -97,6 +97,16 @@ describe("holds", () => {
     expect(await rig.ledger.extend([gone.id], 60_000)).to.deep.equal([]);
   });
 
+  it("an owner who could not renew in time has 15 seconds to come back before the sweep takes the hold", async () => {
+    const wallet = await rig.wallet(100n);
+    const late = await rig.hold(wallet, 10n, { ttlMs: 60_000 });
+    const sweep = async (afterMs: number) => (await rig.ledger.sweep(new Date(Date.now() + 60_000 + afterMs))).map((hold) => hold.id);
+    expect(await sweep(10_000)).not.to.include(late.id);
+    expect(await rig.ledger.extend([late.id], 70_000)).to.deep.equal([late.id]);
+    expect(await sweep(20_000)).not.to.include(late.id);
+    expect(await sweep(40_000)).to.include(late.id);
+  });
+
   it("holds closed long ago are forgotten, open ones never", async () => {
     const wallet = await rig.wallet(100n);
     const [open, closed] = [await rig.hold(wallet, 10n), await rig.hold(wallet, 20n)];
