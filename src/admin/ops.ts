@@ -46,10 +46,10 @@ function cookieOf(req: Request): string | undefined {
   return undefined;
 }
 
-/** Lets operators through; everybody else is sent to the sign-in page. */
+/** Lets operators through, by cookie or access token; a browser that is not signed in is sent to the sign-in page. */
 function operatorsOnly(deps: OpsDeps): RequestHandler {
   return async (req, res, next) => {
-    const token = cookieOf(req);
+    const token = cookieOf(req) ?? /^Bearer (\S+)$/i.exec(req.headers.authorization ?? "")?.[1];
     const principal = token
       ? await deps.authenticateToken(token).catch((error: unknown) => {
           if (error instanceof AppError && error.status < 500) return undefined;
@@ -57,8 +57,9 @@ function operatorsOnly(deps: OpsDeps): RequestHandler {
         })
       : undefined;
     if (principal && isOperator(principal)) next();
-    else if (req.method === "GET" && req.accepts("html")) res.redirect(303, "/ops/login");
-    else res.status(401).json({ success: false, message: "Sign in as an operator", error: { code: "unauthenticated" } });
+    else if (principal) throw new AppError("forbidden");
+    else if (req.method === "GET" && req.headers.accept?.includes("text/html")) res.redirect(303, "/ops/login");
+    else throw new AppError("unauthenticated", { message: "Sign in as an operator" });
   };
 }
 

@@ -37,6 +37,8 @@ export function createApp(parts: AppParts): Express {
   app.set("trust proxy", parts.trustProxy);
   // Flat parameters only: `a[b]=1` stays one odd name and is refused as unknown.
   app.set("query parser", "simple");
+  // Browsers may call the relay too; without listed origins its path stays as short as it can be.
+  if (parts.corsOrigins.length > 0) app.use(allowOrigins(parts.corsOrigins));
   app.use(parts.relay);
   app.use(traceRequests);
   const overHttps = parts.publicUrl.startsWith("https:");
@@ -46,7 +48,6 @@ export function createApp(parts: AppParts): Express {
       contentSecurityPolicy: { directives: { upgradeInsecureRequests: overHttps ? [] : null } },
     }),
   );
-  app.use(allowOrigins(parts.corsOrigins));
   app.use(docsRouter(openApiDocument([...parts.routes, ...parts.documented], { version: parts.version, url: parts.publicUrl })));
   for (const page of parts.pages) app.use(page.path, page.router);
   app.use(mountRoutes(parts.routes, { authenticate: parts.authenticate, idempotency: parts.idempotency }));

@@ -33,6 +33,9 @@ export function docsRouter(document: object): express.Router {
   router.get("/docs", (_req, res) => {
     res.type("html").send(PAGE);
   });
+  router.get("/redoc", (_req, res) => {
+    res.redirect(301, "/docs");
+  });
   router.get("/docs/init.js", (_req, res) => {
     res.type("text/javascript").send(INIT);
   });

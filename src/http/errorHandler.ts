@@ -38,9 +38,10 @@ export function toAppError(error: unknown): AppError {
       });
   }
   if (error instanceof URIError || parser?.status === 400 || parser?.statusCode === 400) {
+    const field = error instanceof URIError ? "path" : "body";
     return appError("validation_failed", {
-      message: "path: is not valid",
-      details: [{ field: "path", message: "is not valid" }],
+      message: `${field}: could not be read`,
+      details: [{ field, message: "could not be read" }],
       cause: error,
     });
   }
@@ -74,16 +75,13 @@ export function sendError(res: Response, error: AppError): void {
   res.status(error.status).json(errorBody(error, traceIdOf(res)));
 }
 
-/** The last middleware: maps, logs what is our fault, answers. */
+/** The last middleware: maps, logs (loudly what is our fault), answers. */
 export function errorHandler(log: Logger): ErrorRequestHandler {
   return (thrown: unknown, req: Request, res: Response, _next): void => {
     const error = toAppError(thrown);
-    if (error.status >= 500) {
-      log.error(
-        { trace_id: traceIdOf(res), method: req.method, path: req.path, code: error.code, err: error.cause ?? error },
-        ERROR_CODES[error.code].message,
-      );
-    }
+    const about = { trace_id: traceIdOf(res), method: req.method, path: req.path, status: error.status, error_code: error.code };
+    if (error.status >= 500) log.error({ ...about, err: error.cause ?? error }, ERROR_CODES[error.code].message);
+    else log.info(about, "refused");
     sendError(res, error);
   };
 }

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Request, Response, NextFunction } from "express";
 import { uuidv7 } from "../platform/ids.ts";
 
-const SANE_ID = /^[A-Za-z0-9._:-]{8,128}$/;
+const SANE_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 const storage = new AsyncLocalStorage<string>();
 
 /** The caller's X-Request-ID when it is a sane one, else a new id. */

@@ -78,7 +78,14 @@ export const loginBody = z
   });
 
 export const refreshBody = z.strictObject({ refresh_token: z.string().min(1).max(200) });
-export const logoutBody = z.strictObject({ all: z.boolean().optional().meta({ description: "End every session, not just this one" }) });
+export const logoutBody = z.strictObject({
+  all: z.boolean().optional().meta({ description: "End every session, not just this one" }),
+  refresh_token: z
+    .string()
+    .max(200)
+    .optional()
+    .meta({ description: "Accepted for clients that send it; the access token says which session ends" }),
+});
 export const profileBody = z
   .strictObject({ display_name: line(100).nullable().optional(), locale: locale.optional(), time_zone: timeZone.optional() })
   .refine((body) => Object.keys(body).length > 0, {

@@ -9,12 +9,6 @@ import { statusAt } from "./status.ts";
 import type { AccessTokens } from "./tokens.ts";
 import { findUser, presentUser, type UserRow, type UserView } from "./users.ts";
 
-/**
- * How long after its use a refresh token is answered with `conflict` instead of being taken for stolen: two tabs of one honest client
- * may refresh at the same instant. The late one gets no tokens either way; it reads those of the first, or signs in again.
- */
-export const REFRESH_GRACE_MS = 10_000;
-
 export interface Device {
   ip: string;
   userAgent: string | undefined;
@@ -114,12 +108,13 @@ export function createSessions(deps: { pool: Pool; tokens: AccessTokens; changes
 
     async refresh(token, device) {
       const hash = sha256(token);
-      const now = clock.now();
+      const arrived = clock.now();
       // Refusals are returned, not thrown: ending the family must be committed with them.
       const outcome = await inTransaction(pool, async (tx) => {
         const found = await tx.query<TokenRow>("SELECT session_id, expires_at, used_at FROM refresh_tokens WHERE hash = $1 FOR UPDATE", [
           hash,
         ]);
+        const now = clock.now();
         const row = found.rows[0];
         if (!row || row.expires_at <= now) return "invalid";
         const session = await tx.query<{ user_id: string }>(
@@ -129,7 +124,8 @@ export function createSessions(deps: { pool: Pool; tokens: AccessTokens; changes
         const userId = session.rows[0]?.user_id;
         if (!userId) return "invalid";
         if (row.used_at) {
-          if (now.getTime() - row.used_at.getTime() < REFRESH_GRACE_MS) return "raced";
+          // Two tabs of one honest client refreshed at the same instant: this request was sent before the other one's answer was.
+          if (arrived <= row.used_at) return "raced";
           await tx.query("UPDATE sessions SET revoked_at = $2 WHERE id = $1", [row.session_id, now]);
           await announce(tx, "user", userId);
           return { reusedBy: userId, user: undefined };
@@ -140,7 +136,8 @@ export function createSessions(deps: { pool: Pool; tokens: AccessTokens; changes
         await tx.query("UPDATE sessions SET ip = $2 WHERE id = $1", [row.session_id, device.ip]);
         return { user, sessionId: row.session_id, refreshToken: await issueRefreshToken(tx, row.session_id, now) };
       });
-      if (outcome === "raced") throw appError("conflict", { message: "This refresh token was used a moment ago", retryAfter: 1 });
+      if (outcome === "raced")
+        throw appError("conflict", { message: "This refresh token is being used by another request", retryAfter: 1 });
       if (outcome !== "invalid" && outcome.user) return answer(outcome.user, outcome.sessionId, outcome.refreshToken);
       if (outcome !== "invalid") changes.made("user", outcome.reusedBy);
       throw appError("invalid_refresh_token");

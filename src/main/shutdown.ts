@@ -1,8 +1,9 @@
 import type { Logger } from "../platform/logger.ts";
 
 /**
- * Runs `stop` once at SIGTERM or SIGINT and then exits 0; a second signal or `limitMs` without an end exits 1. What else goes wrong in the
- * process is logged and ends it: a supervisor starts it again, and every step is safe to be cut anywhere.
+ * Runs `stop` once at SIGTERM or SIGINT and then exits 0; a second signal or `limitMs` without an end exits 1. A rejection that nobody
+ * handles is logged; an exception that nobody catches is logged and ends the process: a supervisor starts it again, and every step is safe to
+ * be cut anywhere.
  */
 export function onShutdown(options: { log: Logger; limitMs: number; stop: () => Promise<void> }): void {
   const { log, limitMs, stop } = options;

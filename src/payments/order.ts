@@ -59,12 +59,10 @@ export function judge(order: Pick<Order, "amount" | "status" | "trade_no">, repo
   return { kind: "credit", late, flags };
 }
 
-/** True when a callback must be confirmed by a query before it is believed: much money, or it disagrees with our state. */
-export function needsConfirmation(
-  order: Pick<Order, "amount" | "status">,
-  report: Pick<PaymentReport, "reportedBy">,
-  above: bigint,
-): boolean {
-  if (report.reportedBy === "query") return false;
-  return order.amount >= above || order.status === "expired" || order.status === "cancelled" || order.status === "failed";
+/**
+ * True when a callback must be confirmed by a query before it is believed: from `above` on. A smaller payment whose signature, merchant and
+ * amount are right is believed also for an order that was closed meanwhile: it is credited and flagged, so that no paid money is left lying.
+ */
+export function needsConfirmation(order: Pick<Order, "amount">, report: Pick<PaymentReport, "reportedBy">, above: bigint): boolean {
+  return report.reportedBy === "callback" && order.amount >= above;
 }

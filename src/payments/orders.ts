@@ -1,12 +1,12 @@
 import { appError, fieldError } from "../platform/errors.ts";
 import { systemClock, type Clock } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
-import { uniqueViolation, type Pool } from "../platform/postgres.ts";
+import { inTransaction, uniqueViolation, type Pool } from "../platform/postgres.ts";
 import { creditsFor, formatMoney, parseMoney, type BonusTier } from "./money.ts";
 import type { FlagKind, Order, OrderStatus } from "./order.ts";
 import { newOrderNo } from "./orderNo.ts";
 import type { PaymentProvider } from "./providers/types.ts";
-import { closePending, countOpen, findByRequestKey, findOrder, flagsOf, insertOrder, listOrders } from "./repository.ts";
+import { closePending, countOpen, findByRequestKey, findOrder, flagsOf, insertOrder, listOrders, type NewOrder } from "./repository.ts";
 import type { WorkflowLink } from "./workflowLink.ts";
 
 export interface OrderSettings {
@@ -93,14 +93,22 @@ export function createOrders(deps: OrderDeps): Orders {
     return { provider, channel, amount, credits: creditsFor(amount, settings.rate, settings.tiers) };
   }
 
+  /** One order of a person at a time, so that many at once cannot pass the cap together. */
+  function insertCounted(order: NewOrder): Promise<Order> {
+    return inTransaction(pool, async (tx) => {
+      await tx.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`topup ${order.user_id}`]);
+      if ((await countOpen(tx, order.user_id)) >= MAX_OPEN) {
+        throw appError("rate_limited", { message: "There are too many unpaid orders: pay or cancel one first", retryAfter: 60 });
+      }
+      return insertOrder(tx, order);
+    });
+  }
+
   async function insert(request: OrderRequest): Promise<Order> {
     const { provider, channel, amount, credits } = check(request);
-    if ((await countOpen(pool, request.userId)) >= MAX_OPEN) {
-      throw appError("rate_limited", { message: "There are too many unpaid orders: pay or cancel one first", retryAfter: 60 });
-    }
     for (;;) {
       try {
-        return await insertOrder(pool, {
+        return await insertCounted({
           order_no: newOrderNo(clock.now()),
           user_id: request.userId,
           wallet_id: request.walletId,

@@ -31,7 +31,7 @@ describe("what a payment report means", () => {
     const callback = { reportedBy: "callback" } as const;
     expect(needsConfirmation(order("pending"), callback, 10_000n)).to.equal(false);
     expect(needsConfirmation(order("pending"), callback, 5000n)).to.equal(true);
-    expect(needsConfirmation(order("expired"), callback, 10_000n)).to.equal(true);
+    expect(needsConfirmation(order("expired"), callback, 10_000n)).to.equal(false);
     expect(needsConfirmation(order("expired"), { reportedBy: "query" }, 1n)).to.equal(false);
   });
 });
