@@ -1,5 +1,5 @@
 import path from "node:path";
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { Connection } from "@temporalio/client";
 import type { Part } from "../src/main/launcher/part.ts";
 import { createProcessPart } from "../src/main/launcher/process-part.ts";
@@ -20,6 +20,8 @@ export interface TemporalOptions {
 export async function createTemporalServer(options: TemporalOptions): Promise<{ part: Part; address: string; uiUrl: string }> {
   const binary = await findTemporal(options.env, options.report);
   mkdirSync(options.dataDir, { recursive: true });
+  // Histories hold people's addresses: the file is made here, for its owner alone, and SQLite gives its companions the same mode.
+  closeSync(openSync(databaseFile(options), "a", 0o600));
   const address = `127.0.0.1:${options.port}`;
   const uiUrl = `http://127.0.0.1:${options.uiPort}`;
   const part = createProcessPart(
@@ -46,6 +48,8 @@ export async function prepare(address: string, namespace: string, timeoutMs: num
   }
 }
 
+const databaseFile = (options: TemporalOptions): string => path.join(options.dataDir, "temporal.db");
+
 function serverArguments(options: TemporalOptions): string[] {
   return [
     "server",
@@ -57,7 +61,7 @@ function serverArguments(options: TemporalOptions): string[] {
     "--ui-port",
     String(options.uiPort),
     "--db-filename",
-    path.join(options.dataDir, "temporal.db"),
+    databaseFile(options),
     "--log-level",
     "warn",
   ];

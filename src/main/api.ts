@@ -1,8 +1,8 @@
 import { createServer } from "node:http";
-import { once } from "node:events";
 import { loadConfig } from "../config/index.ts";
 import { createApi } from "./api-app.ts";
 import { exitOnConfigError } from "./config-error.ts";
+import { listen } from "./listen.ts";
 import { loadEnv } from "./load-env.ts";
 import { createPlatform } from "./platform.ts";
 import { onShutdown } from "./shutdown.ts";
@@ -18,8 +18,7 @@ const server = createServer(api.app);
 // Longer than load balancers keep idle connections, so that they and not we close them.
 server.keepAliveTimeout = 65_000;
 server.headersTimeout = 20_000;
-server.listen(config.PORT, config.HOST);
-await once(server, "listening");
+await listen(server, config);
 platform.log.info({ port: config.PORT }, "the api listens");
 
 onShutdown({

@@ -1,5 +1,4 @@
 import { createServer } from "node:http";
-import { once } from "node:events";
 import express from "express";
 import { createActivities } from "../../activities/index.ts";
 import { prepareNamespace } from "../../temporal/namespace.ts";
@@ -13,6 +12,7 @@ import { createPaymentSteps } from "../payments/index.ts";
 import { BILLING_QUEUE, createDrain, createHousekeeping, createSettlement, startSettlements } from "../usage/index.ts";
 import { partChecks } from "./checks.ts";
 import { exitOnConfigError } from "./config-error.ts";
+import { listen } from "./listen.ts";
 import { loadEnv } from "./load-env.ts";
 import { createPlatform } from "./platform.ts";
 import { createCoreServices } from "./services.ts";
@@ -67,8 +67,8 @@ app.use(
     idempotency: createIdempotency(pool),
   }),
 );
-const server = createServer(app).listen(config.PORT, config.HOST);
-await once(server, "listening");
+const server = createServer(app);
+await listen(server, config);
 log.info({ port: config.PORT }, "the worker is up");
 
 onShutdown({

@@ -30,5 +30,7 @@ export function readHistory(name: string): { history: temporal.api.history.v1.Hi
 /** Keeps the history of a run under `<name>.<release>.json`. */
 export async function saveHistory(handle: WorkflowHandle, name: string, release: string): Promise<void> {
   mkdirSync(folder, { recursive: true });
-  writeFileSync(path.join(folder, `${name}.${release}.json`), `${JSON.stringify(History.fromObject(await handle.fetchHistory()))}\n`);
+  const json = JSON.stringify(History.fromObject(await handle.fetchHistory()));
+  // Stack traces in failures name the folder of whoever records.
+  writeFileSync(path.join(folder, `${name}.${release}.json`), `${json.replaceAll(projectRoot, "/app")}\n`);
 }
