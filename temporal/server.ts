@@ -1,5 +1,5 @@
 import path from "node:path";
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { Connection } from "@temporalio/client";
 import type { Part } from "../src/main/launcher/part.ts";
 import { createProcessPart } from "../src/main/launcher/process-part.ts";
@@ -20,8 +20,6 @@ export interface TemporalOptions {
 export async function createTemporalServer(options: TemporalOptions): Promise<{ part: Part; address: string; uiUrl: string }> {
   const binary = await findTemporal(options.env, options.report);
   mkdirSync(options.dataDir, { recursive: true });
-  // Histories hold people's addresses: the file is made here, for its owner alone, and SQLite gives its companions the same mode.
-  closeSync(openSync(databaseFile(options), "a", 0o600));
   const address = `127.0.0.1:${options.port}`;
   const uiUrl = `http://127.0.0.1:${options.uiPort}`;
   const part = createProcessPart(
@@ -29,7 +27,12 @@ export async function createTemporalServer(options: TemporalOptions): Promise<{ 
       name: "temporal",
       address: `${address}, UI ${uiUrl}`,
       command: () => ({ file: binary, args: serverArguments(options), env: serverEnvironment(options.env), cwd: options.dataDir }),
-      ready: () => prepare(address, options.namespace, 5_000),
+      async ready() {
+        await prepare(address, options.namespace, 5_000);
+        // Histories hold people's addresses. The server wants to make the file itself; SQLite gives its companions the file's mode.
+        chmodSync(databaseFile(options), 0o600);
+        return true;
+      },
       graceMs: 10_000,
     },
     options,
