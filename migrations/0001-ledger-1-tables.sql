@@ -1,8 +1,9 @@
--- The ledger: integer double entry. Everything that is not a plain INSERT of a correct transfer or hold is refused by
--- the triggers of 0001-ledger-2-posting.sql and 0001-ledger-3-holds.sql, which also apply while
--- session_replication_role = replica. Foreign keys do not, so the triggers check the references as well. What no trigger can
--- stop is DDL by the tables' owner; `npm run ledger:verify` names guards that are off. In production, people and reports use
--- roles that do not own the tables.
+-- The ledger: integer double entry. Constraints and the triggers of 0001-ledger-2 to -5 refuse what does not follow from a correct
+-- transfer, hold or settlement, whoever writes it and also while session_replication_role = replica. (Foreign keys would be off
+-- then, so the triggers check the references.) What they do not stop: a posting that is correct in form, such as a credit by
+-- INSERT or a call of ledger_settle with a cost of 0, which is on record like any other; and DDL by the tables' owner, who can
+-- switch triggers off: `npm run ledger:verify` names guards that are off. In production, people and reports use roles that do
+-- not own the tables.
 
 -- An account. A wallet never goes below zero and never holds more than it has.
 CREATE TABLE ledger_accounts (

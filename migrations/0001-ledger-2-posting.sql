@@ -16,6 +16,10 @@ DECLARE
   debited bigint;
   burned bigint;
 BEGIN
+  -- Nobody hangs this on a table of his own.
+  IF TG_RELID <> 'public.ledger_transfers'::regclass THEN
+    RAISE EXCEPTION 'only ledger_transfers moves balances' USING ERRCODE = 'restrict_violation';
+  END IF;
   PERFORM FROM ledger_accounts
     WHERE id IN (SELECT debit_account FROM posted UNION SELECT credit_account FROM posted)
     ORDER BY kind DESC, CASE kind WHEN 'wallet' THEN id END, code FOR NO KEY UPDATE;
@@ -111,56 +115,6 @@ END $$;
 
 CREATE TRIGGER ledger_transfers_apply AFTER INSERT ON ledger_transfers REFERENCING NEW TABLE AS posted
   FOR EACH STATEMENT EXECUTE FUNCTION ledger_apply_transfers();
-
--- A balance is what the account's newest transfer says. Whoever changes it otherwise, by whatever way, is refused here.
-CREATE FUNCTION ledger_check_balance() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
-BEGIN
-  IF NEW.last_seq > OLD.last_seq AND EXISTS (
-    SELECT FROM ledger_transfers t WHERE t.seq = NEW.last_seq
-      AND (t.debit_account, t.debit_balance_after) IS NOT DISTINCT FROM (NEW.id, NEW.balance)
-    UNION ALL
-    SELECT FROM ledger_transfers t WHERE t.seq = NEW.last_seq
-      AND (t.credit_account, t.credit_balance_after) IS NOT DISTINCT FROM (NEW.id, NEW.balance)
-  ) THEN
-    RETURN NULL;
-  END IF;
-  RAISE EXCEPTION 'UPDATE of ledger_accounts is refused: balances change only through ledger_transfers' USING ERRCODE = 'restrict_violation';
-END $$;
-
-CREATE TRIGGER ledger_accounts_open BEFORE INSERT ON ledger_accounts FOR EACH ROW
-  WHEN (NEW.balance <> 0 OR NEW.held <> 0 OR NEW.last_seq <> 0 OR NEW.next_expiry IS NOT NULL)
-  EXECUTE FUNCTION ledger_refuse('an account begins empty');
-CREATE TRIGGER ledger_accounts_fixed BEFORE UPDATE ON ledger_accounts FOR EACH ROW
-  WHEN ((OLD.id, OLD.code, OLD.asset, OLD.kind, OLD.created_at) IS DISTINCT FROM (NEW.id, NEW.code, NEW.asset, NEW.kind, NEW.created_at))
-  EXECUTE FUNCTION ledger_refuse('an account keeps its name');
-CREATE TRIGGER ledger_accounts_derived BEFORE UPDATE ON ledger_accounts FOR EACH ROW
-  WHEN (pg_trigger_depth() = 0 AND (OLD.held, OLD.next_expiry) IS DISTINCT FROM (NEW.held, NEW.next_expiry))
-  EXECUTE FUNCTION ledger_refuse('held and next_expiry follow from holds and grants');
-CREATE TRIGGER ledger_accounts_balance AFTER UPDATE ON ledger_accounts FOR EACH ROW
-  WHEN ((OLD.balance, OLD.last_seq) IS DISTINCT FROM (NEW.balance, NEW.last_seq))
-  EXECUTE FUNCTION ledger_check_balance();
-CREATE TRIGGER ledger_accounts_keep BEFORE DELETE OR TRUNCATE ON ledger_accounts FOR EACH STATEMENT
-  EXECUTE FUNCTION ledger_refuse('accounts are never deleted');
-
-CREATE TRIGGER ledger_transfers_keep BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transfers FOR EACH STATEMENT
-  EXECUTE FUNCTION ledger_refuse('transfers are append-only');
-CREATE TRIGGER ledger_grants_derived BEFORE INSERT OR UPDATE ON ledger_grants FOR EACH STATEMENT
-  WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION ledger_refuse('grants change only through ledger_transfers');
-CREATE TRIGGER ledger_grants_fixed BEFORE UPDATE ON ledger_grants FOR EACH ROW
-  WHEN ((OLD.id, OLD.wallet_id, OLD.source, OLD.priority, OLD.amount, OLD.expires_at, OLD.created_at, OLD.transfer_id)
-    IS DISTINCT FROM (NEW.id, NEW.wallet_id, NEW.source, NEW.priority, NEW.amount, NEW.expires_at, NEW.created_at, NEW.transfer_id)
-    OR NEW.remaining > OLD.remaining)
-  EXECUTE FUNCTION ledger_refuse('a grant is only ever burned');
-CREATE TRIGGER ledger_grants_keep BEFORE DELETE OR TRUNCATE ON ledger_grants FOR EACH STATEMENT
-  EXECUTE FUNCTION ledger_refuse('grants are never deleted');
-CREATE TRIGGER ledger_burns_derived BEFORE INSERT ON ledger_burns FOR EACH STATEMENT
-  WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION ledger_refuse('burns follow from ledger_transfers');
-CREATE TRIGGER ledger_burns_keep BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_burns FOR EACH STATEMENT
-  EXECUTE FUNCTION ledger_refuse('burns are append-only');
-CREATE TRIGGER ledger_settlements_keep BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_settlements FOR EACH STATEMENT
-  EXECUTE FUNCTION ledger_refuse('settlements are append-only');
-CREATE TRIGGER ledger_incidents_keep BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_incidents FOR EACH STATEMENT
-  EXECUTE FUNCTION ledger_refuse('incidents are append-only');
 
 -- The account of that name, locked; made on first use. Wallets are opened by ledger_open_wallet only.
 CREATE FUNCTION ledger_system_account(p_code text, p_asset text) RETURNS ledger_accounts LANGUAGE plpgsql SET search_path = public, pg_temp AS $$

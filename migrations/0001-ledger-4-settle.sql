@@ -103,13 +103,3 @@ BEGIN
     JOIN ledger_settlements s ON s.id = q.id
     ORDER BY q.n;
 END $$;
-
--- From here on nothing bypasses the guards, not even session_replication_role = replica.
-DO $$
-DECLARE
-  guard record;
-BEGIN
-  FOR guard IN SELECT tgname, tgrelid::regclass AS of FROM pg_trigger WHERE tgname LIKE 'ledger\_%' AND NOT tgisinternal LOOP
-    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', guard.of, guard.tgname);
-  END LOOP;
-END $$;

@@ -26,6 +26,14 @@ describe("someone with SQL access", () => {
   }
   const account = (code: string) => `(SELECT id FROM ledger_accounts WHERE code = '${code}')`;
 
+  /** Runs a statement inside a trigger that belongs to whoever runs it. */
+  const lever = (sql: string) => `
+    CREATE TEMP TABLE lever (n int);
+    CREATE FUNCTION pg_temp.pull() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${sql}; RETURN NULL; END $$;
+    CREATE TRIGGER pull AFTER INSERT ON lever FOR EACH ROW EXECUTE FUNCTION pg_temp.pull();
+    ALTER TABLE lever ENABLE ALWAYS TRIGGER pull;
+    INSERT INTO lever VALUES (1)`;
+
   before(async () => {
     wallet = await rig.wallet(1_000n);
     hold = (await rig.hold(wallet, 100n)).id;
@@ -111,12 +119,34 @@ describe("someone with SQL access", () => {
         debit_balance_after: "(SELECT balance - 10 FROM ledger_accounts WHERE code = 'adjustments')",
         credit_balance_after: `(SELECT balance + 10 FROM ledger_accounts WHERE id = ${wallet})`,
       }),
-    "use a trigger of their own to reach a balance": () => `
-      CREATE TEMP TABLE lever (n int);
-      CREATE FUNCTION pg_temp.pull() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE ledger_accounts SET balance = balance + 1; RETURN NULL; END $$;
-      CREATE TRIGGER pull AFTER INSERT ON lever FOR EACH ROW EXECUTE FUNCTION pg_temp.pull();
-      ALTER TABLE lever ENABLE ALWAYS TRIGGER pull;
-      INSERT INTO lever VALUES (1)`,
+    "use a trigger of their own to reach a balance": () => lever("UPDATE ledger_accounts SET balance = balance + 1"),
+    "use a trigger of their own to free what is held": () => lever(`UPDATE ledger_accounts SET held = 0 WHERE id = ${wallet}`),
+    "use a trigger of their own to hold what no call holds": () => lever(`UPDATE ledger_accounts SET held = held + 1 WHERE id = ${wallet}`),
+    "use a trigger of their own to make credit last": () =>
+      lever(`UPDATE ledger_accounts SET next_expiry = 'infinity' WHERE id = ${wallet}`),
+    "use a trigger of their own to make a grant": () =>
+      lever(`INSERT INTO ledger_grants (wallet_id, source, priority, amount, remaining, transfer_id) VALUES (${wallet}, 'bonus', 1, 5, 5, 'x')`),
+    "use a trigger of their own to burn a grant": () => lever(`UPDATE ledger_grants SET remaining = 0 WHERE wallet_id = ${wallet}`),
+    "use a trigger of their own to add a burn to a transfer": () =>
+      lever(`INSERT INTO ledger_burns SELECT b.transfer_id, g.id, 1 FROM ledger_grants g, (SELECT * FROM ledger_burns LIMIT 1) b
+        WHERE g.id <> b.grant_id LIMIT 1`),
+    "hang the ledger's own trigger function on a table of theirs": () => `
+      CREATE TEMP TABLE fake (wallet_id bigint, amount bigint);
+      CREATE TRIGGER fake AFTER INSERT ON fake REFERENCING NEW TABLE AS opened FOR EACH STATEMENT EXECUTE FUNCTION ledger_count_opened();
+      ALTER TABLE fake ENABLE ALWAYS TRIGGER fake;
+      INSERT INTO fake VALUES (${wallet}, -100)`,
+    "pass for the ledger's own function by name and by the words of its statement": () => `
+      CREATE SCHEMA posing;
+      SET LOCAL search_path = posing;
+      CREATE TEMP TABLE opened AS SELECT ${wallet}::bigint AS wallet_id, -100::bigint AS amount;
+      CREATE FUNCTION ledger_count_opened() RETURNS void LANGUAGE plpgsql SET search_path = posing AS $$ BEGIN
+        UPDATE public.ledger_accounts a SET held = a.held + d.amount FROM (SELECT wallet_id, sum(amount)::bigint AS amount FROM opened GROUP BY wallet_id) d WHERE a.id = d.wallet_id AND a.kind = 'wallet';
+      END $$;
+      SELECT posing.ledger_count_opened()`,
+    "pass for the ledger's own function by a comment": () => `
+      DO $$ BEGIN
+        EXECUTE E'UPDATE ledger_accounts SET held = 0 WHERE id = ${wallet} /* "\nPL/pgSQL function public.ledger_count_opened() line 9 at SQL statement */';
+      END $$`,
   };
 
   for (const [name, sql] of Object.entries(attempts)) {
