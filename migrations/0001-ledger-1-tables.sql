@@ -105,6 +105,9 @@ CREATE TABLE ledger_settlements (
   created_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- A hold pays for one item.
+CREATE UNIQUE INDEX ledger_settlements_hold ON ledger_settlements (hold_id) WHERE NOT hold_missing;
+
 -- What an operator should look at: a hold whose owner vanished, a cost that could not be charged in full. Append-only.
 CREATE TABLE ledger_incidents (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -114,3 +117,4 @@ CREATE TABLE ledger_incidents (
   at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX ledger_incidents_at ON ledger_incidents (at);
+CREATE INDEX ledger_incidents_reference ON ledger_incidents (reference);

@@ -84,11 +84,7 @@ BEGIN
     WHERE q.charge > 0
     ORDER BY q.wallet_id, q.n;
 
-  INSERT INTO ledger_settlements (id, hold_id, wallet_id, cost, charged, balance_after, hold_missing)
-    SELECT q.id, q.hold_id, q.wallet_id, q.cost, q.charge, q.balance, q.missing
-    FROM unnest(p_ids, p_holds, p_wallets, p_costs, charges, balances, missing)
-      AS q (id, hold_id, wallet_id, cost, charge, balance, missing)
-    WHERE q.charge IS NOT NULL;
+  -- The settlement last: it is refused unless the transfer, the closed hold and the incident are there.
   INSERT INTO ledger_incidents (kind, reference, details)
     SELECT CASE WHEN q.missing THEN 'hold_missing' ELSE 'uncharged' END, q.id, jsonb_build_object(
       'wallet', q.wallet_id::text, 'hold', q.hold_id, 'cost', q.cost::text, 'charged', q.charge::text, 'uncharged', (q.cost - q.charge)::text)
@@ -96,6 +92,11 @@ BEGIN
       AS q (id, hold_id, wallet_id, cost, charge, missing, n)
     WHERE q.missing OR q.charge < q.cost
     ORDER BY q.n;
+  INSERT INTO ledger_settlements (id, hold_id, wallet_id, cost, charged, balance_after, hold_missing)
+    SELECT q.id, q.hold_id, q.wallet_id, q.cost, q.charge, q.balance, q.missing
+    FROM unnest(p_ids, p_holds, p_wallets, p_costs, charges, balances, missing)
+      AS q (id, hold_id, wallet_id, cost, charge, balance, missing)
+    WHERE q.charge IS NOT NULL;
 
   RETURN QUERY
     SELECT q.id, s.charged, s.cost - s.charged, s.balance_after, q.charge IS NULL, s.hold_missing
@@ -103,3 +104,55 @@ BEGIN
     JOIN ledger_settlements s ON s.id = q.id
     ORDER BY q.n;
 END $$;
+
+-- A settlement is what ledger_settle did in this transaction: its charge is a transfer, its hold was closed just now and paid what
+-- it could, and what is missing is an incident. A row that only says so would make a call free.
+CREATE FUNCTION ledger_check_settlements() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+  wrong record;
+BEGIN
+  SELECT s.id, reason INTO wrong
+    FROM settled s
+    LEFT JOIN ledger_accounts a ON a.id = s.wallet_id AND a.kind = 'wallet'
+    LEFT JOIN ledger_transfers t ON t.id = 'usage:' || s.id
+    LEFT JOIN ledger_holds h ON h.id = s.hold_id AND h.wallet_id = s.wallet_id
+    CROSS JOIN LATERAL (SELECT CASE
+      WHEN a.id IS NULL THEN 'there is no such wallet'
+      WHEN s.created_at <> now() THEN 'created_at is not now'
+      WHEN s.charged = 0 AND t.id IS NOT NULL THEN 'there is a transfer'
+      WHEN s.charged > 0 AND (t.amount, t.debit_account, t.debit_balance_after, t.created_at)
+        IS DISTINCT FROM (s.charged, s.wallet_id, s.balance_after, now()) THEN 'no transfer of now charges it'
+      WHEN NOT s.hold_missing AND (h.state, h.closed_at) IS DISTINCT FROM ('settled', now()) THEN 'its hold was not settled now'
+      WHEN NOT s.hold_missing AND s.charged < least(s.cost, h.amount) THEN 'its hold covers more'
+      WHEN s.hold_missing AND h.state = 'held' THEN 'its hold is there'
+      WHEN (s.hold_missing OR s.charged < s.cost) AND NOT EXISTS (
+        SELECT FROM ledger_incidents i WHERE i.reference = s.id AND i.at = now()
+          AND i.kind = CASE WHEN s.hold_missing THEN 'hold_missing' ELSE 'uncharged' END
+          AND i.details = jsonb_build_object('wallet', s.wallet_id::text, 'hold', s.hold_id, 'cost', s.cost::text,
+            'charged', s.charged::text, 'uncharged', (s.cost - s.charged)::text)) THEN 'no incident of now explains it'
+    END AS reason) verdict
+    WHERE reason IS NOT NULL
+    LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'settlement % is refused: %', wrong.id, wrong.reason USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER ledger_settlements_made AFTER INSERT ON ledger_settlements REFERENCING NEW TABLE AS settled
+  FOR EACH STATEMENT EXECUTE FUNCTION ledger_check_settlements();
+
+-- The other way round, when the transaction ends: an incident about a settlement agrees with it. Incidents are rare.
+CREATE FUNCTION ledger_check_incident() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  IF EXISTS (
+    SELECT FROM ledger_settlements s WHERE s.id = NEW.reference AND s.hold_missing = (NEW.kind = 'hold_missing') AND s.created_at = NEW.at
+      AND (s.hold_missing OR s.charged < s.cost)
+      AND NEW.details = jsonb_build_object('wallet', s.wallet_id::text, 'hold', s.hold_id, 'cost', s.cost::text,
+        'charged', s.charged::text, 'uncharged', (s.cost - s.charged)::text)
+  ) THEN
+    RETURN NULL;
+  END IF;
+  RAISE EXCEPTION 'INSERT of ledger_incidents is refused: no settlement agrees with it' USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE CONSTRAINT TRIGGER ledger_incidents_agree AFTER INSERT ON ledger_incidents DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW WHEN (NEW.kind IN ('hold_missing', 'uncharged')) EXECUTE FUNCTION ledger_check_incident();

@@ -30,8 +30,10 @@ export const GUARDS = [
   "ledger_holds_no_truncate",
   "ledger_holds_open",
   "ledger_holds_opened",
+  "ledger_incidents_agree",
   "ledger_incidents_keep",
   "ledger_settlements_keep",
+  "ledger_settlements_made",
   "ledger_transfers_apply",
   "ledger_transfers_keep",
 ];
@@ -141,6 +143,18 @@ export const CHECKS: Check[] = [
     sql: `SELECT 'hold ' || h.id || ' of ' || s.id AS subject, 'settled' AS expected, h.state AS found
       FROM ledger_holds h JOIN ledger_settlements s ON s.hold_id = h.id AND s.wallet_id = h.wallet_id AND s.created_at > h.created_at
       WHERE h.state = 'held'`,
+  },
+  {
+    name: "a settlement without its hold or below its cost is an incident that agrees with it",
+    plain: true,
+    sql: `SELECT s.id AS subject,
+        CASE WHEN s.hold_missing THEN 'hold_missing' ELSE 'uncharged' END || ': ' || s.charged || ' of ' || s.cost AS expected,
+        i.kind || ': ' || (i.details ->> 'charged') || ' of ' || (i.details ->> 'cost') AS found
+      FROM ledger_settlements s LEFT JOIN ledger_incidents i ON i.reference = s.id AND i.kind IN ('hold_missing', 'uncharged')
+      WHERE CASE WHEN s.hold_missing OR s.charged < s.cost
+        THEN (i.kind, i.details ->> 'charged', i.details ->> 'cost')
+          IS DISTINCT FROM (CASE WHEN s.hold_missing THEN 'hold_missing' ELSE 'uncharged' END, s.charged::text, s.cost::text)
+        ELSE i.id IS NOT NULL END`,
   },
   {
     name: "the guards of the ledger are on",

@@ -26,6 +26,26 @@ describe("someone with SQL access", () => {
   }
   const account = (code: string) => `(SELECT id FROM ledger_accounts WHERE code = '${code}')`;
 
+  const stranger = uuidv7();
+  const closed = () => `UPDATE ledger_holds SET state = 'settled', closed_at = now() WHERE id = '${hold}'`;
+  /** An INSERT of a settlement of the open hold, for nothing unless `columns` says otherwise. */
+  function settlement(columns: Record<string, string>): string {
+    const row = {
+      id: `'${hold}'`,
+      hold_id: `'${hold}'`,
+      wallet_id: `${wallet}`,
+      cost: "0",
+      charged: "0",
+      balance_after: `(SELECT balance FROM ledger_accounts WHERE id = ${wallet})`,
+      hold_missing: "false",
+      ...columns,
+    };
+    return `INSERT INTO ledger_settlements (${Object.keys(row).join(", ")}) VALUES (${Object.values(row).join(", ")})`;
+  }
+  const incident = ({ kind, cost }: { kind: string; cost: number }) =>
+    `INSERT INTO ledger_incidents (kind, reference, details) VALUES ('${kind}', '${hold}', jsonb_build_object('wallet', '${wallet}',
+      'hold', '${kind === "uncharged" ? hold : stranger}'::uuid, 'cost', '${cost}', 'charged', '0', 'uncharged', '${cost}'))`;
+
   /** Runs a statement inside a trigger that belongs to whoever runs it. */
   const lever = (sql: string) => `
     CREATE TEMP TABLE lever (n int);
@@ -77,6 +97,17 @@ describe("someone with SQL access", () => {
       `INSERT INTO ledger_holds (id, wallet_id, amount, owner, expires_at) VALUES ('${uuidv7()}', ${wallet}, 5000, 'x', now())`,
     "hold on no wallet": () =>
       `INSERT INTO ledger_holds (id, wallet_id, amount, owner, expires_at) VALUES ('${uuidv7()}', 999999, 0, 'x', now())`,
+    "mark a running call as settled, which would make it free": () => settlement({}),
+    "mark a call without a hold as settled": () => settlement({ hold_id: `'${uuidv7()}'`, hold_missing: "true" }),
+    "close a hold and settle its call for less than it held": () =>
+      `${closed()}; ${incident({ kind: "uncharged", cost: 50 })}; ${settlement({ cost: "50" })}`,
+    "settle a call for nothing without an incident": () => settlement({ hold_id: `'${uuidv7()}'`, hold_missing: "true", cost: "50" }),
+    "settle a call with an incident that says something else": () =>
+      `${incident({ kind: "hold_missing", cost: 49 })}; ${settlement({ hold_id: `'${stranger}'`, hold_missing: "true", cost: "50" })}`,
+    "settle a call by a charge that no transfer made": () => `${closed()}; ${settlement({ cost: "50", charged: "50" })}`,
+    "settle two calls by one hold": () => `${closed()}; ${settlement({})}; ${settlement({ id: "'another'" })}`,
+    "settle a call for an earlier day": () => `${closed()}; ${settlement({ created_at: "now() - interval '1 day'" })}`,
+    "report an incident of a call that was never settled": () => incident({ kind: "uncharged", cost: 50 }),
     "undo a settlement": () => "DELETE FROM ledger_settlements",
     "delete incidents": () => "DELETE FROM ledger_incidents",
     "post a negative amount": () => transfer({ amount: "-10" }),
