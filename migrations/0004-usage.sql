@@ -44,8 +44,44 @@ CREATE INDEX usage_events_pending ON usage_events (shard, created_at) WHERE bill
 CREATE INDEX usage_events_user ON usage_events (user_id, created_at);
 CREATE INDEX usage_events_age ON usage_events (created_at);
 
+-- A recorded call stays as it was recorded. Settlement writes its result once, and only what the ledger settled. On the parent,
+-- and so on every partition, also while session_replication_role = replica; a partition can still be detached or dropped whole.
+CREATE FUNCTION usage_guard() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+  kept record;
+BEGIN
+  IF TG_OP = 'DELETE' OR TG_OP = 'TRUNCATE' THEN
+    RAISE EXCEPTION '% of usage_events is refused: calls are kept', TG_OP USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF OLD.settled_at IS NOT NULL THEN
+    RAISE EXCEPTION 'UPDATE of usage_events is refused: a settled call never changes' USING ERRCODE = 'restrict_violation';
+  END IF;
+  kept := NEW;
+  kept.shard := OLD.shard;
+  kept.cost := OLD.cost;
+  kept.uncharged := OLD.uncharged;
+  kept.settled_at := OLD.settled_at;
+  kept.set_aside_at := OLD.set_aside_at;
+  IF kept IS DISTINCT FROM OLD THEN
+    RAISE EXCEPTION 'UPDATE of usage_events is refused: a call stays as it was recorded' USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NEW.settled_at IS NULL THEN
+    IF (NEW.cost, NEW.uncharged) IS NOT DISTINCT FROM (OLD.cost, OLD.uncharged) THEN RETURN NEW; END IF;
+  ELSIF EXISTS (
+    SELECT FROM ledger_settlements s WHERE s.id = NEW.id::text AND (s.wallet_id, s.charged, s.cost) = (NEW.wallet_id, NEW.cost, NEW.cost + NEW.uncharged)
+  ) THEN
+    RETURN NEW;
+  END IF;
+  RAISE EXCEPTION 'UPDATE of usage_events is refused: the ledger has not settled the call so' USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER usage_events_guard BEFORE UPDATE OR DELETE ON usage_events FOR EACH ROW EXECUTE FUNCTION usage_guard();
+CREATE TRIGGER usage_events_no_truncate BEFORE TRUNCATE ON usage_events FOR EACH STATEMENT EXECUTE FUNCTION usage_guard();
+ALTER TABLE usage_events ENABLE ALWAYS TRIGGER usage_events_guard, ENABLE ALWAYS TRIGGER usage_events_no_truncate;
+
 -- The net for a day whose partition was not made ahead; the sweep moves its rows out.
 CREATE TABLE usage_events_default PARTITION OF usage_events DEFAULT;
+CREATE TRIGGER usage_events_no_truncate BEFORE TRUNCATE ON usage_events_default FOR EACH STATEMENT EXECUTE FUNCTION usage_guard();
+ALTER TABLE usage_events_default ENABLE ALWAYS TRIGGER usage_events_no_truncate;
 
 -- Makes the partition of one UTC day, taking along rows of that day that fell into the net. Returns false when it is there already.
 -- Attached rather than created in place, so that running inserts and reads of other days are not locked out.
@@ -61,10 +97,20 @@ BEGIN
   END IF;
   EXECUTE format('CREATE TABLE %I (LIKE usage_events INCLUDING ALL) WITH (autovacuum_vacuum_scale_factor = 0.05)', name);
   EXECUTE format('ALTER TABLE %I ADD CHECK (created_at >= %L AND created_at < %L)', name, lower, upper);
-  LOCK TABLE usage_events_default IN ACCESS EXCLUSIVE MODE;
-  EXECUTE format(
-    'WITH moved AS (DELETE FROM usage_events_default WHERE created_at >= %L AND created_at < %L RETURNING *) INSERT INTO %I SELECT * FROM moved',
-    lower, upper, name);
+  -- TRUNCATE is the one guard that partitions do not get from their parent.
+  EXECUTE format('CREATE TRIGGER usage_events_no_truncate BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION usage_guard()', name);
+  EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER usage_events_no_truncate', name);
+  IF EXISTS (SELECT FROM usage_events_default WHERE created_at >= lower AND created_at < upper) THEN
+    -- Nothing is deleted from a partition: the net is taken down while its rows move. This is rare, and the only time all wait.
+    LOCK TABLE usage_events IN ACCESS EXCLUSIVE MODE;
+    ALTER TABLE usage_events DETACH PARTITION usage_events_default;
+    EXECUTE format(
+      'WITH moved AS (DELETE FROM usage_events_default WHERE created_at >= %L AND created_at < %L RETURNING *) INSERT INTO %I SELECT * FROM moved',
+      lower, upper, name);
+    ALTER TABLE usage_events ATTACH PARTITION usage_events_default DEFAULT;
+  ELSE
+    LOCK TABLE usage_events_default IN ACCESS EXCLUSIVE MODE;
+  END IF;
   EXECUTE format('ALTER TABLE usage_events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, lower, upper);
   RETURN true;
 END $$;

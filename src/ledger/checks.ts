@@ -6,6 +6,8 @@ export interface Check {
   plain?: boolean;
   /** Takes {@link GUARDS} as its parameter. */
   guards?: boolean;
+  /** A table of another domain, without which there is nothing to check. */
+  needs?: string;
 }
 
 /** The triggers and constraints that must be there, the triggers enabled ALWAYS. */
@@ -155,6 +157,25 @@ export const CHECKS: Check[] = [
         THEN (i.kind, i.details ->> 'charged', i.details ->> 'cost')
           IS DISTINCT FROM (CASE WHEN s.hold_missing THEN 'hold_missing' ELSE 'uncharged' END, s.charged::text, s.cost::text)
         ELSE i.id IS NOT NULL END`,
+  },
+  {
+    name: "a settled call says what its settlement charged",
+    needs: "usage_events",
+    sql: `SELECT 'call ' || u.id AS subject, s.charged AS expected, u.cost AS found
+      FROM ledger_settlements s JOIN usage_events u ON u.id::text = s.id
+      WHERE u.settled_at IS NOT NULL
+        AND (u.wallet_id, u.cost, coalesce(u.uncharged, 0)) IS DISTINCT FROM (s.wallet_id, s.charged, s.cost - s.charged)`,
+  },
+  {
+    name: "the guards of recorded calls are on",
+    plain: true,
+    needs: "usage_events",
+    sql: `SELECT p.relid::text || '.' || g.name AS subject, 'enabled always' AS expected,
+        CASE t.tgenabled WHEN 'D' THEN 'disabled' WHEN 'O' THEN 'off for replicas' WHEN 'R' THEN 'on for replicas only' ELSE 'missing' END AS found
+      FROM pg_partition_tree('usage_events') p
+      CROSS JOIN (VALUES ('usage_events_guard'), ('usage_events_no_truncate')) AS g (name)
+      LEFT JOIN pg_trigger t ON t.tgrelid = p.relid AND t.tgname = g.name
+      WHERE t.tgenabled IS DISTINCT FROM 'A'`,
   },
   {
     name: "the guards of the ledger are on",

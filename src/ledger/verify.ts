@@ -1,5 +1,5 @@
 import { formatCredits } from "../platform/credits.ts";
-import type { Pool } from "../platform/postgres.ts";
+import type { Pool, PoolClient } from "../platform/postgres.ts";
 import { CHECKS, GUARDS } from "./checks.ts";
 import type { Difference, Proof } from "./types.ts";
 
@@ -23,6 +23,7 @@ export async function verify(pool: Pool): Promise<Proof> {
     );
     const differences: Difference[] = [];
     for (const check of CHECKS) {
+      if (check.needs && !(await exists(client, check.needs))) continue;
       const { rows } = await client.query<DifferenceRow>(
         `SELECT subject::text, expected::text, found::text FROM (${check.sql}) d ORDER BY subject LIMIT ${MAX_PER_CHECK}`,
         check.guards ? [GUARDS] : [],
@@ -39,4 +40,9 @@ export async function verify(pool: Pool): Promise<Proof> {
   } finally {
     client.release(broken);
   }
+}
+
+async function exists(client: PoolClient, table: string): Promise<boolean> {
+  const { rows } = await client.query<{ there: boolean }>("SELECT to_regclass($1) IS NOT NULL AS there", [table]);
+  return rows[0]!.there;
 }

@@ -156,7 +156,9 @@ describe("someone with SQL access", () => {
     "use a trigger of their own to make credit last": () =>
       lever(`UPDATE ledger_accounts SET next_expiry = 'infinity' WHERE id = ${wallet}`),
     "use a trigger of their own to make a grant": () =>
-      lever(`INSERT INTO ledger_grants (wallet_id, source, priority, amount, remaining, transfer_id) VALUES (${wallet}, 'bonus', 1, 5, 5, 'x')`),
+      lever(
+        `INSERT INTO ledger_grants (wallet_id, source, priority, amount, remaining, transfer_id) VALUES (${wallet}, 'bonus', 1, 5, 5, 'x')`,
+      ),
     "use a trigger of their own to burn a grant": () => lever(`UPDATE ledger_grants SET remaining = 0 WHERE wallet_id = ${wallet}`),
     "use a trigger of their own to add a burn to a transfer": () =>
       lever(`INSERT INTO ledger_burns SELECT b.transfer_id, g.id, 1 FROM ledger_grants g, (SELECT * FROM ledger_burns LIMIT 1) b
