@@ -15,14 +15,15 @@ describe("holding credit while Postgres hangs", () => {
   async function refusal(query: () => Promise<never>): Promise<{ after: number; error: unknown }> {
     const holds = createHolds({ pool: { query } as unknown as Pool, log: createLogger({ level: "silent", name: "test" }) });
     const started = Date.now();
-    let outcome: { after: number; error: unknown } | undefined;
+    const outcomes: { after: number; error: unknown }[] = [];
     holds.authorize({ id: uuidv7(), walletId: 1n, amount: 1n, owner: "test", ttlMs: SECOND }).catch((error: unknown) => {
-      outcome = { after: (Date.now() - started) / SECOND, error };
+      outcomes.push({ after: (Date.now() - started) / SECOND, error });
     });
-    for (let i = 0; i < 200 && !outcome; i++) {
+    for (let i = 0; i < 200 && outcomes.length === 0; i++) {
       await new Promise(setImmediate);
       mock.timers.tick(SECOND / 10);
     }
+    const [outcome] = outcomes;
     if (!outcome) throw new Error("nobody answered for 20 s");
     return outcome;
   }
