@@ -64,6 +64,11 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
     deps.usage.recordFailure(usageEvent(call, { tokens: NO_TOKENS, estimated: false }, event));
     return dropHold(deps, call);
   }
+  if (reader.unreadable) {
+    const failed = { status: "failed", errorCode: "upstream_malformed", errorClass: "malformed", httpStatus: 499 } as const;
+    deps.usage.recordFailure(usageEvent(call, seen(deps, call), failed));
+    return dropHold(deps, call);
+  }
   const tally = reader.usage
     ? { tokens: reader.usage.tokens, estimated: false }
     : counted(deps, call, reader.count(deps.tokenizer, newBudget()));

@@ -51,6 +51,8 @@ export interface StreamReader {
   readonly usage: Usage | undefined;
   /** The provider sent usage that cannot be read. */
   readonly unreadableUsage: boolean;
+  /** Something that was passed on turned out to be malformed: nothing of this answer is charged. Costs time; asked once, at the end. */
+  readonly unreadable: boolean;
   /** Counts what was delivered. Costs time; called once at the end, and only when the provider gave no usage. */
   count(tokenizer: Tokenizer, budget: Budget): Delivered;
   /** Whether any content has been delivered. */

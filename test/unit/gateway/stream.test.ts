@@ -149,6 +149,18 @@ describe("a chat stream from a provider", () => {
     });
   }
 
+  it("fails, with no end to hand on, when an event only looks like JSON", () => {
+    const bad = '{"id":"x","choices":[{"index":0,"delta":{"content":"a"}]}';
+    const seen = whole(event(chunk("a")) + event(bad) + event("[DONE]"));
+    expect(seen).to.include({ state: "failed", record: "upstream_malformed", tail: undefined });
+    expect(play([event(bad), event("[DONE]")].map((data) => Buffer.from(data)))).to.include({ state: "failed", tail: undefined });
+    const finished = JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
+    expect(whole(event(bad) + event(finished), { endsWithoutTerminal: true })).to.include({ record: "upstream_malformed" });
+    const left = new ChatStream({ showUsage: false, endsWithoutTerminal: false });
+    left.push(Buffer.from(event(chunk("a")) + event(bad)));
+    expect(left.unreadable).to.equal(true);
+  });
+
   it("fails without its terminal event, however complete it looks", () => {
     const finished = JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
     expect(whole(event(chunk("a")) + event(finished) + event(usageChunk))).to.include({ state: "failed", record: "upstream_closed" });

@@ -12,6 +12,8 @@ const OPEN_BRACE = 0x7b;
 const QUOTE = 0x22;
 const CLOSE_BRACE = 0x7d;
 
+const NOT_JSON = "The provider sent an event that is not JSON";
+
 const malformed = (message: string): Failure =>
   failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
 
@@ -27,7 +29,8 @@ export function mentionsUsage(text: string): boolean {
 
 /**
  * A chat completion stream. Events pass as bytes; one is parsed only when a search finds "usage" or "error" in it or when it does not look
- * like a single line of JSON. A match inside text is harmless, because the parsed value decides.
+ * like a single line of JSON; the rest are parsed in batches as they are folded, at the latest before the terminal event goes out. A match
+ * inside text is harmless, because the parsed value decides.
  */
 export class ChatStream implements StreamReader {
   state: "open" | "done" | "failed" = "open";
@@ -52,9 +55,10 @@ export class ChatStream implements StreamReader {
     if (this.#cutter.pending > EVENT_LIMIT) this.#fail(malformed("The provider sent an event of more than 8 MB"));
     if (!events) return undefined;
     const out = this.#pass(events);
-    if (!out) return undefined;
-    this.#delivered.add(out);
-    if (this.#delivered.malformed) this.#fail(malformed("The provider sent an event that is not JSON"));
+    if (out) this.#delivered.add(out);
+    // What passed by its looks is parsed before the end goes out: an answer that cannot be read is neither charged nor ended well.
+    if (this.state === "done") this.#delivered.fold();
+    if (this.#delivered.malformed) this.#fail(malformed(NOT_JSON));
     return out;
   }
 
@@ -62,7 +66,9 @@ export class ChatStream implements StreamReader {
     if (this.state !== "open") return undefined;
     const out = this.#cutter.pending > 0 ? this.push(BLANK_LINE) : undefined;
     if (this.state !== "open") return out;
-    if (this.#endsWithoutTerminal && this.#delivered.allFinished) this.#done(DONE);
+    const finished = this.#endsWithoutTerminal && this.#delivered.allFinished;
+    if (this.unreadable) this.#fail(malformed(NOT_JSON));
+    else if (finished) this.#done(DONE);
     else
       this.#fail(
         failure("upstream_error", {
@@ -75,6 +81,11 @@ export class ChatStream implements StreamReader {
     return out;
   }
 
+  get unreadable(): boolean {
+    this.#delivered.fold();
+    return this.#delivered.malformed;
+  }
+
   hasContent(): boolean {
     return this.#delivered.hasContent;
   }
@@ -85,6 +96,7 @@ export class ChatStream implements StreamReader {
 
   #fail(why: Failure): void {
     this.state = "failed";
+    this.tail = undefined;
     this.failure ??= why;
   }
 
@@ -102,7 +114,7 @@ export class ChatStream implements StreamReader {
     let kept = 0;
     for (let at = 0; at < text.length;) {
       const end = nextBoundary(text, at, hasCr);
-      const passes = !telling && isPlainJson(text, at, end) ? true : this.#inspect(events.subarray(at, end));
+      const passes = !telling && !hasCr && isPlainJson(text, at, end) ? true : this.#inspect(events.subarray(at, end));
       if (passes !== false) this.#begun = true;
       if (passes !== true || this.state !== "open") {
         parts ??= [];
@@ -134,7 +146,7 @@ export class ChatStream implements StreamReader {
       chunk = undefined;
     }
     if (typeof chunk !== "object" || chunk === null || Array.isArray(chunk)) {
-      this.#fail(malformed("The provider sent an event that is not JSON"));
+      this.#fail(malformed(NOT_JSON));
       return false;
     }
     const fields = chunk as Record<string, unknown>;
