@@ -161,6 +161,12 @@ describe("a chat stream from a provider", () => {
     expect(left.unreadable).to.equal(true);
   });
 
+  it("fails on a line that is no field, and on a finish reason that says error", () => {
+    expect(whole(`${event(chunk("a"))}{"error":{"message":"boom"}}\n\n${event("[DONE]")}`)).to.include({ record: "upstream_malformed" });
+    const finished = JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: "error" }] });
+    expect(whole(event(chunk("a")) + event(finished) + event("[DONE]"))).to.include({ record: "upstream_error_event", tail: undefined });
+  });
+
   it("fails without its terminal event, however complete it looks", () => {
     const finished = JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
     expect(whole(event(chunk("a")) + event(finished) + event(usageChunk))).to.include({ state: "failed", record: "upstream_closed" });

@@ -57,6 +57,14 @@ export function readVendorError(value: unknown): VendorError {
   return { message: text === undefined ? undefined : sanitizeMessage(text), type: word(inner["type"]), code: word(inner["code"]), param };
 }
 
+/** Some vendors say only by `finish_reason: "error"` that an answer has failed. */
+export function endsInError(fields: Record<string, unknown>): boolean {
+  const choices = fields["choices"];
+  return (
+    Array.isArray(choices) && choices.some((choice) => (choice as Record<string, unknown> | null | undefined)?.["finish_reason"] === "error")
+  );
+}
+
 /** An error inside a stream or inside a 200 answer: the provider failed, whatever it says. */
 export function inBandFailure(value: unknown): Failure {
   const said = readVendorError(value);
@@ -110,5 +118,7 @@ export function readError(status: number, body: Buffer, retryAfter: number | und
     record: "upstream_refused",
     class: "refused",
     elsewhere: status === 429,
+    // Nothing the caller repeats will mend it.
+    shouldRetry: false,
   });
 }

@@ -2,12 +2,14 @@ import { failure, type Failure } from "../../pipeline/failure.ts";
 import type { Delivered, StreamReader, Usage } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { DeliveredContent, eventData } from "./delivered.ts";
-import { inBandFailure } from "./errors.ts";
+import { endsInError, inBandFailure } from "./errors.ts";
 import { EVENT_LIMIT, EventCutter, nextBoundary } from "./events.ts";
 import { readUsage } from "./usage.ts";
 
 const DONE = Buffer.from("data: [DONE]\n\n");
 const BLANK_LINE = Buffer.from("\n\n");
+/** A comment, or a field with a name; a bare `{"error": …}` is neither. */
+const FIELD = /^(?::|(?:data|event|id|retry)$|[A-Za-z][\w-]*:)/;
 const OPEN_BRACE = 0x7b;
 const QUOTE = 0x22;
 const CLOSE_BRACE = 0x7d;
@@ -57,7 +59,7 @@ export class ChatStream implements StreamReader {
     const out = this.#pass(events);
     if (out) this.#delivered.add(out);
     // What passed by its looks is parsed before the end goes out: an answer that cannot be read is neither charged nor ended well.
-    if (this.state === "done") this.#delivered.fold();
+    if (this.tail) this.#delivered.fold();
     if (this.#delivered.malformed) this.#fail(malformed(NOT_JSON));
     return out;
   }
@@ -132,6 +134,11 @@ export class ChatStream implements StreamReader {
 
   /** True passes the event on, false leaves it out, bytes take its place. May end the stream. */
   #inspect(event: Buffer): boolean | Buffer {
+    const lines = event.toString("latin1").split(/\r\n|\n|\r/);
+    if (!lines.every((line) => line === "" || FIELD.test(line))) {
+      this.#fail(malformed("The provider sent a line that is not part of a stream"));
+      return false;
+    }
     const data = [...eventData(event)].join("\n");
     // A comment keeps the connection alive; before the first event it is no reason to answer 200 yet.
     if (data.trim() === "") return this.#begun;
@@ -150,7 +157,7 @@ export class ChatStream implements StreamReader {
       return false;
     }
     const fields = chunk as Record<string, unknown>;
-    if (fields["error"] || /^event: *error\s*$/m.test(event.toString("latin1", 0, 64))) {
+    if (fields["error"] || endsInError(fields) || /^event: *error\s*$/m.test(event.toString("latin1", 0, 64))) {
       this.#fail(inBandFailure(fields));
       return false;
     }

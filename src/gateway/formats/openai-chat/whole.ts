@@ -1,7 +1,7 @@
 import { failure, type Failure } from "../../pipeline/failure.ts";
 import type { WholeResult } from "../../pipeline/format.ts";
 import { DeliveredContent } from "./delivered.ts";
-import { inBandFailure } from "./errors.ts";
+import { endsInError, inBandFailure } from "./errors.ts";
 import { readUsage } from "./usage.ts";
 
 const bad = (message: string): { ok: false; failure: Failure } => ({
@@ -19,7 +19,7 @@ export function readWhole(body: Buffer): WholeResult {
   }
   if (typeof answer !== "object" || answer === null) return bad("The provider's answer is not a chat completion");
   const fields = answer as Record<string, unknown>;
-  if (fields["error"]) return { ok: false, failure: inBandFailure(fields) };
+  if (fields["error"] || endsInError(fields)) return { ok: false, failure: inBandFailure(fields) };
   const choices = fields["choices"];
   if (!Array.isArray(choices)) return bad("The provider's answer is not a chat completion");
   const said = fields["usage"];
