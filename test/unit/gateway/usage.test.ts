@@ -36,7 +36,7 @@ describe("OpenAI's usage as disjoint classes", () => {
       prompt_tokens_details: { cached_tokens: 9 },
       completion_tokens_details: { reasoning_tokens: 3 },
     })!;
-    expect(usage.tokens).to.deep.equal({ input: 0, cachedInput: 9, cacheWrite: 0, output: 0, reasoning: 3 });
+    expect(usage.tokens).to.deep.equal({ input: 0, cachedInput: 5, cacheWrite: 0, output: 0, reasoning: 2 });
     expect(usage.notes).to.deep.equal(["input would be -4", "output would be -1"]);
   });
 

@@ -35,12 +35,21 @@ export function readUsage(value: unknown): Usage | undefined {
     notes.push(`${name} would be ${tokens}`);
     return 0;
   };
+  const allInput = clamp("prompt", prompt);
+  const allOutput = clamp("completion", completion);
+  const parts = { cached: clamp("cached input", cached), written: clamp("cache write", written), reasoning: clamp("reasoning", reasoning) };
+  clamp("input", allInput - parts.cached - parts.written);
+  clamp("output", allOutput - parts.reasoning);
+  // A part is never more than what it is a part of, so that the sum stays the vendor's total.
+  const cachedInput = Math.min(parts.cached, allInput);
+  const cacheWrite = Math.min(parts.written, allInput - cachedInput);
+  const thought = Math.min(parts.reasoning, allOutput);
   const tokens = {
-    input: clamp("input", prompt - cached - written),
-    cachedInput: clamp("cached input", cached),
-    cacheWrite: clamp("cache write", written),
-    output: clamp("output", completion - reasoning),
-    reasoning: clamp("reasoning", reasoning),
+    input: allInput - cachedInput - cacheWrite,
+    cachedInput,
+    cacheWrite,
+    output: allOutput - thought,
+    reasoning: thought,
   };
   return { tokens, notes };
 }
