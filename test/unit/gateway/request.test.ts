@@ -44,6 +44,10 @@ describe("a chat request", () => {
     ["stop", { ...good, stop: 5 }],
     ["modalities", { ...good, modalities: ["text", "audio"] }],
     ["web_search_options", { ...good, web_search_options: {} }],
+    ["models", { ...good, models: ["dear"] }],
+    ["route", { ...good, route: "fallback" }],
+    ["plugins", { ...good, plugins: [{ id: "web" }] }],
+    ["provider", { ...good, provider: { order: ["dear"] } }],
     ["service_tier", { ...good, service_tier: "priority" }],
   ] as const) {
     it(`is refused with the name of the field: ${param} in ${JSON.stringify(body)?.slice(0, 80)}`, () => {

@@ -65,6 +65,11 @@ const CHECKS: Record<string, Check> = {
   // Each of these costs money that no price here covers.
   audio: notOffered,
   web_search_options: notOffered,
+  // Aggregators answer with another, dearer model than the one priced, or with paid extras, when asked by these.
+  models: notOffered,
+  route: notOffered,
+  plugins: notOffered,
+  provider: notOffered,
   service_tier: (value) => (value === "auto" || value === "default" || value === "flex" ? undefined : "must be auto, default or flex"),
 };
 
