@@ -6,6 +6,9 @@ import { failure, type Failure } from "./failure.ts";
 /** An answer that may not even have this many tokens is not worth asking for. */
 export const MIN_USEFUL_TOKENS = 16;
 
+/** The ledger holds no more than this, in micro-credits, and no wallet has it. */
+const MOST_HELD = 10n ** 18n;
+
 /**
  * Reserves the most the call may cost: the prompt as counted plus a margin, and all the output it may make. When the client named no cap
  * and the wallet covers less, what it covers is held and the provider's cap is lowered to it. Rejects when Postgres cannot be reached.
@@ -21,16 +24,19 @@ export async function makeHold(
   const inputTokens = request.countPrompt(deps.tokenizer, newBudget());
   call.promptTokens = inputTokens;
   call.outputLimit = cap * request.choices;
-  // What the client named stands; what nobody named has to be said, or the provider would go by its own idea of a cap.
-  if (request.outputCap === undefined ? modelCap === undefined : cap < request.outputCap) call.sentCap = cap;
+  // What the client named stands; what it did not name has to be said, or the provider would go by its own idea of a cap.
+  if (request.outputCap === undefined || cap < request.outputCap) call.sentCap = cap;
 
   const amount = deps.pricing.estimate(price, { inputTokens, maxOutputTokens: call.outputLimit });
   const leastOutput = Math.min(cap, MIN_USEFUL_TOKENS) * request.choices;
+  const least =
+    request.outputCap === undefined ? deps.pricing.estimate(price, { inputTokens, maxOutputTokens: leastOutput }) : undefined;
+  if ((least ?? amount) > MOST_HELD) return failure("insufficient_balance", { message: "The wallet does not cover this call" });
   const outcome = await deps.ledger.authorize({
     id: call.id,
     walletId: call.caller!.principal.walletId,
-    amount,
-    ...(request.outputCap === undefined ? { minAmount: deps.pricing.estimate(price, { inputTokens, maxOutputTokens: leastOutput }) } : {}),
+    amount: amount > MOST_HELD ? MOST_HELD : amount,
+    ...(least === undefined ? {} : { minAmount: least }),
     owner: deps.owner,
     ttlMs: deps.config.holdTtlMs,
   });

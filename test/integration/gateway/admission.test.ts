@@ -87,6 +87,8 @@ describe("who may call what", () => {
     await openai.chat.completions.create({ model: unpriced, messages: [{ role: "user", content: "x" }] }).catch(() => undefined);
     expect(calls).to.equal(1);
     await refused(ada.key, body({ model: await relay.model([]) }), 503, "no_provider");
+    const off = await relay.model([upstream.url], { status: "inactive" });
+    await refused(ada.key, body({ model: off }), 404, "model_not_found");
   });
 
   it("not with a broken, oversized or foreign body", async () => {
@@ -143,6 +145,11 @@ describe("who may call what", () => {
     await waitFor(async () => (await relay.balance(grace)).held === "0", { timeoutMs: 3_000, message: "the hold to be released" });
   });
 
+  it("a call that could cost more than any wallet holds is 402", async () => {
+    const dear = await relay.model([upstream.url], { maxOutput: 2_000_000_000, output: "100000" });
+    await refused(ada.key, body({ model: dear, max_tokens: undefined, n: 128 }), 402, "insufficient_balance");
+  });
+
   it("without a cap, the provider's is lowered to what the wallet covers, unless that is next to nothing", async () => {
     const grace = await relay.customer({ credits: "7" });
     const { response } = await post(grace.key, body({ max_tokens: undefined, n: 2 }));
@@ -155,11 +162,13 @@ describe("who may call what", () => {
     await refused((await relay.customer({ credits: "0.9" })).key, body({ max_tokens: undefined }), 402, "insufficient_balance");
   });
 
-  it("the caller's cap is never more than the model's, and an unnamed one is said where the model has none", async () => {
+  it("the caller's cap is never more than the model's, and an unnamed one is said", async () => {
     await post(ada.key, body({ max_tokens: 5_000 }));
     expect(upstream.requests[0]!.body["max_tokens"]).to.equal(1_000);
+    await post(ada.key, body({ max_tokens: null }));
+    expect(upstream.requests[1]!.body["max_tokens"]).to.equal(1_000);
     const open = await relay.model([upstream.url], { maxOutput: null });
     await post(ada.key, body({ model: open, max_tokens: undefined }));
-    expect(upstream.requests[1]!.body["max_tokens"]).to.equal(4_096);
+    expect(upstream.requests[2]!.body["max_tokens"]).to.equal(4_096);
   });
 });

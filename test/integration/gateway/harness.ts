@@ -64,6 +64,7 @@ export interface ModelOptions {
   output?: string;
   maxOutput?: number | null;
   priced?: boolean;
+  status?: "active" | "inactive";
   timeouts?: object;
   config?: object;
 }
@@ -180,9 +181,10 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
     },
     async model(baseUrls, options = {}) {
       const name = `model-${uuidv7().slice(-12)}`;
-      await pool.query("INSERT INTO models (name, max_output_tokens) VALUES ($1, $2)", [
+      await pool.query("INSERT INTO models (name, max_output_tokens, status) VALUES ($1, $2, $3)", [
         name,
         options.maxOutput === undefined ? 1_000 : options.maxOutput,
+        options.status ?? "active",
       ]);
       if (options.priced !== false) {
         await pool.query("INSERT INTO price_versions (model, version, input_price, output_price) VALUES ($1, 1, $2, $3)", [
@@ -211,7 +213,7 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
         );
       }
       await pool.query("SELECT pg_notify('tollkeeper_changed', 'model:*'), pg_notify('tollkeeper_changed', 'provider:*')");
-      await waitFor(async () => (await pricing.model(name)) && (await catalog.route(name)).length === baseUrls.length, {
+      await waitFor(async () => ((await pricing.model(name)) || options.status === "inactive") && (await catalog.route(name)).length === baseUrls.length, {
         timeoutMs: 5_000,
         message: "the announcement of the model",
       });
