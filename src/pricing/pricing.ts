@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { Invalidation } from "../platform/invalidation.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { affordableOutput, cost, estimate } from "./price.ts";
-import { activeModels, findVersion, type ModelRecord, type PriceVersion } from "./repository.ts";
+import { activeModels, findModel, findVersion, type ModelRecord, type PriceVersion } from "./repository.ts";
 import { createSnapshot } from "./snapshot.ts";
 
 /** A model that may be called. `price` is null while none was set: such a model is refused, never free. */
@@ -13,6 +13,8 @@ export interface Pricing {
   model(name: string): Promise<PricedModel | undefined>;
   /** The same without waiting; `known: false` when {@link Pricing.model} must be asked. */
   peek(name: string): { known: true; model: PricedModel | undefined } | { known: false };
+  /** Whether a model of this name or alias is known but switched off. Always asks Postgres. */
+  switchedOff(name: string): Promise<boolean>;
   /** Every active model by name. */
   models(): Promise<PricedModel[]>;
   /** A version that was in force once; immutable and kept in memory. */
@@ -57,6 +59,9 @@ export function createPricing(deps: { pool: Pool; invalidation: Invalidation }):
     peek(name) {
       const present = book.peek();
       return present ? { known: true, model: present.byName.get(name.toLowerCase()) } : { known: false };
+    },
+    async switchedOff(name) {
+      return (await findModel(deps.pool, name))?.status === "inactive";
     },
     async models() {
       return (await book.get()).list;

@@ -38,9 +38,9 @@ export async function chooseModel(deps: Pick<RelayDeps, "pricing" | "catalog">, 
     return failure("model_not_allowed", { param: "model" });
   }
   if (!model) {
-    // Served but never priced is the operator's omission, not the caller's mistake.
-    const served = (await deps.catalog.route(name)).length > 0;
-    return served ? notPriced() : failure("model_not_found", { message: "There is no such model", param: "model" });
+    // Served but never priced is the operator's omission, not the caller's mistake; one switched off is as unknown as any other.
+    const omitted = (await deps.catalog.route(name)).length > 0 && !(await deps.pricing.switchedOff(name));
+    return omitted ? notPriced() : failure("model_not_found", { message: "There is no such model", param: "model" });
   }
   if (!model.price) return notPriced();
   call.model = model;

@@ -22,7 +22,7 @@ export interface RelayConfig {
 /** Everything a call needs, made once. */
 export interface RelayDeps {
   identity: Pick<Identity, "authenticateKey">;
-  pricing: Pick<Pricing, "model" | "models" | "cost" | "estimate" | "affordableOutput">;
+  pricing: Pick<Pricing, "model" | "models" | "switchedOff" | "cost" | "estimate" | "affordableOutput">;
   ledger: Pick<Ledger, "authorize" | "extend" | "release">;
   usage: Pick<Usage, "record" | "recordFailure">;
   catalog: Pick<Catalog, "route">;
