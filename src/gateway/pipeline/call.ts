@@ -54,6 +54,8 @@ export class Call {
   reader: StreamReader | undefined;
   /** Usage of a complete answer. */
   usage: Usage | undefined;
+  /** A complete answer had usage that cannot be read. */
+  unreadableUsage = false;
 
   sentMs = 0;
   firstByteMs: number | null = null;

@@ -47,7 +47,7 @@ function close(deps: RelayDeps, call: Call): void {
 async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "done" }>): Promise<void> {
   const usage = call.reader ? call.reader.usage : call.usage;
   const tally: Tally = usage ? { tokens: usage.tokens, estimated: false } : counted(deps, call, end.count());
-  if (usage && usage.notes.length > 0) reportNotes(deps, call, usage.notes);
+  reportOddities(deps, call);
   const recorded = await record(deps, call, usageEvent(call, tally, { status: "ok", errorCode: null, errorClass: null, httpStatus: 200 }));
   if (call.res.destroyed) return;
   if (!recorded) endWithFailure(call, failure("unavailable", { message: "The call could not be recorded", class: "internal" }));
@@ -64,6 +64,7 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
     deps.usage.recordFailure(usageEvent(call, { tokens: NO_TOKENS, estimated: false }, event));
     return dropHold(deps, call);
   }
+  reportOddities(deps, call);
   if (reader.unreadable) {
     const failed = { status: "failed", errorCode: "upstream_malformed", errorClass: "malformed", httpStatus: 499 } as const;
     deps.usage.recordFailure(usageEvent(call, seen(deps, call), failed));
@@ -102,11 +103,15 @@ async function dropHold(deps: RelayDeps, call: Call): Promise<void> {
   await releaseWithin(deps, call.id);
 }
 
-function reportNotes(deps: RelayDeps, call: Call, notes: string[]): void {
+/** A provider's usage that does not add up or cannot be read is for the operator to see. */
+function reportOddities(deps: RelayDeps, call: Call): void {
+  const unreadable = call.reader?.unreadableUsage ?? call.unreadableUsage;
+  const notes = (call.reader ? call.reader.usage : call.usage)?.notes ?? (unreadable ? ["the usage cannot be read"] : []);
+  if (notes.length === 0) return;
   const { principal } = call.caller!;
   deps.log.warn({ trace_id: call.traceId, provider: call.candidate?.provider.name, notes }, "a provider's usage does not add up");
   deps.incident({
-    kind: notes.some((note) => note.includes("would be")) ? "usage_clamped" : "usage_disagrees",
+    kind: unreadable ? "usage_unreadable" : notes.some((note) => note.includes("would be")) ? "usage_clamped" : "usage_disagrees",
     subject: call.id,
     userId: principal.userId,
     walletId: principal.walletId,

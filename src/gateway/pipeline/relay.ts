@@ -153,6 +153,7 @@ class Answer implements Listener {
     const result = call.format.readWhole(body);
     if (!result.ok) return this.#fail(result.failure);
     call.usage = result.usage;
+    call.unreadableUsage = result.unreadableUsage;
     finish(this.#deps, call, { kind: "done", last: body, count: () => result.count(this.#deps.tokenizer, newBudget()) });
   }
 

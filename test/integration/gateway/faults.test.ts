@@ -3,7 +3,7 @@ import OpenAI from "openai";
 import { useStack, waitFor } from "../../support/stack.ts";
 import { FAULTS } from "./faultTable.ts";
 import { startRelay, type Customer, type Relay } from "./harness.ts";
-import { startRawUpstream, type Behaviour, type RawUpstream } from "./rawUpstream.ts";
+import { answerOf, DONE, startRawUpstream, STOP, streamOf, text, type Behaviour, type RawUpstream } from "./rawUpstream.ts";
 
 const CREDIT = 1_000_000_000n;
 
@@ -85,4 +85,25 @@ describe("every way a provider can end a call", () => {
       expect((await relay.ledger.verify()).balanced).to.equal(true);
     });
   }
+
+  it("usage that cannot be read is kept for operators", async () => {
+    const unreadable = `data: ${JSON.stringify({ choices: [], usage: { prompt_tokens: "5", completion_tokens: 2 } })}\n\n`;
+    await call(streamOf(text("Hi"), STOP, unreadable, DONE), true);
+    expect(await bill()).to.include({ status: "ok", estimated: true });
+    const { id } = (await relay.lastEvent(ada))!;
+    const kinds = async () => (await relay.pool.query<{ kind: string }>("SELECT kind FROM incidents WHERE subject = $1", [id])).rows;
+    await waitFor(async () => (await kinds()).some(({ kind }) => kind === "usage_unreadable"), {
+      timeoutMs: 3_000,
+      message: "the incident",
+    });
+  });
+
+  it("a provider that refuses our key is not asked again by official clients", async () => {
+    upstream.behave(answerOf(401, '{"error":{"message":"bad key"}}'));
+    const before = upstream.requests.length;
+    const client = new OpenAI({ apiKey: ada.key, baseURL: `${relay.url}/v1` });
+    const error = await client.chat.completions.create({ model, messages }).catch((refused: unknown) => refused as { status?: number });
+    expect(error).to.include({ status: 502 });
+    expect(upstream.requests.length - before).to.equal(1);
+  });
 });
