@@ -107,7 +107,9 @@ END $$;
 
 -- A settlement is what ledger_settle did in this transaction: its charge is a transfer, its hold was closed just now and paid what
 -- it could, and what is missing is an incident. A row that only says so would make a call free.
-CREATE FUNCTION ledger_check_settlements() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+CREATE FUNCTION ledger_check_settlements() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp
+  -- By index always: a plan made while the tables were small is kept when they have grown.
+  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
   wrong record;
 BEGIN

@@ -83,7 +83,9 @@ CREATE CONSTRAINT TRIGGER ledger_grants_remaining AFTER UPDATE ON ledger_grants 
   FOR EACH ROW EXECUTE FUNCTION ledger_check_remaining();
 
 -- The burns of a transfer are of its wallet's grants and together its amount: nothing can be added to those that are there.
-CREATE FUNCTION ledger_check_burns() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+CREATE FUNCTION ledger_check_burns() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp
+  -- By index always: a plan made while the tables were small is kept when they have grown.
+  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
   IF EXISTS (
     SELECT FROM (

@@ -46,41 +46,47 @@ CREATE INDEX usage_events_age ON usage_events (created_at);
 
 -- A recorded call stays as it was recorded. Settlement writes its result once, and only what the ledger settled. On the parent,
 -- and so on every partition, also while session_replication_role = replica; a partition can still be detached or dropped whole.
-CREATE FUNCTION usage_guard() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
-DECLARE
-  kept record;
+CREATE FUNCTION usage_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF TG_OP = 'DELETE' OR TG_OP = 'TRUNCATE' THEN
-    RAISE EXCEPTION '% of usage_events is refused: calls are kept', TG_OP USING ERRCODE = 'restrict_violation';
-  END IF;
-  IF OLD.settled_at IS NOT NULL THEN
-    RAISE EXCEPTION 'UPDATE of usage_events is refused: a settled call never changes' USING ERRCODE = 'restrict_violation';
-  END IF;
-  kept := NEW;
-  kept.shard := OLD.shard;
-  kept.cost := OLD.cost;
-  kept.uncharged := OLD.uncharged;
-  kept.settled_at := OLD.settled_at;
-  kept.set_aside_at := OLD.set_aside_at;
-  IF kept IS DISTINCT FROM OLD THEN
-    RAISE EXCEPTION 'UPDATE of usage_events is refused: a call stays as it was recorded' USING ERRCODE = 'restrict_violation';
-  END IF;
-  IF NEW.settled_at IS NULL THEN
-    IF (NEW.cost, NEW.uncharged) IS NOT DISTINCT FROM (OLD.cost, OLD.uncharged) THEN RETURN NEW; END IF;
-  ELSIF EXISTS (
-    SELECT FROM ledger_settlements s WHERE s.id = NEW.id::text AND (s.wallet_id, s.charged, s.cost) = (NEW.wallet_id, NEW.cost, NEW.cost + NEW.uncharged)
+  RAISE EXCEPTION '% of usage_events is refused: a call stays as it was recorded', TG_OP USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER usage_events_keep BEFORE DELETE ON usage_events FOR EACH ROW EXECUTE FUNCTION usage_refuse();
+CREATE TRIGGER usage_events_no_truncate BEFORE TRUNCATE ON usage_events FOR EACH STATEMENT EXECUTE FUNCTION usage_refuse();
+-- All columns but shard, cost, uncharged, settled_at and set_aside_at; those too, once settled.
+CREATE TRIGGER usage_events_fixed BEFORE UPDATE ON usage_events FOR EACH ROW
+  WHEN (OLD.settled_at IS NOT NULL OR
+      (OLD.id, OLD.created_at, OLD.request_id, OLD.user_id, OLD.team_id, OLD.wallet_id, OLD.key_id, OLD.model,
+       OLD.provider_id, OLD.provider_name, OLD.upstream_request_id, OLD.route, OLD.stream, OLD.price_version_id,
+       OLD.input_tokens, OLD.cached_input_tokens, OLD.cache_write_tokens, OLD.output_tokens, OLD.reasoning_tokens, OLD.units,
+       OLD.estimated, OLD.status, OLD.http_status, OLD.error_class, OLD.error_code, OLD.retry_count, OLD.first_chunk_ms,
+       OLD.duration_ms, OLD.client_ip, OLD.billable, OLD.recorded_at)
+      IS DISTINCT FROM
+      (NEW.id, NEW.created_at, NEW.request_id, NEW.user_id, NEW.team_id, NEW.wallet_id, NEW.key_id, NEW.model,
+       NEW.provider_id, NEW.provider_name, NEW.upstream_request_id, NEW.route, NEW.stream, NEW.price_version_id,
+       NEW.input_tokens, NEW.cached_input_tokens, NEW.cache_write_tokens, NEW.output_tokens, NEW.reasoning_tokens, NEW.units,
+       NEW.estimated, NEW.status, NEW.http_status, NEW.error_class, NEW.error_code, NEW.retry_count, NEW.first_chunk_ms,
+       NEW.duration_ms, NEW.client_ip, NEW.billable, NEW.recorded_at))
+  EXECUTE FUNCTION usage_refuse();
+
+CREATE FUNCTION usage_check_settled() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  IF NEW.settled_at IS NOT NULL AND EXISTS (
+    SELECT FROM ledger_settlements s
+    WHERE s.id = NEW.id::text AND (s.wallet_id, s.charged, s.cost) = (NEW.wallet_id, NEW.cost, NEW.cost + NEW.uncharged)
   ) THEN
     RETURN NEW;
   END IF;
   RAISE EXCEPTION 'UPDATE of usage_events is refused: the ledger has not settled the call so' USING ERRCODE = 'restrict_violation';
 END $$;
-CREATE TRIGGER usage_events_guard BEFORE UPDATE OR DELETE ON usage_events FOR EACH ROW EXECUTE FUNCTION usage_guard();
-CREATE TRIGGER usage_events_no_truncate BEFORE TRUNCATE ON usage_events FOR EACH STATEMENT EXECUTE FUNCTION usage_guard();
-ALTER TABLE usage_events ENABLE ALWAYS TRIGGER usage_events_guard, ENABLE ALWAYS TRIGGER usage_events_no_truncate;
+CREATE TRIGGER usage_events_settled BEFORE UPDATE ON usage_events FOR EACH ROW
+  WHEN ((OLD.cost, OLD.uncharged, OLD.settled_at) IS DISTINCT FROM (NEW.cost, NEW.uncharged, NEW.settled_at))
+  EXECUTE FUNCTION usage_check_settled();
+ALTER TABLE usage_events ENABLE ALWAYS TRIGGER usage_events_keep, ENABLE ALWAYS TRIGGER usage_events_no_truncate,
+  ENABLE ALWAYS TRIGGER usage_events_fixed, ENABLE ALWAYS TRIGGER usage_events_settled;
 
 -- The net for a day whose partition was not made ahead; the sweep moves its rows out.
 CREATE TABLE usage_events_default PARTITION OF usage_events DEFAULT;
-CREATE TRIGGER usage_events_no_truncate BEFORE TRUNCATE ON usage_events_default FOR EACH STATEMENT EXECUTE FUNCTION usage_guard();
+CREATE TRIGGER usage_events_no_truncate BEFORE TRUNCATE ON usage_events_default FOR EACH STATEMENT EXECUTE FUNCTION usage_refuse();
 ALTER TABLE usage_events_default ENABLE ALWAYS TRIGGER usage_events_no_truncate;
 
 -- Makes the partition of one UTC day, taking along rows of that day that fell into the net. Returns false when it is there already.
@@ -98,7 +104,7 @@ BEGIN
   EXECUTE format('CREATE TABLE %I (LIKE usage_events INCLUDING ALL) WITH (autovacuum_vacuum_scale_factor = 0.05)', name);
   EXECUTE format('ALTER TABLE %I ADD CHECK (created_at >= %L AND created_at < %L)', name, lower, upper);
   -- TRUNCATE is the one guard that partitions do not get from their parent.
-  EXECUTE format('CREATE TRIGGER usage_events_no_truncate BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION usage_guard()', name);
+  EXECUTE format('CREATE TRIGGER usage_events_no_truncate BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION usage_refuse()', name);
   EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER usage_events_no_truncate', name);
   IF EXISTS (SELECT FROM usage_events_default WHERE created_at >= lower AND created_at < upper) THEN
     -- Nothing is deleted from a partition: the net is taken down while its rows move. This is rare, and the only time all wait.

@@ -173,7 +173,7 @@ export const CHECKS: Check[] = [
     sql: `SELECT p.relid::text || '.' || g.name AS subject, 'enabled always' AS expected,
         CASE t.tgenabled WHEN 'D' THEN 'disabled' WHEN 'O' THEN 'off for replicas' WHEN 'R' THEN 'on for replicas only' ELSE 'missing' END AS found
       FROM pg_partition_tree('usage_events') p
-      CROSS JOIN (VALUES ('usage_events_guard'), ('usage_events_no_truncate')) AS g (name)
+      CROSS JOIN (VALUES ('usage_events_fixed'), ('usage_events_keep'), ('usage_events_no_truncate'), ('usage_events_settled')) AS g (name)
       LEFT JOIN pg_trigger t ON t.tgrelid = p.relid AND t.tgname = g.name
       WHERE t.tgenabled IS DISTINCT FROM 'A'`,
   },

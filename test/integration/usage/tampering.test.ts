@@ -77,19 +77,19 @@ describe("someone with SQL access to recorded calls", () => {
     expect((await rig.ledger.verify()).differences).to.deep.equal([]);
     const altered = (by: string) =>
       psql(
-        `ALTER TABLE usage_events DISABLE TRIGGER usage_events_guard; UPDATE usage_events SET cost = cost ${by} WHERE id = '${settled}'`,
+        `ALTER TABLE usage_events DISABLE TRIGGER usage_events_fixed, DISABLE TRIGGER usage_events_settled; UPDATE usage_events SET cost = cost ${by} WHERE id = '${settled}'`,
       );
     await altered("- 1000000");
     const { differences } = await rig.ledger.verify();
     await altered("+ 1000000");
-    await psql("ALTER TABLE usage_events ENABLE ALWAYS TRIGGER usage_events_guard");
+    await psql("ALTER TABLE usage_events ENABLE ALWAYS TRIGGER usage_events_fixed, ENABLE ALWAYS TRIGGER usage_events_settled");
     expect(differences).to.deep.include({
       check: "a settled call says what its settlement charged",
       subject: `call ${settled}`,
       expected: "93",
       found: "92",
     });
-    expect(differences.map((one) => one.subject)).to.include("usage_events.usage_events_guard");
+    expect(differences.map((one) => one.subject)).to.include("usage_events.usage_events_fixed");
     expect((await rig.ledger.verify()).differences).to.deep.equal([]);
   });
 });
