@@ -29,8 +29,7 @@ export async function makeHold(
 
   const amount = deps.pricing.estimate(price, { inputTokens, maxOutputTokens: call.outputLimit });
   const leastOutput = Math.min(cap, MIN_USEFUL_TOKENS) * request.choices;
-  const least =
-    request.outputCap === undefined ? deps.pricing.estimate(price, { inputTokens, maxOutputTokens: leastOutput }) : undefined;
+  const least = request.outputCap === undefined ? deps.pricing.estimate(price, { inputTokens, maxOutputTokens: leastOutput }) : undefined;
   if ((least ?? amount) > MOST_HELD) return failure("insufficient_balance", { message: "The wallet does not cover this call" });
   const outcome = await deps.ledger.authorize({
     id: call.id,

@@ -213,10 +213,14 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
         );
       }
       await pool.query("SELECT pg_notify('tollkeeper_changed', 'model:*'), pg_notify('tollkeeper_changed', 'provider:*')");
-      await waitFor(async () => ((await pricing.model(name)) || options.status === "inactive") && (await catalog.route(name)).length === baseUrls.length, {
-        timeoutMs: 5_000,
-        message: "the announcement of the model",
-      });
+      await waitFor(
+        async () =>
+          ((await pricing.model(name)) || options.status === "inactive") && (await catalog.route(name)).length === baseUrls.length,
+        {
+          timeoutMs: 5_000,
+          message: "the announcement of the model",
+        },
+      );
       return name;
     },
     async settle() {

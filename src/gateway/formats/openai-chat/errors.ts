@@ -61,7 +61,8 @@ export function readVendorError(value: unknown): VendorError {
 export function endsInError(fields: Record<string, unknown>): boolean {
   const choices = fields["choices"];
   return (
-    Array.isArray(choices) && choices.some((choice) => (choice as Record<string, unknown> | null | undefined)?.["finish_reason"] === "error")
+    Array.isArray(choices) &&
+    choices.some((choice) => (choice as Record<string, unknown> | null | undefined)?.["finish_reason"] === "error")
   );
 }
 
