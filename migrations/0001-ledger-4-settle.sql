@@ -30,16 +30,19 @@ BEGIN
   END LOOP;
 
   FOR item IN
-    SELECT q.*, a.balance AS wallet_balance, a.held AS wallet_held, s.id IS NOT NULL OR q.nth > 1 AS again,
-      CASE WHEN h.state = 'held' AND h.wallet_id = q.wallet_id AND q.nth_of_hold = 1 THEN h.amount END AS reserved
+    -- A hold pays for the first item that names it and is not a repeat.
+    SELECT q.*, CASE WHEN row_number() OVER (PARTITION BY q.hold_id, q.again, q.open_amount IS NULL ORDER BY q.n) = 1 THEN q.open_amount END AS reserved
     FROM (
-      SELECT q.*, row_number() OVER (PARTITION BY q.id ORDER BY q.n) AS nth,
-        row_number() OVER (PARTITION BY q.hold_id ORDER BY q.n) AS nth_of_hold
-      FROM unnest(p_ids, p_holds, p_wallets, p_costs) WITH ORDINALITY AS q (id, hold_id, wallet_id, cost, n)
+      SELECT q.*, a.balance AS wallet_balance, a.held AS wallet_held, s.id IS NOT NULL OR q.nth > 1 AS again,
+        CASE WHEN h.state = 'held' AND h.wallet_id = q.wallet_id THEN h.amount END AS open_amount
+      FROM (
+        SELECT q.*, row_number() OVER (PARTITION BY q.id ORDER BY q.n) AS nth
+        FROM unnest(p_ids, p_holds, p_wallets, p_costs) WITH ORDINALITY AS q (id, hold_id, wallet_id, cost, n)
+      ) q
+      LEFT JOIN ledger_accounts a ON a.id = q.wallet_id AND a.kind = 'wallet'
+      LEFT JOIN ledger_holds h ON h.id = q.hold_id
+      LEFT JOIN ledger_settlements s ON s.id = q.id
     ) q
-    LEFT JOIN ledger_accounts a ON a.id = q.wallet_id AND a.kind = 'wallet'
-    LEFT JOIN ledger_holds h ON h.id = q.hold_id
-    LEFT JOIN ledger_settlements s ON s.id = q.id
     ORDER BY q.wallet_id, q.n
   LOOP
     IF item.wallet_balance IS NULL THEN RAISE EXCEPTION 'there is no wallet %', item.wallet_id USING ERRCODE = 'no_data_found'; END IF;

@@ -50,7 +50,8 @@ describe("wrong input on the routes of identity", () => {
       const fields = Object.keys((route.body as z.ZodObject).shape);
       for (const field of [...fields, "surprise"]) {
         for (const [what, value] of [...IMPOSSIBLE, ...ODD]) {
-          if (field === "all" && value === true) continue;
+          // A text there is right, and signing out would end the very session that asks.
+          if (route.path.endsWith("/logout") && !IMPOSSIBLE.some(([impossible]) => impossible === what) && field !== "surprise") continue;
           const answer = await rig.call(route.method.toUpperCase(), path, { [field]: value }, auth);
           const where = `${route.method} ${path} ${field}: ${what} → ${answer.status} ${answer.body.message}`;
           expect(answer.status, where).to.be.below(500);

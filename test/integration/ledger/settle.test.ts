@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { inTransaction } from "../../../src/platform/postgres.ts";
+import { uuidv7 } from "../../../src/platform/ids.ts";
 import { credit, usageItem, useLedger } from "./support.ts";
 
 describe("settling", () => {
@@ -43,6 +44,19 @@ describe("settling", () => {
     ]);
     const { items } = await rig.ledger.incidents({ page: 1, pageSize: 10 });
     expect(items.filter((one) => one.kind === "uncharged").map((one) => one.reference)).to.have.members([rich.id, poor.id]);
+  });
+
+  it("a repeat in the batch does not take the hold from another event that names it", async () => {
+    const walletId = await rig.wallet(1_000n);
+    const holdId = uuidv7();
+    const early = { id: uuidv7(), holdId, walletId, cost: 10n };
+    expect((await rig.settle(early))[0]).to.include({ charged: 10n, holdMissing: true });
+    await rig.ledger.authorize({ id: holdId, walletId, amount: 100n, owner: "test", ttlMs: 60_000 });
+    const late = { id: uuidv7(), holdId, walletId, cost: 60n };
+    const [repeat, fresh] = await rig.settle(early, late);
+    expect(repeat).to.include({ charged: 10n, replayed: true });
+    expect(fresh).to.include({ charged: 60n, replayed: false, holdMissing: false, balanceAfter: 930n });
+    expect(await rig.ledger.balance(walletId)).to.include({ total: 930n, held: 0n });
   });
 
   it("never takes what other calls hold", async () => {
