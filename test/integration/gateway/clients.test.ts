@@ -119,9 +119,11 @@ describe("what clients see of a stream", () => {
   });
 
   it("keeps a silent stream alive with comments that clients ignore", async () => {
+    let speak = (): void => undefined;
+    const silence = new Promise<void>((resolve) => (speak = resolve));
     upstream.behave(async (socket) => {
       socket.write(Buffer.concat([Buffer.from(STREAM_HEAD), piece(text("Hello"))]));
-      await new Promise((resolve) => setTimeout(resolve, 600));
+      await silence;
       socket.write(Buffer.concat([piece(text(" again")), piece(FULL + DONE), LAST_PIECE]));
     });
     const response = await fetch(`${relay.url}/v1/chat/completions`, {
@@ -129,7 +131,11 @@ describe("what clients see of a stream", () => {
       headers: { authorization: `Bearer ${ada.key}`, "content-type": "application/json" },
       body: JSON.stringify({ model, messages, stream: true }),
     });
-    const said = await response.text();
+    let said = "";
+    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+      said += chunk;
+      if (said.includes(": keep-alive")) speak();
+    }
     expect(said.replaceAll(": keep-alive\n\n", "")).to.equal(text("Hello") + text(" again") + DONE);
     expect(said).to.match(/"Hello".*\n\n(: keep-alive\n\n)+data: .*" again"/);
   });
