@@ -1,5 +1,5 @@
 import type { Request } from "express";
-import { openaiChat } from "./formats/openai-chat/index.ts";
+import { openaiVoice } from "./formats/openai-chat/errors.ts";
 import { authenticate, passLimits } from "./pipeline/admit.ts";
 import { endWhole, sendFailure, type Answer } from "./pipeline/answer.ts";
 import type { RelayDeps } from "./pipeline/deps.ts";
@@ -9,9 +9,9 @@ import { failureOf } from "./pipeline/serve.ts";
 export async function listModels(deps: RelayDeps, req: Request, answer: Answer): Promise<void> {
   try {
     const who = await authenticate(deps, req);
-    if ("failure" in who) return sendFailure(answer, openaiChat, who.failure);
+    if ("failure" in who) return sendFailure(answer, openaiVoice, who.failure);
     const passed = await passLimits(deps, who.caller, answer.headers, undefined);
-    if ("failure" in passed) return sendFailure(answer, openaiChat, passed.failure);
+    if ("failure" in passed) return sendFailure(answer, openaiVoice, passed.failure);
     const allowed = who.caller.modelSet;
     const models = (await deps.pricing.models()).filter(
       (model) => model.price !== null && (!allowed || allowed.has(model.name.toLowerCase())),
@@ -24,6 +24,6 @@ export async function listModels(deps: RelayDeps, req: Request, answer: Answer):
     }));
     endWhole(answer, Buffer.from(JSON.stringify({ object: "list", data })));
   } catch (error) {
-    sendFailure(answer, openaiChat, failureOf(error));
+    sendFailure(answer, openaiVoice, failureOf(error));
   }
 }

@@ -2,49 +2,59 @@ import express, { type Request, type Router } from "express";
 import { z } from "zod";
 import { rawRoute, type Route } from "../http/route.ts";
 import { requestIdOf } from "../http/trace.ts";
+import { FORMATS } from "./formats/index.ts";
+import { openaiVoice } from "./formats/openai-chat/errors.ts";
 import { openaiChat } from "./formats/openai-chat/index.ts";
 import { listModels } from "./models.ts";
 import { newAnswer, sendFailure, type Answer } from "./pipeline/answer.ts";
 import type { RelayDeps } from "./pipeline/deps.ts";
 import { failure } from "./pipeline/failure.ts";
+import type { Voice } from "./pipeline/format.ts";
 import { serve } from "./pipeline/serve.ts";
 import type { Registry } from "./registry.ts";
 
-type Handler = (req: Request, answer: Answer) => Promise<void>;
+/** What is served at one path with one method. */
+interface Endpoint {
+  voice: Voice;
+  handle(req: Request, answer: Answer): Promise<void>;
+}
 
 /**
  * The relay's routes. A plain lookup by path and method, because this runs for every relayed call; nothing of the rest of the
  * application runs before it.
  */
 export function relayRouter(deps: RelayDeps & { registry: Registry }): Router {
-  const routes: Record<string, Record<string, Handler>> = {
-    [openaiChat.route]: { POST: (req, answer) => serve(deps, openaiChat, req, answer) },
-    "/v1/models": { GET: (req, answer) => listModels(deps, req, answer) },
+  const paths = new Map<string, Map<string, Endpoint>>();
+  const add = (method: string, path: string, endpoint: Endpoint): void => {
+    const methods = paths.get(path) ?? new Map<string, Endpoint>();
+    paths.set(path, methods.set(method, endpoint));
   };
+  for (const format of FORMATS) {
+    add("POST", format.route, { voice: format.voice, handle: (req, answer) => serve(deps, format, req, answer) });
+  }
+  add("GET", "/v1/models", { voice: openaiVoice, handle: (req, answer) => listModels(deps, req, answer) });
 
   const router = express.Router();
   router.use((req, res, next) => {
     const { url } = req;
-    if (!url.startsWith("/v1/") && url !== "/v1") return next();
-    const answer = newAnswer(res, requestIdOf(req.headers["x-request-id"] as string | undefined));
     const query = url.indexOf("?");
     const path = query < 0 ? url : url.slice(0, query);
-    const methods = Object.hasOwn(routes, path) ? routes[path] : undefined;
-    const handler = methods?.[req.method];
-    if (!methods) return sendFailure(answer, openaiChat, failure("not_found", { message: "There is no such route" }));
-    if (!handler) {
-      answer.headers.push("allow", Object.keys(methods).join(", "));
-      return sendFailure(answer, openaiChat, failure("method_not_allowed"));
+    const methods = paths.get(path);
+    if (!methods && !url.startsWith("/v1/") && url !== "/v1") return next();
+    const answer = newAnswer(res, requestIdOf(req.headers["x-request-id"] as string | undefined));
+    if (!methods) return sendFailure(answer, openaiVoice, failure("not_found", { message: "There is no such route" }));
+    const endpoint = methods.get(req.method);
+    if (!endpoint) {
+      answer.headers.push("allow", [...methods.keys()].join(", "));
+      const [any] = methods.values();
+      return sendFailure(answer, any!.voice, failure("method_not_allowed"));
     }
     if (deps.registry.draining) {
       res.shouldKeepAlive = false;
-      return sendFailure(
-        answer,
-        openaiChat,
-        failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1 }),
-      );
+      const why = failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1 });
+      return sendFailure(answer, endpoint.voice, why);
     }
-    void handler(req, answer);
+    void endpoint.handle(req, answer);
   });
   return router;
 }

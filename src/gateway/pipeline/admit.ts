@@ -5,6 +5,8 @@ import type { LimitVerdict } from "../limits/index.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
+import { canCharge } from "./meters.ts";
+import { speaksOf } from "./relay.ts";
 
 /** The API key of a request: `Authorization: Bearer …` or `x-api-key`. */
 function keyOf(req: Request): string | undefined {
@@ -43,13 +45,16 @@ export async function chooseModel(deps: Pick<RelayDeps, "pricing" | "catalog">, 
     return omitted ? notPriced() : failure("model_not_found", { message: "There is no such model", param: "model" });
   }
   if (!model.price) return notPriced();
+  if (!canCharge(call.format.meters, model.price)) {
+    return failure("model_not_priced", { message: "This model has no price for what this route does", param: "model", shouldRetry: false });
+  }
   call.model = model;
   call.price = model.price;
   const candidates = await deps.catalog.route(model.name);
-  const { apiFormat } = call.format;
-  call.candidates = candidates.every(({ provider }) => provider.apiFormat === apiFormat)
+  const { speaks } = call.format;
+  call.candidates = candidates.every(({ provider }) => speaks.includes(speaksOf(provider)))
     ? candidates
-    : candidates.filter(({ provider }) => provider.apiFormat === apiFormat);
+    : candidates.filter(({ provider }) => speaks.includes(speaksOf(provider)));
   return call.candidates.length > 0 ? undefined : failure("no_provider", { retryAfter: 5 });
 }
 

@@ -1,7 +1,7 @@
 import type { Response } from "express";
 import type { Call } from "./call.ts";
 import type { Failure } from "./failure.ts";
-import type { Format } from "./format.ts";
+import type { Voice } from "./format.ts";
 
 /** Where an answer goes and what it carries whatever it is: the request ids, later the limits. */
 export interface Answer {
@@ -21,7 +21,7 @@ function beginStream(call: Call): void {
   if (call.res.headersSent) return;
   call.answer.headers.push(
     "content-type",
-    "text/event-stream; charset=utf-8",
+    call.request!.answer === "bytes" ? (call.contentType ?? "application/octet-stream") : "text/event-stream; charset=utf-8",
     "cache-control",
     "no-cache, no-transform",
     "x-accel-buffering",
@@ -52,16 +52,16 @@ export function endStream(call: Call, tail: Buffer | string): void {
   call.res.end(tail);
 }
 
-/** A complete JSON answer. */
-export function endWhole(answer: Answer, body: Buffer): void {
-  answer.headers.push("content-type", "application/json", "content-length", String(body.length));
+/** A complete answer, JSON unless said otherwise. */
+export function endWhole(answer: Answer, body: Buffer, contentType = "application/json"): void {
+  answer.headers.push("content-type", contentType, "content-length", String(body.length));
   answer.res.writeHead(200, answer.headers);
   answer.res.end(body);
 }
 
 /** An error answer in the format's shape, before anything else was sent. */
-export function sendFailure({ res, headers, traceId }: Answer, format: Pick<Format, "errorBody">, failure: Failure): void {
-  const body = Buffer.from(format.errorBody(failure, traceId));
+export function sendFailure({ res, headers, traceId }: Answer, voice: Pick<Voice, "errorBody">, failure: Failure): void {
+  const body = Buffer.from(voice.errorBody(failure, traceId));
   if (failure.retryAfter !== undefined) headers.push("retry-after", String(Math.max(1, Math.ceil(failure.retryAfter))));
   if (failure.shouldRetry === false) headers.push("x-should-retry", "false");
   // What is left of a body that was not read would be taken for the next request.
@@ -75,6 +75,7 @@ export function sendFailure({ res, headers, traceId }: Answer, format: Pick<Form
 export function endWithFailure(call: Call, failure: Failure): void {
   const { res } = call;
   if (res.destroyed || res.writableEnded) return;
-  if (!res.headersSent) sendFailure(call.answer, call.format, failure);
-  else res.end(call.format.errorEvent(failure, call.traceId));
+  if (!res.headersSent) sendFailure(call.answer, call.format.voice, failure);
+  else if (call.request?.answer === "bytes") res.destroy();
+  else res.end(call.format.voice.errorEvent(failure, call.traceId));
 }

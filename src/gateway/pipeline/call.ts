@@ -6,7 +6,7 @@ import type { Permit } from "../limits/index.ts";
 import type { Candidate } from "../providers/index.ts";
 import type { Exchange } from "../upstream/exchange.ts";
 import type { Answer } from "./answer.ts";
-import type { Format, RelayRequest, StreamReader, Usage } from "./format.ts";
+import type { Dialect, Format, RelayRequest, StreamReader, Usage } from "./format.ts";
 
 /**
  * - `admitting`: who calls, what, within which limits, for how much
@@ -51,7 +51,11 @@ export class Call {
   attempts = 0;
   exchange: Exchange | undefined;
   upstreamRequestId: string | null = null;
+  /** How the provider in use is spoken to. */
+  dialect: Dialect | undefined;
   reader: StreamReader | undefined;
+  /** Of the answer; what the provider said, where that is passed on. */
+  contentType: string | undefined;
   /** Usage of a complete answer. */
   usage: Usage | undefined;
   /** A complete answer had usage that cannot be read. */

@@ -5,7 +5,7 @@ import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
 import type { Delivered } from "./format.ts";
 import { releaseWithin } from "./release.ts";
-import { counted, NO_TOKENS, seen, usageEvent, type Tally } from "./tally.ts";
+import { counted, NO_TOKENS, reported, seen, usageEvent, type Tally } from "./tally.ts";
 
 /** How a call may end. */
 export type End =
@@ -46,13 +46,13 @@ function close(deps: RelayDeps, call: Call): void {
 
 async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "done" }>): Promise<void> {
   const usage = call.reader ? call.reader.usage : call.usage;
-  const tally: Tally = usage ? { tokens: usage.tokens, estimated: false } : counted(deps, call, end.count());
+  const tally: Tally = usage ? reported(usage) : counted(deps, call, end.count());
   reportOddities(deps, call);
   const recorded = await record(deps, call, usageEvent(call, tally, { status: "ok", errorCode: null, errorClass: null, httpStatus: 200 }));
   if (call.res.destroyed) return;
   if (!recorded) endWithFailure(call, failure("unavailable", { message: "The call could not be recorded", class: "internal" }));
-  else if (call.request!.stream) endStream(call, end.last);
-  else endWhole(call.answer, end.last);
+  else if (call.request!.answer === "whole") endWhole(call.answer, end.last, call.contentType);
+  else endStream(call, end.last);
 }
 
 /** The client left: what it was given is charged, the provider's count first. Before any content it is nothing. */
@@ -70,9 +70,7 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
     deps.usage.recordFailure(usageEvent(call, seen(deps, call), failed));
     return dropHold(deps, call);
   }
-  const tally = reader.usage
-    ? { tokens: reader.usage.tokens, estimated: false }
-    : counted(deps, call, reader.count(deps.tokenizer, newBudget()));
+  const tally = reader.usage ? reported(reader.usage) : counted(deps, call, reader.count(deps.tokenizer, newBudget()));
   await record(deps, call, usageEvent(call, tally, event));
 }
 

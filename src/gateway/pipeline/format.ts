@@ -1,43 +1,73 @@
-import type { TokenClasses } from "../../pricing/index.ts";
+import type { TokenClasses, Units } from "../../pricing/index.ts";
+import type { Delivered } from "../tokens/gathered.ts";
 import type { Budget, Tokenizer } from "../tokens/index.ts";
-import type { UpstreamProvider } from "../providers/index.ts";
 import type { Failure } from "./failure.ts";
+
+export type { Delivered } from "../tokens/gathered.ts";
+
+/** What a provider speaks, whatever its clients do. */
+export type Speaks = "openai" | "claude";
+
+/**
+ * How an answer comes: as server-sent events, as one body that is read before it is passed on, or as bytes of any kind (sound, say) that
+ * are passed on as they come.
+ */
+export type AnswerKind = "stream" | "whole" | "bytes";
 
 /** A request as the pipeline sees it, whatever format it came in. */
 export interface RelayRequest {
   /** The model as the caller wrote it. */
   model: string;
-  stream: boolean;
+  answer: AnswerKind;
   /** The most tokens one answer may have, as the caller said; undefined when it did not. */
   outputCap: number | undefined;
   /** Answers asked for at once; each may use the cap. */
   choices: number;
+  /** The most that may be used of what is priced per one; undefined for nothing but the request itself. */
+  units?: Units | undefined;
   /** Prompt tokens as far as we can count them: text, tools and schemas by tokenizer, images by a fixed rule. */
   countPrompt(tokenizer: Tokenizer, budget: Budget): number;
-  /** The body for the provider, with its name of the model and, when given, another output cap. */
-  encode(upstreamModel: string, outputCap: number | undefined): string;
+  /** How a provider that speaks this is asked; a failure when it cannot be asked this. Called once per attempt. */
+  dialect(speaks: Speaks): Dialect | Failure;
 }
 
-export type ReadResult = { ok: true; request: RelayRequest } | { ok: false; failure: Failure };
+export type ReadResult<R = RelayRequest> = { ok: true; request: R } | { ok: false; failure: Failure };
 
 /** What a provider says it used, in disjoint classes. `notes` are oddities worth an incident. */
 export interface Usage {
   tokens: TokenClasses;
+  /** Of what is priced per one; the request itself need not be said. */
+  units?: Units | undefined;
   notes: string[];
 }
 
-/** What was delivered to the client, counted by us. */
-export interface Delivered {
-  /** Whether any content (text, refusal, tool call, reasoning) was in it. */
-  content: boolean;
-  tokens: number;
+/** One request as a provider is sent it. */
+export interface EncodedRequest {
+  body: Buffer;
+  contentType: string;
+}
+
+/** One request and its answer in the words of what a provider speaks; converts where the client speaks otherwise. */
+export interface Dialect {
+  /** Appended to the provider's root, which ends with its version. */
+  path: string;
+  /** The body for the provider, with its name of the model and, when given, another output cap. */
+  encode(upstreamModel: string, outputCap: number | undefined): EncodedRequest;
+  /** Names and values in turn, beside those every request has; from an allow-list. */
+  headers?(caller: Record<string, string | string[] | undefined>): string[];
+  /** For a request whose answer is a stream or bytes. */
+  openStream(options: { endsWithoutTerminal: boolean }): StreamReader;
+  /** For a request whose answer is whole. */
+  readWhole(body: Buffer, contentType: string | undefined): WholeResult;
+  /** What a provider's error answer (status 3xx, 4xx, 5xx) means. */
+  readError(status: number, body: Buffer, retryAfter: number | undefined): Failure;
 }
 
 /** Reads one provider's stream: cuts it into events, decides what passes on, keeps what is needed to count and to end. */
 export interface StreamReader {
   /**
-   * Takes bytes as they arrive and returns those to hand on now: complete events only. Look at `state` afterwards.
-   * The caller must write what it is given: it counts as delivered.
+   * Takes bytes as they arrive and returns those to hand on now: complete events only, and none before the first with content, so that
+   * another provider can be asked until then. Look at `state` afterwards. The caller must write what it is given: it counts as delivered.
    */
   push(chunk: Buffer): Buffer | undefined;
   /** The provider closed the stream. `state` is no longer "open" afterwards. */
@@ -60,26 +90,43 @@ export interface StreamReader {
 }
 
 export type WholeResult =
-  | { ok: true; usage: Usage | undefined; unreadableUsage: boolean; count(tokenizer: Tokenizer, budget: Budget): Delivered }
+  | {
+      ok: true;
+      usage: Usage | undefined;
+      unreadableUsage: boolean;
+      count(tokenizer: Tokenizer, budget: Budget): Delivered;
+      /** What the client gets, when that is not what the provider sent. */
+      body?: Buffer;
+      /** The content type of the answer, when it is not JSON. */
+      contentType?: string;
+    }
   | { ok: false; failure: Failure };
+
+/** How a format words what is ours to say. */
+export interface Voice {
+  /** The body of an error answer. */
+  errorBody(failure: Failure, traceId: string): string;
+  /** The error as the last event of a stream. */
+  errorEvent(failure: Failure, traceId: string): string;
+  /** Bytes that keep a silent stream alive and that every client ignores. */
+  heartbeat: Buffer;
+  /** Whose names the headers about limits have. */
+  vendor: "openai" | "anthropic";
+}
+
+/** What of a price a route can charge. A model that has a price, but none of these, is refused there. */
+export type Meter = "tokens" | "images" | "seconds" | "characters" | "requests";
 
 /** One API format: how a route reads the request, counts, ends and speaks of errors. Everything else is the pipeline's. */
 export interface Format {
   /** The route clients call; also on the record. */
   route: string;
-  /** What a provider must speak to serve it. */
-  apiFormat: UpstreamProvider["apiFormat"];
-  /** Appended to the provider's root, which ends with its version. */
-  upstreamPath: string;
-  read(body: unknown): ReadResult;
-  openStream(request: RelayRequest, options: { endsWithoutTerminal: boolean }): StreamReader;
-  readWhole(body: Buffer): WholeResult;
-  /** The body of an error answer. */
-  errorBody(failure: Failure, traceId: string): string;
-  /** The error as the last event of a stream. */
-  errorEvent(failure: Failure, traceId: string): string;
-  /** What a provider's error answer (status 4xx, 5xx) means. */
-  readError(status: number, body: Buffer, retryAfter: number | undefined): Failure;
-  /** Bytes that keep a silent stream alive and that every client ignores. */
-  heartbeat: Buffer;
+  /** What a provider may speak to serve it. */
+  speaks: readonly Speaks[];
+  /** How the body of a request comes. */
+  body: "json" | "multipart";
+  meters: readonly Meter[];
+  voice: Voice;
+  /** Reads the parsed body: JSON, or the fields and files of a form. */
+  read(body: unknown, headers: Record<string, string | string[] | undefined>): ReadResult;
 }

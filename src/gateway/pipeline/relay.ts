@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
+import type { UpstreamProvider } from "../providers/index.ts";
 import type { Exchange, Listener } from "../upstream/exchange.ts";
 import { connectionFailure } from "../upstream/faults.ts";
 import { retryAfterSeconds, upstreamHeaders, upstreamRequestId } from "../upstream/headers.ts";
@@ -8,9 +9,12 @@ import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
 import { finish } from "./finish.ts";
+import type { Speaks } from "./format.ts";
 
 /** An error answer beyond this is not read. */
 const ERROR_BODY_LIMIT = 64 * 1024;
+/** What is passed on as bytes. A page or an object in its place is no answer. */
+const PASSED_TYPES = /^(?:audio|image|video)\/|^application\/octet-stream/i;
 const WHOLE_BODY_LIMIT = 64 * 1024 * 1024;
 /** What a provider sends after its terminal event is thrown away; beyond this the connection is too. */
 const AFTER_END_LIMIT = 64 * 1024;
@@ -18,28 +22,35 @@ const AFTER_END_LIMIT = 64 * 1024;
 const malformed = (message: string): Failure =>
   failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
 
+export const speaksOf = (provider: UpstreamProvider): Speaks => (provider.apiFormat === "claude" ? "claude" : "openai");
+
 /** Sends the call to its next provider. Ends, sooner or later, in {@link finish}. */
 export function relay(deps: RelayDeps, call: Call): void {
   const candidate = call.candidates[call.attempts]!;
   call.attempts += 1;
   const request = call.request!;
-  const body = Buffer.from(request.encode(candidate.upstreamModel, call.sentCap));
   const { provider } = candidate;
+  const dialect = request.dialect(speaksOf(provider));
+  if ("code" in dialect) return finish(deps, call, { kind: "failed", failure: dialect });
+  call.dialect = dialect;
+  const { body, contentType } = dialect.encode(candidate.upstreamModel, call.sentCap);
   const headers = upstreamHeaders({
     caller: call.req.headers,
     apiKey: provider.apiKey,
-    stream: request.stream,
+    accept: request.answer === "stream" ? "text/event-stream" : request.answer === "whole" ? "application/json" : "*/*",
+    contentType,
     bytes: body.length,
     extra: provider.headers,
+    more: dialect.headers?.(call.req.headers),
   });
   const nowMs = performance.now();
   call.phase = "relaying";
   call.sentMs = nowMs;
   call.lastReadMs = nowMs;
   call.firstByteMs = null;
-  call.reader = request.stream ? call.format.openStream(request, { endsWithoutTerminal: provider.flags.skipDone }) : undefined;
+  call.reader = request.answer === "whole" ? undefined : dialect.openStream({ endsWithoutTerminal: provider.flags.skipDone });
   call.exchange = deps.upstream.send(
-    { url: provider.apiRoot + call.format.upstreamPath, headers, body, connectMs: provider.timeouts.connectMs },
+    { url: provider.apiRoot + dialect.path, headers, body, connectMs: provider.timeouts.connectMs },
     new Answer(deps, call),
   );
 }
@@ -83,9 +94,13 @@ class Answer implements Listener {
     const encoding = headers["content-encoding"];
     const type = headers["content-type"];
     if (encoding !== undefined && encoding !== "identity") return this.#fail(malformed("The provider's answer is compressed"));
-    if (!call.request!.stream) this.#mode = "whole";
-    else if (typeof type === "string" && !type.includes("event-stream")) this.#fail(malformed("The provider did not answer with a stream"));
-    else this.#mode = "stream";
+    const { answer } = call.request!;
+    this.#mode = answer === "whole" ? "whole" : "stream";
+    if (typeof type === "string") call.contentType = type;
+    if (answer === "stream" && typeof type === "string" && !type.includes("event-stream"))
+      this.#fail(malformed("The provider did not answer with a stream"));
+    else if (answer === "bytes" && (type === undefined || !PASSED_TYPES.test(type)))
+      this.#fail(malformed("The provider did not answer with what was asked for"));
   }
 
   data(chunk: Buffer): void {
@@ -107,7 +122,7 @@ class Answer implements Listener {
       const out = call.reader!.end();
       this.#forward(out);
     } else if (this.#mode === "whole") this.#whole(Buffer.concat(this.#chunks));
-    else this.#fail(call.format.readError(this.#status, Buffer.concat(this.#chunks), this.#retryAfter));
+    else this.#fail(call.dialect!.readError(this.#status, Buffer.concat(this.#chunks), this.#retryAfter));
   }
 
   broke(error: Error): void {
@@ -119,7 +134,7 @@ class Answer implements Listener {
     );
     // An error answer that breaks off still says what its status says.
     if (this.#mode === "error" && this.#status >= 300)
-      this.#fail(call.format.readError(this.#status, Buffer.concat(this.#chunks), this.#retryAfter));
+      this.#fail(call.dialect!.readError(this.#status, Buffer.concat(this.#chunks), this.#retryAfter));
     else this.#fail(connectionFailure(error, call.firstByteMs !== null));
   }
 
@@ -144,17 +159,18 @@ class Answer implements Listener {
     this.#length += chunk.length;
     if (this.#mode === "whole" && this.#length > WHOLE_BODY_LIMIT) this.#fail(malformed("The provider's answer is too large"));
     else if (this.#mode === "error" && this.#length > ERROR_BODY_LIMIT) {
-      this.#fail(this.#call.format.readError(this.#status, Buffer.concat(this.#chunks), this.#retryAfter));
+      this.#fail(this.#call.dialect!.readError(this.#status, Buffer.concat(this.#chunks), this.#retryAfter));
     }
   }
 
   #whole(body: Buffer): void {
     const call = this.#call;
-    const result = call.format.readWhole(body);
+    const result = call.dialect!.readWhole(body, call.contentType);
     if (!result.ok) return this.#fail(result.failure);
     call.usage = result.usage;
     call.unreadableUsage = result.unreadableUsage;
-    finish(this.#deps, call, { kind: "done", last: body, count: () => result.count(this.#deps.tokenizer, newBudget()) });
+    call.contentType = result.contentType ?? "application/json";
+    finish(this.#deps, call, { kind: "done", last: result.body ?? body, count: () => result.count(this.#deps.tokenizer, newBudget()) });
   }
 
   #fail(why: Failure): void {

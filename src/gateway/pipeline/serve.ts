@@ -68,7 +68,7 @@ async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> 
   const body = await readJson(call.req, deps.config.bodyLimitBytes);
   if (!body || call.phase !== "admitting") return undefined;
   if (!body.ok) return body.failure;
-  const read = call.format.read(body.value);
+  const read = call.format.read(body.value, call.req.headers);
   if (!read.ok) return read.failure;
   call.request = read.request;
   const unserved = await chooseModel(deps, call);

@@ -1,35 +1,40 @@
-import type { TokenClasses } from "../../pricing/index.ts";
+import type { TokenClasses, Units } from "../../pricing/index.ts";
 import type { UsageEvent } from "../../usage/index.ts";
 import { newBudget } from "../tokens/index.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
-import type { Delivered } from "./format.ts";
+import type { Delivered, Usage } from "./format.ts";
 
 /** Tokens of a call and where they come from. */
 export interface Tally {
   tokens: TokenClasses;
+  units?: Units | undefined;
   estimated: boolean;
 }
 
 export const NO_TOKENS: TokenClasses = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 };
+
+/** What the provider says it used. */
+export const reported = (usage: Usage): Tally => ({ tokens: usage.tokens, units: usage.units, estimated: false });
 
 /**
  * Tokens as we count them when the provider did not: the prompt, and what was delivered. Never above the cap of request or model, and
  * never more than the hold pays for.
  */
 export function counted(deps: Pick<RelayDeps, "pricing">, call: Call, delivered: Delivered): Tally {
+  const { units } = call.request!;
   const tokens = { ...NO_TOKENS, input: call.promptTokens, output: Math.min(delivered.tokens, call.outputLimit) };
-  if (deps.pricing.cost(call.price!, tokens) > call.held) {
-    const affordable = deps.pricing.affordableOutput(call.price!, { inputTokens: tokens.input, safetyPercent: 100 }, call.held);
+  if (deps.pricing.cost(call.price!, tokens, units) > call.held) {
+    const affordable = deps.pricing.affordableOutput(call.price!, { inputTokens: tokens.input, safetyPercent: 100, units }, call.held);
     tokens.output = Math.max(0, Math.min(tokens.output, affordable));
   }
-  return { tokens, estimated: true };
+  return { tokens, units, estimated: true };
 }
 
 /** What was seen of a call that costs nothing, for the record. */
 export function seen(deps: Pick<RelayDeps, "pricing" | "tokenizer">, call: Call): Tally {
   const usage = call.reader?.usage ?? call.usage;
-  if (usage) return { tokens: usage.tokens, estimated: false };
+  if (usage) return reported(usage);
   if (call.reader?.hasContent()) return counted(deps, call, call.reader.count(deps.tokenizer, newBudget()));
   return { tokens: NO_TOKENS, estimated: false };
 }
@@ -54,6 +59,7 @@ export function usageEvent(
     route: call.format.route,
     priceVersionId: call.price!.id,
     tokens: tally.tokens,
+    units: tally.units ?? null,
     estimated: tally.estimated,
     ...end,
     startedAt: call.startedAt,
@@ -61,7 +67,7 @@ export function usageEvent(
     durationMs: performance.now() - call.startedMs,
     clientIp: call.req.ip ?? null,
     retryCount: Number.isInteger(retries) && retries >= 0 && retries <= 100 ? retries : 0,
-    stream: call.request!.stream,
+    stream: call.request!.answer === "stream",
     upstreamRequestId: call.upstreamRequestId,
   };
 }

@@ -37,7 +37,7 @@ export function watch(deps: RelayDeps, call: Call, nowMs: number): void {
 
 /** Events are written whole, so a comment never lands inside one. */
 function heartbeat(deps: RelayDeps, call: Call, nowMs: number): void {
-  if (!call.request?.stream || nowMs - call.lastWriteMs < deps.config.heartbeatMs) return;
+  if (call.request?.answer !== "stream" || nowMs - call.lastWriteMs < deps.config.heartbeatMs) return;
   if (call.res.destroyed || call.res.writableEnded || call.stalledMs !== undefined) return;
-  writeEvents(call, call.format.heartbeat);
+  writeEvents(call, call.format.voice.heartbeat);
 }

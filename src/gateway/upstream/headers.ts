@@ -8,17 +8,20 @@ const SANE = /^[\x20-\x7e]{1,1024}$/;
 export function upstreamHeaders(options: {
   caller: Record<string, string | string[] | undefined>;
   apiKey: string;
-  stream: boolean;
+  accept: string;
+  contentType: string;
   bytes: number;
   extra?: Record<string, string> | undefined;
+  /** Of the dialect: names and values in turn. */
+  more?: string[] | undefined;
 }): string[] {
   const list = [
     "accept",
-    options.stream ? "text/event-stream" : "application/json",
+    options.accept,
     "accept-encoding",
     "identity",
     "content-type",
-    "application/json",
+    options.contentType,
     "content-length",
     String(options.bytes),
     "user-agent",
@@ -29,6 +32,7 @@ export function upstreamHeaders(options: {
     if (typeof value === "string" && SANE.test(value)) list.push(name, value);
   }
   for (const name in options.extra) list.push(name.toLowerCase(), options.extra[name]!);
+  if (options.more) list.push(...options.more);
   if (!list.includes("authorization")) list.push("authorization", `Bearer ${options.apiKey}`);
   return list;
 }

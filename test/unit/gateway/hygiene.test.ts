@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { errorBody, readError } from "../../../src/gateway/formats/openai-chat/errors.ts";
+import { openaiVoice, readError } from "../../../src/gateway/formats/openai-chat/errors.ts";
 import { failure } from "../../../src/gateway/pipeline/failure.ts";
 import { cutLongRuns } from "../../../src/gateway/tokens/pieces.ts";
 import { createTokenizer, newBudget } from "../../../src/gateway/tokens/index.ts";
@@ -22,7 +22,8 @@ describe("headers to a provider", () => {
         "x-request-id": "abc",
       },
       apiKey: "upstream-key",
-      stream: true,
+      accept: "text/event-stream",
+      contentType: "application/json",
       bytes: 12,
     });
     expect(list.join("|")).to.not.match(/secret|a=b|api\.example|1\.2\.3\.4|org-x|\|me\||abc/);
@@ -39,7 +40,13 @@ describe("headers to a provider", () => {
   });
 
   it("drop a value that would break out of its line", () => {
-    const list = upstreamHeaders({ caller: { "openai-beta": "a\r\nx-evil: 1" }, apiKey: "k", stream: false, bytes: 0 });
+    const list = upstreamHeaders({
+      caller: { "openai-beta": "a\r\nx-evil: 1" },
+      apiKey: "k",
+      accept: "*/*",
+      contentType: "application/json",
+      bytes: 0,
+    });
     expect(list).to.not.include("openai-beta");
   });
 });
@@ -84,12 +91,12 @@ describe("a provider's error status", () => {
   });
 
   it("has all four keys and the trace id", () => {
-    const told = JSON.parse(errorBody(readError(400, body, undefined), "trace")) as { error: object; trace_id: string };
+    const told = JSON.parse(openaiVoice.errorBody(readError(400, body, undefined), "trace")) as { error: object; trace_id: string };
     expect(told).to.deep.equal({
       error: { message: "bad thing", type: "invalid_request_error", param: "messages[0].x", code: "some_code" },
       trace_id: "trace",
     });
-    expect(JSON.parse(errorBody(failure("insufficient_balance"), "t"))).to.deep.equal({
+    expect(JSON.parse(openaiVoice.errorBody(failure("insufficient_balance"), "t"))).to.deep.equal({
       error: { message: "The wallet does not cover this", type: "insufficient_quota", param: null, code: "insufficient_balance" },
       trace_id: "t",
     });

@@ -11,7 +11,7 @@ function request(body: object) {
   return read.request;
 }
 const sent = (body: object, cap?: number): Record<string, unknown> =>
-  JSON.parse(request(body).encode("up", cap)) as Record<string, unknown>;
+  JSON.parse(request(body).dialect().encode("up", cap).body.toString()) as Record<string, unknown>;
 
 describe("a chat request", () => {
   for (const [param, body] of [
@@ -68,7 +68,7 @@ describe("a chat request", () => {
     const read = readRequest(JSON.parse('{"model":"dear","model":"cheap","messages":[{"role":"user","content":"x"}]}'));
     if (!read.ok) throw new Error("refused");
     expect(read.request.model).to.equal("cheap");
-    expect(read.request.encode("up-cheap", undefined)).to.not.contain("dear");
+    expect(read.request.dialect().encode("up-cheap", undefined).body.toString()).to.not.contain("dear");
   });
 
   it("always asks for usage in a stream, and leaves the other options alone", () => {
@@ -85,6 +85,9 @@ describe("a chat request", () => {
       .to.include({ max_completion_tokens: 20 })
       .and.not.have.property("max_tokens");
     expect(sent(good, 20)).to.include({ max_tokens: 20 });
+    expect(sent({ ...good, max_completion_tokens: null }, 20))
+      .to.include({ max_completion_tokens: 20 })
+      .and.not.have.property("max_tokens");
     expect(sent(good)).to.not.have.property("max_tokens");
   });
 
@@ -92,6 +95,15 @@ describe("a chat request", () => {
     const both = { ...good, max_tokens: 900, max_completion_tokens: 50 };
     expect(request(both).outputCap).to.equal(50);
     expect(sent(both)).to.include({ max_tokens: 50, max_completion_tokens: 50 });
+  });
+
+  it("asks for a whole answer unless it says otherwise, at the older path for a stream", () => {
+    expect(request(good).answer).to.equal("whole");
+    const older = readRequest(good, { streams: true });
+    expect(older.ok && older.request.answer).to.equal("stream");
+    const whole = readRequest({ ...good, stream: false }, { streams: true });
+    expect(whole.ok && whole.request.answer).to.equal("whole");
+    if (older.ok) expect(JSON.parse(older.request.dialect().encode("up", undefined).body.toString())).to.include({ stream: true });
   });
 
   it("is counted with tools and schemas, images by a fixed rule, never by their base64", () => {

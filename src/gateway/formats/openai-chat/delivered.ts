@@ -1,29 +1,13 @@
-import type { Delivered } from "../../pipeline/format.ts";
+import { eventData } from "../../sse/data.ts";
+import { GatheredText, type Delivered } from "../../tokens/gathered.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 
 /** Raw events are kept as they came and read only beyond this much, or when someone asks. */
 const FOLD_BYTES = 16 * 1024;
-/** Content beyond this is kept as a length only; a token is at least three bytes in the long run. */
-const TEXT_LIMIT = 1024 * 1024;
 
 type Fields = Record<string, unknown>;
 
 const isObject = (value: unknown): value is Fields => typeof value === "object" && value !== null;
-
-/** The `data` of each complete event in these bytes, in order. */
-export function* eventData(bytes: Buffer): Generator<string> {
-  let data: string | undefined;
-  for (const line of bytes.toString("utf8").split(/\r\n|\n|\r/)) {
-    if (line === "") {
-      if (data !== undefined) yield data;
-      data = undefined;
-    } else if (line.startsWith("data:")) {
-      const value = line.slice(line[5] === " " ? 6 : 5);
-      data = data === undefined ? value : `${data}\n${value}`;
-    }
-  }
-  if (data !== undefined) yield data;
-}
 
 /**
  * What was handed to the client's socket: kept by reference, folded into text when it grows, counted once at the end. Content is text,
@@ -34,9 +18,7 @@ export class DeliveredContent {
   malformed = false;
   #raw: Buffer[] = [];
   #rawBytes = 0;
-  readonly #texts = new Map<string, string>();
-  #length = 0;
-  #overflow = 0;
+  readonly #texts = new GatheredText();
   readonly #open = new Set<unknown>();
   #finished = 0;
 
@@ -78,9 +60,9 @@ export class DeliveredContent {
   /** Takes the content of one delta, or of a whole message. */
   readMessage(message: unknown, stream: string): void {
     if (!isObject(message)) return;
-    this.#append(`${stream} text`, message["content"]);
-    this.#append(`${stream} refusal`, message["refusal"]);
-    this.#append(`${stream} reasoning`, message["reasoning_content"] ?? message["reasoning"]);
+    this.#texts.append(`${stream} text`, message["content"]);
+    this.#texts.append(`${stream} refusal`, message["refusal"]);
+    this.#texts.append(`${stream} reasoning`, message["reasoning_content"] ?? message["reasoning"]);
     if (isObject(message["function_call"])) this.#readFunction(message["function_call"], `${stream} function`);
     if (!Array.isArray(message["tool_calls"])) return;
     for (const call of message["tool_calls"] as unknown[]) {
@@ -91,18 +73,8 @@ export class DeliveredContent {
   }
 
   #readFunction(tool: Fields, stream: string): void {
-    this.#append(stream, tool["name"]);
-    this.#append(stream, tool["arguments"] ?? tool["input"]);
-  }
-
-  #append(stream: string, piece: unknown): void {
-    if (typeof piece !== "string" || piece === "") return;
-    if (this.#length > TEXT_LIMIT) {
-      this.#overflow += Buffer.byteLength(piece);
-      return;
-    }
-    this.#length += piece.length;
-    this.#texts.set(stream, (this.#texts.get(stream) ?? "") + piece);
+    this.#texts.append(stream, tool["name"]);
+    this.#texts.append(stream, tool["arguments"] ?? tool["input"]);
   }
 
   /** Every choice seen has said why it stopped. */
@@ -113,13 +85,11 @@ export class DeliveredContent {
 
   get hasContent(): boolean {
     this.fold();
-    return this.#texts.size > 0;
+    return this.#texts.hasContent;
   }
 
   count(tokenizer: Tokenizer, budget: Budget): Delivered {
     this.fold();
-    let tokens = Math.ceil(this.#overflow / 3);
-    for (const text of this.#texts.values()) tokens += tokenizer.count(text, budget);
-    return { content: this.#texts.size > 0, tokens };
+    return this.#texts.count(tokenizer, budget);
   }
 }

@@ -1,4 +1,5 @@
 import type { Failure } from "../../pipeline/failure.ts";
+import type { Voice } from "../../pipeline/format.ts";
 import { failure } from "../../pipeline/failure.ts";
 import { sanitizeMessage } from "../../upstream/sanitize.ts";
 
@@ -27,17 +28,20 @@ function codeOf(of: Failure): string | null {
 }
 
 /** `{error: {message, type, param, code}, trace_id}`; the official clients read all four keys. */
-export function errorBody(of: Failure, traceId: string): string {
+function errorBody(of: Failure, traceId: string): string {
   return JSON.stringify({
     error: { message: of.message, type: typeOf(of), param: of.param ?? null, code: codeOf(of) },
     trace_id: traceId,
   });
 }
 
-/** The error as the last event of a stream; the official clients throw it with our message and code. */
-export function errorEvent(of: Failure, traceId: string): string {
-  return `data: ${errorBody(of, traceId)}\n\n`;
-}
+/** How we speak to OpenAI's clients; an error event they throw with our message and code. */
+export const openaiVoice: Voice = {
+  errorBody,
+  errorEvent: (of, traceId) => `data: ${errorBody(of, traceId)}\n\n`,
+  heartbeat: Buffer.from(": keep-alive\n\n"),
+  vendor: "openai",
+};
 
 interface VendorError {
   message: string | undefined;

@@ -1,19 +1,20 @@
-import type { Format, RelayRequest } from "../../pipeline/format.ts";
-import { errorBody, errorEvent, readError } from "./errors.ts";
-import { readRequest, type ChatRequest } from "./read.ts";
-import { ChatStream } from "./stream.ts";
-import { readWhole } from "./whole.ts";
+import type { Format } from "../../pipeline/format.ts";
+import { openaiVoice } from "./errors.ts";
+import { readRequest } from "./read.ts";
 
 /** OpenAI's chat completions (https://platform.openai.com/docs/api-reference/chat). */
 export const openaiChat: Format = {
   route: "/v1/chat/completions",
-  apiFormat: "openai",
-  upstreamPath: "/chat/completions",
-  read: readRequest,
-  openStream: (request: RelayRequest, options) => new ChatStream({ showUsage: (request as ChatRequest).showUsage, ...options }),
-  readWhole,
-  errorBody,
-  errorEvent,
-  readError,
-  heartbeat: Buffer.from(": keep-alive\n\n"),
+  speaks: ["openai"],
+  body: "json",
+  meters: ["tokens", "requests"],
+  voice: openaiVoice,
+  read: (body) => readRequest(body),
+};
+
+/** The same at the path of older clients, who expect a stream unless they say otherwise. */
+export const chatAlias: Format = {
+  ...openaiChat,
+  route: "/chat/completions",
+  read: (body) => readRequest(body, { streams: true }),
 };

@@ -1,12 +1,15 @@
 import { failure, type Failure } from "../../pipeline/failure.ts";
 import type { Delivered, StreamReader, Usage } from "../../pipeline/format.ts";
+import { EVENT_LIMIT, EventCutter, nextBoundary } from "../../sse/cutter.ts";
+import { eventData } from "../../sse/data.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
-import { DeliveredContent, eventData } from "./delivered.ts";
+import { DeliveredContent } from "./delivered.ts";
 import { endsInError, inBandFailure } from "./errors.ts";
-import { EVENT_LIMIT, EventCutter, nextBoundary } from "./events.ts";
 import { readUsage } from "./usage.ts";
 
 const DONE = Buffer.from("data: [DONE]\n\n");
+/** A stream that begins with more than this is passed on although it has no content. */
+const EARLY_EVENTS = 64;
 const BLANK_LINE = Buffer.from("\n\n");
 /** A comment, or a field with a name; a bare `{"error": …}` is neither. */
 const FIELD = /^(?::|(?:data|event|id|retry)$|[A-Za-z][\w-]*:)/;
@@ -45,6 +48,8 @@ export class ChatStream implements StreamReader {
   readonly #cutter = new EventCutter();
   readonly #delivered = new DeliveredContent();
   #begun = false;
+  /** Events that came before any content: held back, for another provider may still have to be asked. */
+  #early: Buffer[] | undefined = [];
 
   constructor(options: { showUsage: boolean; endsWithoutTerminal: boolean }) {
     this.#showUsage = options.showUsage;
@@ -61,7 +66,17 @@ export class ChatStream implements StreamReader {
     // What passed by its looks is parsed before the end goes out: an answer that cannot be read is neither charged nor ended well.
     if (this.tail) this.#delivered.fold();
     if (this.#delivered.malformed) this.#fail(malformed(NOT_JSON));
-    return out;
+    return this.#early ? this.#holdBack(out) : out;
+  }
+
+  #holdBack(out: Buffer | undefined): Buffer | undefined {
+    const early = this.#early!;
+    if (out) early.push(out);
+    // A provider that failed before any content leaves no trace.
+    if (this.state === "failed" && !this.#delivered.hasContent) return undefined;
+    if (this.state === "open" && !this.#delivered.hasContent && early.length < EARLY_EVENTS) return undefined;
+    this.#early = undefined;
+    return join(early);
   }
 
   end(): Buffer | undefined {

@@ -1,0 +1,5 @@
+import type { Format } from "../pipeline/format.ts";
+import { chatAlias, openaiChat } from "./openai-chat/index.ts";
+
+/** Every format the relay serves; a new one is a folder beside this file and an entry here. */
+export const FORMATS: readonly Format[] = [openaiChat, chatAlias];

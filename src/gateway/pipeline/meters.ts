@@ -1,0 +1,24 @@
+import type { Prices } from "../../pricing/index.ts";
+import type { Meter } from "./format.ts";
+
+const HAS: Record<Meter, (price: Prices) => boolean> = {
+  tokens: (price) =>
+    price.inputPrice > 0n ||
+    price.outputPrice > 0n ||
+    (price.cachedInputPrice ?? 0n) > 0n ||
+    (price.cacheWritePrice ?? 0n) > 0n ||
+    (price.reasoningPrice ?? 0n) > 0n,
+  images: (price) => price.imagePrice > 0n,
+  seconds: (price) => price.secondPrice > 0n,
+  characters: (price) => price.characterPrice > 0n,
+  requests: (price) => price.requestPrice > 0n,
+};
+const ALL = Object.keys(HAS) as Meter[];
+
+/**
+ * Whether a route that charges by these can charge this price. A price of nothing at all was set on purpose; one of other kinds of unit
+ * would let the call pass for free.
+ */
+export function canCharge(meters: readonly Meter[], price: Prices): boolean {
+  return meters.some((meter) => HAS[meter](price)) || !ALL.some((meter) => HAS[meter](price));
+}

@@ -1,0 +1,39 @@
+import type { Budget, Tokenizer } from "./index.ts";
+
+/** Content beyond this is kept as a length only; a token is at least three bytes in the long run. */
+const TEXT_LIMIT = 1024 * 1024;
+
+/** What was delivered, counted by us. */
+export interface Delivered {
+  /** Whether any content (text, refusal, tool call, reasoning) was in it. */
+  content: boolean;
+  tokens: number;
+}
+
+/** Text that arrives in pieces, several texts interleaved; counted once at the end, each text as a whole. */
+export class GatheredText {
+  readonly #texts = new Map<string, string>();
+  #length = 0;
+  #overflow = 0;
+
+  /** Adds a piece to one of the texts; anything but text is nothing. */
+  append(name: string, piece: unknown): void {
+    if (typeof piece !== "string" || piece === "") return;
+    if (this.#length > TEXT_LIMIT) {
+      this.#overflow += Buffer.byteLength(piece);
+      return;
+    }
+    this.#length += piece.length;
+    this.#texts.set(name, (this.#texts.get(name) ?? "") + piece);
+  }
+
+  get hasContent(): boolean {
+    return this.#texts.size > 0;
+  }
+
+  count(tokenizer: Tokenizer, budget: Budget): Delivered {
+    let tokens = Math.ceil(this.#overflow / 3);
+    for (const text of this.#texts.values()) tokens += tokenizer.count(text, budget);
+    return { content: this.#texts.size > 0, tokens };
+  }
+}
