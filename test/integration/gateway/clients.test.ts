@@ -146,11 +146,32 @@ describe("what clients see of a stream", () => {
       return closed(socket);
     });
     const controller = new AbortController();
-    const stream = await openai().chat.completions.create({ model, messages, stream: true }, { signal: controller.signal });
-    for await (const _chunk of stream) break;
+    const stream = openai()
+      .chat.completions.create({ model, messages, stream: true }, { signal: controller.signal })
+      .catch(() => undefined);
+    await waitFor(() => upstream.requests.length === 1, { timeoutMs: 3_000, message: "the provider's request" });
     controller.abort();
+    await stream;
     expect(await bill()).to.include({ charged: 0n, status: "client_gone" });
     await waitFor(() => upstream.aborted === 1, { timeoutMs: 3_000, message: "the provider's socket to be closed" });
+  });
+
+  it("a provider that dies after its greeting is replaced by another, unseen", async () => {
+    const second = await startRawUpstream();
+    try {
+      const served = await relay.model([upstream.url, second.url]);
+      upstream.behave((socket) => {
+        socket.end(Buffer.concat([Buffer.from(STREAM_HEAD), piece(ROLE)]));
+      });
+      second.behave(streamOf(ROLE, text("whole"), STOP, DONE));
+      let said = "";
+      for await (const chunk of await openai().chat.completions.create({ model: served, messages, stream: true }))
+        said += chunk.choices[0]?.delta.content ?? "";
+      expect(said).to.equal("whole");
+      expect(upstream.requests.length + second.requests.length).to.equal(2);
+    } finally {
+      await second.close();
+    }
   });
 
   it("a client that leaves later pays the prompt and what it was given", async () => {
