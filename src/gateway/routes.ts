@@ -2,9 +2,9 @@ import express, { type Request, type Router } from "express";
 import { z } from "zod";
 import { rawRoute, type Route } from "../http/route.ts";
 import { requestIdOf } from "../http/trace.ts";
-import { FORMATS } from "./formats/index.ts";
+import { servedByRelay } from "./formats/documentation.ts";
+import { FORMAT_DOCS, FORMATS } from "./formats/index.ts";
 import { openaiVoice } from "./formats/openai-chat/errors.ts";
-import { openaiChat } from "./formats/openai-chat/index.ts";
 import { listModels } from "./models.ts";
 import { newAnswer, sendFailure, type Answer } from "./pipeline/answer.ts";
 import type { RelayDeps } from "./pipeline/deps.ts";
@@ -59,49 +59,10 @@ export function relayRouter(deps: RelayDeps & { registry: Registry }): Router {
   return router;
 }
 
-const message = z.looseObject({ role: z.string(), content: z.unknown() });
-
 /** The relay's routes for the API document. */
 export function relayDocumentation(): Route[] {
-  const served = (): never => {
-    throw new Error("served by the relay");
-  };
   return [
-    rawRoute({
-      method: "post",
-      path: openaiChat.route,
-      summary: "Chat completion",
-      description:
-        "OpenAI's format, streaming and not; unknown fields pass to the provider. Errors are `{error: {message, type, param, code}, trace_id}`.",
-      tag: "Relay",
-      access: "api_key",
-      body: z.looseObject({
-        model: z.string(),
-        messages: z.array(message),
-        stream: z.boolean().nullish(),
-        max_tokens: z.number().int().nullish(),
-        max_completion_tokens: z.number().int().nullish(),
-        n: z.number().int().nullish(),
-      }),
-      responses: { 200: z.looseObject({ id: z.string(), object: z.string(), choices: z.array(z.unknown()), usage: z.unknown() }) },
-      errors: [
-        "insufficient_balance",
-        "email_not_verified",
-        "account_suspended",
-        "forbidden",
-        "model_not_allowed",
-        "model_not_found",
-        "rate_limited",
-        "balance_on_hold",
-        "upstream_rate_limited",
-        "upstream_error",
-        "upstream_timeout",
-        "model_not_priced",
-        "no_provider",
-        "unsupported_media_type",
-      ],
-      handler: served,
-    }),
+    ...FORMAT_DOCS,
     rawRoute({
       method: "get",
       path: "/v1/models",
@@ -115,7 +76,7 @@ export function relayDocumentation(): Route[] {
         }),
       },
       errors: ["rate_limited"],
-      handler: served,
+      handler: servedByRelay,
     }),
   ];
 }

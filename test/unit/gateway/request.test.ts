@@ -31,6 +31,10 @@ describe("a chat request", () => {
     ["messages[0].content", { model: "m", messages: [{ role: "user", content: 5 }] }],
     ["messages[0].content[0].text", { model: "m", messages: [{ role: "user", content: [{ type: "text" }] }] }],
     ["messages[0].content[0].type", { model: "m", messages: [{ role: "user", content: [{ type: "input_audio", input_audio: {} }] }] }],
+    [
+      "messages[0].content[0].file.file_id",
+      { model: "m", messages: [{ role: "user", content: [{ type: "file", file: { file_id: "file-1" } }] }] },
+    ],
     ["max_tokens", { ...good, max_tokens: -1 }],
     ["max_tokens", { ...good, max_tokens: 1e30 }],
     ["max_tokens", { ...good, max_tokens: "5" }],

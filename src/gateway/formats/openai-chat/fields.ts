@@ -1,37 +1,22 @@
-/** What is wrong with one field of a request. */
-export interface Problem {
-  param: string;
-  message: string;
-}
+import {
+  boolean,
+  isObject,
+  list,
+  notOffered,
+  number,
+  object,
+  serviceTier,
+  streamOptions,
+  text,
+  textOrObject,
+  texts,
+  whole,
+  type Check,
+  type Problem,
+} from "../checks.ts";
 
-type Check = (value: unknown) => string | undefined;
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
-
-const whole =
-  (min: number, max: number): Check =>
-  (value) =>
-    typeof value === "number" && Number.isInteger(value) && value >= min && value <= max
-      ? undefined
-      : `must be a whole number from ${min} to ${max}`;
-const number =
-  (min: number, max: number): Check =>
-  (value) =>
-    typeof value === "number" && value >= min && value <= max ? undefined : `must be a number from ${min} to ${max}`;
-const boolean: Check = (value) => (typeof value === "boolean" ? undefined : "must be true or false");
-const text =
-  (max: number): Check =>
-  (value) =>
-    typeof value === "string" && value.length <= max ? undefined : `must be text of at most ${max} characters`;
-const object: Check = (value) => (isObject(value) ? undefined : "must be an object");
-const list =
-  (max: number): Check =>
-  (value) =>
-    Array.isArray(value) && value.length <= max && value.every(isObject) ? undefined : `must be a list of at most ${max} objects`;
-const notOffered: Check = () => "is not offered here";
-
-/** Fields with a known meaning. `null` is allowed for all of them, as OpenAI does; unknown fields pass. */
-const CHECKS: Record<string, Check> = {
+/** Fields of a chat request with a known meaning. */
+export const CHAT_FIELDS: Record<string, Check> = {
   stream: boolean,
   max_tokens: whole(1, 10_000_000),
   max_completion_tokens: whole(1, 10_000_000),
@@ -52,15 +37,9 @@ const CHECKS: Record<string, Check> = {
   tools: list(1_024),
   functions: list(1_024),
   reasoning_effort: text(32),
-  stop: (value) =>
-    typeof value === "string" || (Array.isArray(value) && value.length <= 16 && value.every((item) => typeof item === "string"))
-      ? undefined
-      : "must be text or a list of at most 16 texts",
-  tool_choice: (value) => (typeof value === "string" || isObject(value) ? undefined : "must be text or an object"),
-  stream_options: (value) =>
-    isObject(value) && [undefined, null, true, false].includes(value["include_usage"] as boolean)
-      ? undefined
-      : "must be an object; include_usage must be true or false",
+  stop: texts(16),
+  tool_choice: textOrObject,
+  stream_options: streamOptions,
   modalities: (value) => (Array.isArray(value) && value.every((item) => item === "text") ? undefined : "only text is offered here"),
   // Each of these costs money that no price here covers.
   audio: notOffered,
@@ -70,20 +49,8 @@ const CHECKS: Record<string, Check> = {
   route: notOffered,
   plugins: notOffered,
   provider: notOffered,
-  service_tier: (value) => (value === "auto" || value === "default" || value === "flex" ? undefined : "must be auto, default or flex"),
+  service_tier: serviceTier,
 };
-
-/** The first thing wrong with the scalar fields, or undefined. */
-export function checkFields(body: Record<string, unknown>): Problem | undefined {
-  for (const name in body) {
-    const check = CHECKS[name];
-    const value = body[name];
-    if (check === undefined || value === null || value === undefined || !Object.hasOwn(CHECKS, name)) continue;
-    const message = check(value);
-    if (message !== undefined) return { param: name, message };
-  }
-  return undefined;
-}
 
 const ROLES = new Set(["developer", "system", "user", "assistant", "tool", "function"]);
 
@@ -98,6 +65,10 @@ function checkParts(parts: unknown[], param: string): Problem | undefined {
     if (part["type"] === "image_url") {
       const image = part["image_url"];
       if (!isObject(image) || typeof image["url"] !== "string") return { param: `${at}.image_url.url`, message: "must be text" };
+    }
+    // What was uploaded at a provider lies in one account there, whoever of our customers it belongs to.
+    if (part["type"] === "file" && isObject(part["file"]) && typeof part["file"]["file_id"] === "string") {
+      return { param: `${at}.file.file_id`, message: "is not offered here; send file_data" };
     }
   }
   return undefined;
@@ -129,12 +100,4 @@ export function checkMessages(messages: unknown): Problem | undefined {
     }
   }
   return undefined;
-}
-
-/** The first thing wrong with the model's name, or undefined. */
-export function checkModel(model: unknown): Problem | undefined {
-  if (model === undefined) return { param: "model", message: "is required" };
-  return typeof model === "string" && model.length > 0 && model.length <= 200
-    ? undefined
-    : { param: "model", message: "must be text of 1 to 200 characters" };
 }

@@ -1,7 +1,7 @@
-import { failure, type Failure } from "../../pipeline/failure.ts";
 import type { AnswerKind, Dialect, ReadResult, RelayRequest } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
-import { checkFields, checkMessages, checkModel, type Problem } from "./fields.ts";
+import { asObject, checkFields, checkModel, refuse } from "../checks.ts";
+import { CHAT_FIELDS, checkMessages } from "./fields.ts";
 import { NativeChat } from "./native.ts";
 import { countPrompt } from "./prompt.ts";
 
@@ -34,14 +34,11 @@ export class ChatRequest implements RelayRequest {
   }
 }
 
-function refuse(problem: Problem): { ok: false; failure: Failure } {
-  return { ok: false, failure: failure("validation_failed", { message: `${problem.param}: ${problem.message}`, param: problem.param }) };
-}
-
 /** Reads the parsed body of a chat request; `streams` says what an absent `stream` means. */
 export function readRequest(body: unknown, options: { streams?: boolean } = {}): ReadResult<ChatRequest> {
-  if (typeof body !== "object" || body === null || Array.isArray(body)) return refuse({ param: "body", message: "must be a JSON object" });
-  const fields = body as Record<string, unknown>;
-  const problem = checkModel(fields["model"]) ?? checkMessages(fields["messages"]) ?? checkFields(fields);
+  const read = asObject(body);
+  if (!read.ok) return read;
+  const { fields } = read;
+  const problem = checkModel(fields["model"]) ?? checkMessages(fields["messages"]) ?? checkFields(CHAT_FIELDS, fields);
   return problem ? refuse(problem) : { ok: true, request: new ChatRequest(fields, options.streams ?? false) };
 }
