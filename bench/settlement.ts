@@ -51,11 +51,13 @@ const PRICE: PriceVersion = {
   outputPrice: 60_000n,
   cachedInputPrice: null,
   cacheWritePrice: null,
+  cacheWriteLongPrice: null,
   reasoningPrice: null,
   requestPrice: 0n,
   imagePrice: 0n,
   secondPrice: 0n,
   characterPrice: 0n,
+  searchPrice: 0n,
 };
 
 /** Settled calls per second through the real workflow: Postgres, Temporal and the worker share the machine. The database must be migrated. */

@@ -43,6 +43,7 @@ export const environmentSchema = z.object({
   MAIL_FROM: text("Tollkeeper <no-reply@localhost>"),
 
   CREDITS_PER_YUAN: credits("10"),
+  CREDITS_PER_DOLLAR: credits("0"),
   TOPUP_MIN: yuan("1"),
   TOPUP_MAX: yuan("50000"),
   TOPUP_BONUS_TIERS: list(),

@@ -69,11 +69,13 @@ function mergePrices(present: PriceVersion | null, change: ModelChange): Prices 
     outputPrice,
     cachedInputPrice: optional(change.cached_input_price, present?.cachedInputPrice),
     cacheWritePrice: optional(change.cache_write_price, present?.cacheWritePrice),
+    cacheWriteLongPrice: optional(change.cache_write_1h_price, present?.cacheWriteLongPrice),
     reasoningPrice: optional(change.reasoning_price, present?.reasoningPrice),
     requestPrice: change.request_price ?? present?.requestPrice ?? 0n,
     imagePrice: change.image_price ?? present?.imagePrice ?? 0n,
     secondPrice: change.second_price ?? present?.secondPrice ?? 0n,
     characterPrice: change.character_price ?? present?.characterPrice ?? 0n,
+    searchPrice: change.web_search_price ?? present?.searchPrice ?? 0n,
   };
 }
 

@@ -1,5 +1,5 @@
 export { createModelAdmin } from "./admin.ts";
-export { affordableOutput, cost, estimate, type Prices, type TokenClasses, type Units } from "./price.ts";
+export { affordableOutput, cost, estimate, formatMultiplier, ONE, type Prices, type TokenClasses, type Units } from "./price.ts";
 export { createPricing, type PricedModel, type Pricing } from "./pricing.ts";
 export type { PriceVersion } from "./repository.ts";
 export { pricingRoutes } from "./routes.ts";

@@ -12,11 +12,13 @@ export function presentPrices(price: Prices) {
     output_price: formatCredits(price.outputPrice),
     cached_input_price: orNull(price.cachedInputPrice),
     cache_write_price: orNull(price.cacheWritePrice),
+    cache_write_1h_price: orNull(price.cacheWriteLongPrice),
     reasoning_price: orNull(price.reasoningPrice),
     request_price: formatCredits(price.requestPrice),
     image_price: formatCredits(price.imagePrice),
     second_price: formatCredits(price.secondPrice),
     character_price: formatCredits(price.characterPrice),
+    web_search_price: formatCredits(price.searchPrice),
   };
 }
 
@@ -25,11 +27,13 @@ const NO_PRICES: Record<keyof ReturnType<typeof presentPrices>, null> = {
   output_price: null,
   cached_input_price: null,
   cache_write_price: null,
+  cache_write_1h_price: null,
   reasoning_price: null,
   request_price: null,
   image_price: null,
   second_price: null,
   character_price: null,
+  web_search_price: null,
 };
 
 function presentDescription(model: ModelRecord) {

@@ -1,3 +1,5 @@
+import { formatDecimal } from "../platform/decimal.ts";
+
 /** Prices and what they make of tokens: pure, exact integer arithmetic in micro-credits. */
 
 /** Tokens of one call in disjoint classes, whole numbers from 0. */
@@ -5,6 +7,8 @@ export interface TokenClasses {
   input: number;
   cachedInput: number;
   cacheWrite: number;
+  /** Written to a cache that keeps it for an hour; 0 when left out. Not part of `cacheWrite`. */
+  cacheWriteLong?: number;
   output: number;
   reasoning: number;
 }
@@ -15,22 +19,26 @@ export interface Units {
   images?: number;
   seconds?: number;
   characters?: number;
+  /** Web searches that the provider made for the answer. */
+  searches?: number;
 }
 
 /**
  * Sale prices in micro-credits: per 1000 tokens for token classes, per one for the rest. A class that is null costs what its
- * neighbour costs: cached input and cache write as input, reasoning as output.
+ * neighbour costs: cached input and cache write as input, cache write for an hour as cache write, reasoning as output.
  */
 export interface Prices {
   inputPrice: bigint;
   outputPrice: bigint;
   cachedInputPrice: bigint | null;
   cacheWritePrice: bigint | null;
+  cacheWriteLongPrice: bigint | null;
   reasoningPrice: bigint | null;
   requestPrice: bigint;
   imagePrice: bigint;
   secondPrice: bigint;
   characterPrice: bigint;
+  searchPrice: bigint;
 }
 
 /** What a hold is made for. */
@@ -41,9 +49,14 @@ export interface Expected {
   /** How far the input count may be off: 110 holds 10 % more. */
   safetyPercent?: number;
   units?: Units;
+  /** See {@link cost}. */
+  multiplier?: number;
 }
 
 const PER = 1_000n;
+/** A multiplier of one: multipliers are whole numbers of millionths. */
+export const ONE = 1_000_000;
+const MILLION = BigInt(ONE);
 /** The input count of a foreign tokenizer is an estimate. */
 const DEFAULT_SAFETY_PERCENT = 110;
 
@@ -62,26 +75,34 @@ function unitSum(price: Prices, units: Units | undefined): bigint {
     (count(units?.requests ?? 1) * price.requestPrice +
       count(units?.images ?? 0) * price.imagePrice +
       count(units?.seconds ?? 0) * price.secondPrice +
-      count(units?.characters ?? 0) * price.characterPrice) *
+      count(units?.characters ?? 0) * price.characterPrice +
+      count(units?.searches ?? 0) * price.searchPrice) *
     PER
   );
 }
 
+/** A sum in thousandths of a micro-credit, multiplied and rounded up once. */
+function rounded(sum: bigint, multiplier: number): bigint {
+  return multiplier === ONE ? ceilDiv(sum, PER) : ceilDiv(sum * count(multiplier), PER * MILLION);
+}
+
 /**
- * The cost of one call in micro-credits, rounded up once. 1500 input and 800 output tokens at 30 and 60 credits per 1000 are
- * exactly 93 credits. Throws a RangeError when a count is negative or not whole.
+ * The cost of one call in micro-credits, times `multiplier` millionths, rounded up once. 1500 input and 800 output tokens at 30 and 60
+ * credits per 1000 are exactly 93 credits. Throws a RangeError when a count is negative or not whole.
  */
-export function cost(price: Prices, tokens: TokenClasses, units?: Units): bigint {
+export function cost(price: Prices, tokens: TokenClasses, units?: Units, multiplier = ONE): bigint {
   const sum =
     count(tokens.input) * price.inputPrice +
     count(tokens.cachedInput) * (price.cachedInputPrice ?? price.inputPrice) +
     count(tokens.cacheWrite) * (price.cacheWritePrice ?? price.inputPrice) +
+    count(tokens.cacheWriteLong ?? 0) * (price.cacheWriteLongPrice ?? price.cacheWritePrice ?? price.inputPrice) +
     count(tokens.output) * price.outputPrice +
     count(tokens.reasoning) * (price.reasoningPrice ?? price.outputPrice);
-  return ceilDiv(sum + unitSum(price, units), PER);
+  return rounded(sum + unitSum(price, units), multiplier);
 }
 
-const dearestInput = (price: Prices) => dearest(price.inputPrice, price.cachedInputPrice ?? 0n, price.cacheWritePrice ?? 0n);
+const dearestInput = (price: Prices) =>
+  dearest(price.inputPrice, price.cachedInputPrice ?? 0n, price.cacheWritePrice ?? 0n, price.cacheWriteLongPrice ?? 0n);
 const dearestOutput = (price: Prices) => dearest(price.outputPrice, price.reasoningPrice ?? 0n);
 
 /** Everything but the output, in thousandths of a micro-credit. */
@@ -95,7 +116,7 @@ function fixedSum(price: Prices, expected: Omit<Expected, "maxOutputTokens">): b
  * may turn out to be. Never less than {@link cost} of any split of as many tokens.
  */
 export function estimate(price: Prices, expected: Expected): bigint {
-  return ceilDiv(fixedSum(price, expected) + count(expected.maxOutputTokens) * dearestOutput(price), PER);
+  return rounded(fixedSum(price, expected) + count(expected.maxOutputTokens) * dearestOutput(price), expected.multiplier ?? ONE);
 }
 
 /**
@@ -103,8 +124,13 @@ export function estimate(price: Prices, expected: Expected): bigint {
  * Infinity when output is free; -1 when not even the input is covered.
  */
 export function affordableOutput(price: Prices, expected: Omit<Expected, "maxOutputTokens">, amount: bigint): number {
-  const left = amount * PER - fixedSum(price, expected);
+  const multiplier = count(expected.multiplier ?? ONE);
+  if (multiplier === 0n) return Infinity;
+  const left = (amount * PER * MILLION) / multiplier - fixedSum(price, expected);
   if (left < 0n) return -1;
   const each = dearestOutput(price);
   return each === 0n ? Infinity : Number(left / each);
 }
+
+/** 1250000 → "1.25". */
+export const formatMultiplier = (multiplier: number): string => formatDecimal(BigInt(multiplier), 6);

@@ -45,11 +45,13 @@ interface PriceRow {
   output_price: bigint;
   cached_input_price: bigint | null;
   cache_write_price: bigint | null;
+  cache_write_1h_price: bigint | null;
   reasoning_price: bigint | null;
   request_price: bigint;
   image_price: bigint;
   second_price: bigint;
   character_price: bigint;
+  web_search_price: bigint;
   author_id: string | null;
   reason: string | null;
   price_created_at: Date;
@@ -68,8 +70,8 @@ interface ModelRow extends Omit<PriceRow, "id"> {
   updated_at: Date;
 }
 
-const PRICE_COLUMNS = `p.id, p.model, p.version, p.input_price, p.output_price, p.cached_input_price, p.cache_write_price, p.reasoning_price,
-  p.request_price, p.image_price, p.second_price, p.character_price, p.author_id, p.reason, p.created_at AS price_created_at`;
+const PRICE_COLUMNS = `p.id, p.model, p.version, p.input_price, p.output_price, p.cached_input_price, p.cache_write_price,
+  p.cache_write_1h_price, p.reasoning_price, p.request_price, p.image_price, p.second_price, p.character_price, p.web_search_price, p.author_id, p.reason, p.created_at AS price_created_at`;
 const MODEL_COLUMNS =
   "m.name, m.aliases, m.display_name, m.modality, m.context_length, m.max_output_tokens, m.status, m.created_at, m.updated_at";
 const MODELS = `SELECT ${MODEL_COLUMNS}, ${PRICE_COLUMNS} FROM models m
@@ -84,11 +86,13 @@ function priceOf(row: PriceRow): PriceVersion {
     outputPrice: row.output_price,
     cachedInputPrice: row.cached_input_price,
     cacheWritePrice: row.cache_write_price,
+    cacheWriteLongPrice: row.cache_write_1h_price,
     reasoningPrice: row.reasoning_price,
     requestPrice: row.request_price,
     imagePrice: row.image_price,
     secondPrice: row.second_price,
     characterPrice: row.character_price,
+    searchPrice: row.web_search_price,
   };
 }
 
@@ -175,20 +179,22 @@ export async function insertPrice(
   by: { authorId: string | null; reason: string | null },
 ): Promise<void> {
   await tx.query(
-    `INSERT INTO price_versions (model, version, input_price, output_price, cached_input_price, cache_write_price, reasoning_price,
-       request_price, image_price, second_price, character_price, author_id, reason)
-     SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM price_versions WHERE model = $1`,
+    `INSERT INTO price_versions (model, version, input_price, output_price, cached_input_price, cache_write_price,
+       cache_write_1h_price, reasoning_price, request_price, image_price, second_price, character_price, web_search_price, author_id, reason)
+     SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 FROM price_versions WHERE model = $1`,
     [
       model,
       price.inputPrice,
       price.outputPrice,
       price.cachedInputPrice,
       price.cacheWritePrice,
+      price.cacheWriteLongPrice,
       price.reasoningPrice,
       price.requestPrice,
       price.imagePrice,
       price.secondPrice,
       price.characterPrice,
+      price.searchPrice,
       by.authorId,
       by.reason,
     ],

@@ -20,8 +20,9 @@ import {
 
 const TAG = "Models and prices";
 const PRICES_NOTE =
-  "Prices in credits: per 1000 tokens for input, output, cached input, cache write and reasoning; per one for request, image, second and " +
-  "character. Cached input and cache write that are null cost what input costs, reasoning that is null what output costs. " +
+  "Prices in credits: per 1000 tokens for input, output, cached input, cache write and reasoning; per one for request, image, second, " +
+  "character and web search. Cached input and cache write that are null cost what input costs, cache write for an hour what cache write " +
+  "costs, reasoning what output costs. " +
   "A model without prices is refused; a price of 0 is free on purpose.";
 
 const offsetOf = (query: { page: number; page_size: number }) => ({ limit: query.page_size, offset: (query.page - 1) * query.page_size });

@@ -43,11 +43,13 @@ const prices = {
   output_price: priceInput.optional(),
   cached_input_price: priceInput.nullable().optional(),
   cache_write_price: priceInput.nullable().optional(),
+  cache_write_1h_price: priceInput.nullable().optional(),
   reasoning_price: priceInput.nullable().optional(),
   request_price: priceInput.optional(),
   image_price: priceInput.optional(),
   second_price: priceInput.optional(),
   character_price: priceInput.optional(),
+  web_search_price: priceInput.optional(),
 };
 
 const fields = {
@@ -76,11 +78,13 @@ const priceFields = {
   output_price: creditsText,
   cached_input_price: creditsText.nullable(),
   cache_write_price: creditsText.nullable(),
+  cache_write_1h_price: creditsText.nullable(),
   reasoning_price: creditsText.nullable(),
   request_price: creditsText,
   image_price: creditsText,
   second_price: creditsText,
   character_price: creditsText,
+  web_search_price: creditsText,
 };
 
 const shown = {

@@ -1,4 +1,5 @@
-import type { TokenClasses, Units } from "../pricing/index.ts";
+import { ONE, type TokenClasses, type Units } from "../pricing/index.ts";
+import { attemptJson, upstreamTotal, type UpstreamAttempt } from "./attempts.ts";
 
 /** One relayed call as the relay saw it end. `id` is the call's id, its hold's id and the idempotency key of its charge. */
 export interface UsageEvent {
@@ -15,6 +16,8 @@ export interface UsageEvent {
   route: string;
   /** The price in force when the call began; settlement uses this one whatever changed since. */
   priceVersionId: bigint | null;
+  /** What the price is multiplied by, in millionths, as at the call's beginning; one when left out. */
+  priceMultiplier?: number;
   tokens: TokenClasses;
   /** What is priced per one besides tokens: images, seconds, characters. */
   units?: Units | null;
@@ -31,6 +34,14 @@ export interface UsageEvent {
   retryCount: number;
   stream: boolean;
   upstreamRequestId: string | null;
+  /** Every request to a provider, in their order. The last one's tokens are the call's unless it says otherwise. */
+  attempts?: readonly UpstreamAttempt[];
+  /** What the hold took the prompt for. */
+  estimatedInputTokens?: number | null;
+  /** The end-user token the call was made with. */
+  tokenId?: string | null;
+  /** How our own cache served the call; null when it did not. */
+  cache?: "hit" | null;
 }
 
 /** The settlement shard of a wallet: stable for a given number of shards, spread evenly over consecutive ids (Fibonacci hashing). */
@@ -41,6 +52,7 @@ export function shardOf(walletId: bigint, shards: number): number {
 
 /** An event as the JSON object that the SQL functions of the migration read. bigints travel as text. */
 export function eventJson(event: UsageEvent, shard: number): string {
+  const upstream = event.attempts && upstreamTotal(event.attempts);
   return JSON.stringify({
     id: event.id,
     created_at: event.startedAt,
@@ -57,9 +69,11 @@ export function eventJson(event: UsageEvent, shard: number): string {
     route: event.route,
     stream: event.stream,
     price_version_id: event.priceVersionId?.toString(),
+    price_multiplier: event.priceMultiplier ?? ONE,
     input_tokens: event.tokens.input,
     cached_input_tokens: event.tokens.cachedInput,
     cache_write_tokens: event.tokens.cacheWrite,
+    cache_write_long_tokens: event.tokens.cacheWriteLong ?? 0,
     output_tokens: event.tokens.output,
     reasoning_tokens: event.tokens.reasoning,
     units: event.units,
@@ -72,5 +86,11 @@ export function eventJson(event: UsageEvent, shard: number): string {
     first_chunk_ms: event.firstChunkMs === null ? null : Math.round(event.firstChunkMs),
     duration_ms: Math.round(event.durationMs),
     client_ip: event.clientIp,
+    estimated_input_tokens: event.estimatedInputTokens,
+    token_id: event.tokenId,
+    cache: event.cache,
+    attempts: event.attempts?.map(attemptJson),
+    upstream_cost: upstream?.cost.toString(),
+    upstream_currency: upstream?.currency,
   });
 }

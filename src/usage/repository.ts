@@ -20,9 +20,11 @@ export interface PendingEvent {
   input_tokens: bigint;
   cached_input_tokens: bigint;
   cache_write_tokens: bigint;
+  cache_write_long_tokens: bigint;
   output_tokens: bigint;
   reasoning_tokens: bigint;
   units: Units | null;
+  price_multiplier: number;
 }
 
 /** What settlement found out about one event, in micro-credits. */
@@ -35,7 +37,8 @@ export interface SettledEvent {
 
 const PENDING = "billable AND settled_at IS NULL AND set_aside_at IS NULL";
 const PENDING_COLUMNS = `id, created_at::text AS created_at, request_id, user_id, wallet_id, model, price_version_id,
-  input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, units`;
+  input_tokens, cached_input_tokens, cache_write_tokens, cache_write_long_tokens, output_tokens, reasoning_tokens, units,
+  price_multiplier`;
 
 /** First key of the two-part advisory lock "this shard is being settled". */
 const SHARD_LOCK = 7_266_005;

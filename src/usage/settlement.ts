@@ -2,7 +2,7 @@ import type { Ledger, SettleItem } from "../ledger/index.ts";
 import { AppError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
 import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
-import type { Pricing, TokenClasses } from "../pricing/index.ts";
+import { formatMultiplier, ONE, type Pricing, type TokenClasses } from "../pricing/index.ts";
 import { reportIncidents, type Incident } from "./incidents.ts";
 import { isDataError, lockShard, setAside, takeOne, takePending, writeSettled, type PendingEvent } from "./repository.ts";
 
@@ -41,14 +41,16 @@ function tokensOf(event: PendingEvent): TokenClasses {
     input: Number(event.input_tokens),
     cachedInput: Number(event.cached_input_tokens),
     cacheWrite: Number(event.cache_write_tokens),
+    cacheWriteLong: Number(event.cache_write_long_tokens),
     output: Number(event.output_tokens),
     reasoning: Number(event.reasoning_tokens),
   };
 }
 
 function describe(event: PendingEvent): string {
-  const input = event.input_tokens + event.cached_input_tokens + event.cache_write_tokens;
-  return `${event.model}: ${input} tokens in, ${event.output_tokens + event.reasoning_tokens} out`;
+  const input = event.input_tokens + event.cached_input_tokens + event.cache_write_tokens + event.cache_write_long_tokens;
+  const times = event.price_multiplier === ONE ? "" : `, × ${formatMultiplier(event.price_multiplier)}`;
+  return `${event.model}: ${input} tokens in, ${event.output_tokens + event.reasoning_tokens} out${times}`;
 }
 
 function incident(kind: Incident["kind"], event: PendingEvent, details: Record<string, unknown>): Incident {
@@ -80,7 +82,7 @@ export function createSettlement(deps: SettlementDeps): Settlement {
     const poison: PendingEvent[] = [];
     for (const event of events) {
       const version = event.price_version_id === null ? undefined : await pricing.version(event.price_version_id);
-      if (version) priced.push({ event, cost: pricing.cost(version, tokensOf(event), event.units ?? undefined) });
+      if (version) priced.push({ event, cost: pricing.cost(version, tokensOf(event), event.units ?? undefined, event.price_multiplier) });
       else poison.push(event);
     }
     return { priced, poison };

@@ -10,11 +10,13 @@ import { createSettlement, createUsage, type Settlement, type Usage, type UsageE
 const none = {
   cachedInputPrice: null,
   cacheWritePrice: null,
+  cacheWriteLongPrice: null,
   reasoningPrice: null,
   requestPrice: 0n,
   imagePrice: 0n,
   secondPrice: 0n,
   characterPrice: 0n,
+  searchPrice: 0n,
 };
 const version = (id: bigint): PriceVersion => ({
   id,

@@ -6,6 +6,7 @@ import { inTransaction, uniqueViolation, type Pool, type PoolClient } from "../.
 import type { SecretBox } from "../../platform/secrets.ts";
 import { leadsToPrivate } from "./address.ts";
 import { parseBaseUrl } from "./baseUrl.ts";
+import { mergeCosts } from "./cost.ts";
 import { presentProvider, presentProviderModel } from "./present.ts";
 import * as repository from "./repository.ts";
 import type { ProviderFields, ProviderModelFields, ProviderModelRow, ProviderRow } from "./repository.ts";
@@ -105,8 +106,7 @@ export function createProviderAdmin(deps: { pool: Pool; secretBox: SecretBox; al
     model_name: given.model_name,
     upstream_model: given.upstream_model ?? given.model_name,
     display_name: given.display_name ?? null,
-    input_price: given.input_price ?? null,
-    output_price: given.output_price ?? null,
+    ...mergeCosts(undefined, given),
     price_currency: given.price_currency ?? "CREDITS",
     status: given.status ?? "active",
   });
@@ -166,8 +166,7 @@ export function createProviderAdmin(deps: { pool: Pool; secretBox: SecretBox; al
           model_name: present.model_name,
           upstream_model: change.upstream_model ?? present.upstream_model,
           display_name: change.display_name === undefined ? present.display_name : change.display_name,
-          input_price: change.input_price === undefined ? present.input_price : change.input_price,
-          output_price: change.output_price === undefined ? present.output_price : change.output_price,
+          ...mergeCosts(present, change),
           price_currency: change.price_currency ?? present.price_currency,
           status: change.status ?? present.status,
         });

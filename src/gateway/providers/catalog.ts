@@ -4,6 +4,7 @@ import type { Pool } from "../../platform/postgres.ts";
 import type { SecretBox } from "../../platform/secrets.ts";
 import { createSnapshot } from "../../pricing/index.ts";
 import { apiRoot } from "./baseUrl.ts";
+import { upstreamPrices, type UpstreamPrices } from "./cost.ts";
 import { drawOrder, rank } from "./order.ts";
 import { activeRoutes, type ApiFormat, type ProviderRow } from "./repository.ts";
 
@@ -44,6 +45,8 @@ export interface Candidate {
   upstreamModel: string;
   priority: number;
   weight: number;
+  /** What it costs us there; null when not known. */
+  costs: UpstreamPrices | null;
 }
 
 export interface Catalog {
@@ -124,6 +127,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
         upstreamModel: model.upstream_model,
         priority: found.row.priority,
         weight: found.row.weight,
+        costs: upstreamPrices(model),
       });
       byModel.set(key, candidates);
     }

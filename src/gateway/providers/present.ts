@@ -1,5 +1,5 @@
-import { formatCredits } from "../../platform/credits.ts";
 import { apiRoot } from "./baseUrl.ts";
+import { presentCosts } from "./cost.ts";
 import type { ProviderModelRow, ProviderRow } from "./repository.ts";
 
 /** What operators see: neither keys nor header values. */
@@ -22,7 +22,7 @@ export function presentProvider(row: ProviderRow) {
   };
 }
 
-/** Cost prices as decimal text in their currency per 1000 tokens. */
+/** Cost prices as decimal text in their currency, per 1000 tokens or per one. */
 export function presentProviderModel(row: ProviderModelRow) {
   return {
     id: row.id,
@@ -30,8 +30,7 @@ export function presentProviderModel(row: ProviderModelRow) {
     model_name: row.model_name,
     upstream_model: row.upstream_model,
     display_name: row.display_name,
-    input_price: row.input_price === null ? null : formatCredits(row.input_price),
-    output_price: row.output_price === null ? null : formatCredits(row.output_price),
+    ...presentCosts(row),
     price_currency: row.price_currency,
     price_per_tokens: 1_000 as const,
     status: row.status,

@@ -37,9 +37,18 @@ export interface ProviderModelFields {
   model_name: string;
   upstream_model: string;
   display_name: string | null;
-  /** Millionths of the currency per 1000 tokens; null when not known. */
+  /** Millionths of the currency per 1000 tokens (the first six) or per one; null when not known. */
   input_price: bigint | null;
   output_price: bigint | null;
+  cached_input_price: bigint | null;
+  cache_write_price: bigint | null;
+  cache_write_1h_price: bigint | null;
+  reasoning_price: bigint | null;
+  request_price: bigint | null;
+  image_price: bigint | null;
+  second_price: bigint | null;
+  character_price: bigint | null;
+  web_search_price: bigint | null;
   price_currency: Currency;
   status: Status;
 }
@@ -69,12 +78,25 @@ const PROVIDER_FIELDS = [
   "header_names",
   "config",
 ] as const satisfies (keyof ProviderFields)[];
+/** Columns of what a provider's model costs us. */
+export const COST_FIELDS = [
+  "input_price",
+  "output_price",
+  "cached_input_price",
+  "cache_write_price",
+  "cache_write_1h_price",
+  "reasoning_price",
+  "request_price",
+  "image_price",
+  "second_price",
+  "character_price",
+  "web_search_price",
+] as const satisfies (keyof ProviderModelFields)[];
 const MODEL_FIELDS = [
   "model_name",
   "upstream_model",
   "display_name",
-  "input_price",
-  "output_price",
+  ...COST_FIELDS,
   "price_currency",
   "status",
 ] as const satisfies (keyof ProviderModelFields)[];

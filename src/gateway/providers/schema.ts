@@ -77,16 +77,27 @@ export const providerParams = z.strictObject({ id: uuid });
 export const providersQuery = z.strictObject({ ...pageQuery, q: z.string().max(100).optional(), status: status.optional() });
 export const providerModelsQuery = z.strictObject(pageQuery);
 
-/** Cost in the given currency per 1000 tokens. */
+/** Cost in the given currency. */
 const costPrice = creditsInput.nullable().optional();
+const perTokens = costPrice.meta({ description: "What it costs us per 1000 tokens; null when not known" });
+const perOne = costPrice.meta({ description: "What one costs us; null when not known" });
 
 export const providerModelChange = z.strictObject({
   upstream_model: text(200)
     .regex(/^[^\p{Cc}]+$/u, "must not contain control characters")
     .optional(),
   display_name: text(100).nullable().optional(),
-  input_price: costPrice.meta({ description: "What it costs us per 1000 tokens; null when not known" }),
-  output_price: costPrice.meta({ description: "What it costs us per 1000 tokens; null when not known" }),
+  input_price: perTokens,
+  output_price: perTokens,
+  cached_input_price: perTokens,
+  cache_write_price: perTokens,
+  cache_write_1h_price: perTokens,
+  reasoning_price: perTokens,
+  request_price: perOne,
+  image_price: perOne,
+  second_price: perOne,
+  character_price: perOne,
+  web_search_price: perOne,
   price_currency: z.enum(["CREDITS", "CNY", "USD"]).optional(),
   status: status.optional(),
 });
@@ -135,6 +146,15 @@ export const providerModelView = z.object({
   display_name: z.string().nullable(),
   input_price: creditsText.nullable(),
   output_price: creditsText.nullable(),
+  cached_input_price: creditsText.nullable(),
+  cache_write_price: creditsText.nullable(),
+  cache_write_1h_price: creditsText.nullable(),
+  reasoning_price: creditsText.nullable(),
+  request_price: creditsText.nullable(),
+  image_price: creditsText.nullable(),
+  second_price: creditsText.nullable(),
+  character_price: creditsText.nullable(),
+  web_search_price: creditsText.nullable(),
   price_currency: z.string(),
   price_per_tokens: z.literal(1_000),
   status,

@@ -4,17 +4,19 @@ import { affordableOutput, cost, estimate, type Prices, type TokenClasses } from
 import { parseCredits } from "../../../src/platform/credits.ts";
 
 const credits = (text: string) => parseCredits(text)!;
-const NO_TOKENS: TokenClasses = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 };
+const NO_TOKENS: Required<TokenClasses> = { input: 0, cachedInput: 0, cacheWrite: 0, cacheWriteLong: 0, output: 0, reasoning: 0 };
 const PLAIN: Prices = {
   inputPrice: credits("30"),
   outputPrice: credits("60"),
   cachedInputPrice: null,
   cacheWritePrice: null,
+  cacheWriteLongPrice: null,
   reasoningPrice: null,
   requestPrice: 0n,
   imagePrice: 0n,
   secondPrice: 0n,
   characterPrice: 0n,
+  searchPrice: 0n,
 };
 
 const anyPrice = fc.bigInt(0n, 100_000_000_000n);
@@ -23,21 +25,26 @@ const anyPrices: fc.Arbitrary<Prices> = fc.record({
   outputPrice: anyPrice,
   cachedInputPrice: fc.option(anyPrice),
   cacheWritePrice: fc.option(anyPrice),
+  cacheWriteLongPrice: fc.option(anyPrice),
   reasoningPrice: fc.option(anyPrice),
   requestPrice: anyPrice,
   imagePrice: anyPrice,
   secondPrice: anyPrice,
   characterPrice: anyPrice,
+  searchPrice: anyPrice,
 });
 const anyCount = fc.nat(2_000_000_000);
-const anyTokens: fc.Arbitrary<TokenClasses> = fc.record({
+const anyTokens: fc.Arbitrary<Required<TokenClasses>> = fc.record({
   input: anyCount,
   cachedInput: anyCount,
   cacheWrite: anyCount,
+  cacheWriteLong: anyCount,
   output: anyCount,
   reasoning: anyCount,
 });
-const anyUnits = fc.record({ requests: anyCount, images: anyCount, seconds: anyCount, characters: anyCount });
+const anyUnits = fc.record({ requests: anyCount, images: anyCount, seconds: anyCount, characters: anyCount, searches: anyCount });
+/** In millionths, up to a hundredfold. */
+const anyMultiplier = fc.nat(100_000_000);
 
 /** A fraction added up term by term with a common denominator, the long way round. */
 class Fraction {
@@ -75,6 +82,9 @@ describe("the cost of a call", () => {
     ["cached input free on purpose", { cachedInputPrice: 0n }, { cachedInput: 1_000 }, "0"],
     ["cache write as input when it has no price", {}, { cacheWrite: 1_000 }, "30"],
     ["cache write at its own price", { cacheWritePrice: credits("37.5") }, { cacheWrite: 1_000 }, "37.5"],
+    ["a cache write for an hour as a cache write when it has no price", { cacheWritePrice: 37n }, { cacheWriteLong: 1_000 }, "0.000037"],
+    ["a cache write for an hour as input when neither has a price", {}, { cacheWriteLong: 1_000 }, "30"],
+    ["a cache write for an hour at its own price", { cacheWriteLongPrice: credits("60") }, { cacheWriteLong: 1_000 }, "60"],
     ["reasoning as output when it has no price", {}, { reasoning: 1_000 }, "60"],
     ["reasoning at its own price", { reasoningPrice: credits("90") }, { reasoning: 1_000 }, "90"],
     ["one request, without being told", { requestPrice: credits("0.5") }, {}, "0.5"],
@@ -86,35 +96,45 @@ describe("the cost of a call", () => {
     });
   }
 
-  it("counts requests, images, seconds and characters by the piece", () => {
+  it("counts requests, images, seconds, characters and searches by the piece", () => {
     const prices = {
       ...PLAIN,
       requestPrice: credits("1"),
       imagePrice: credits("20"),
       secondPrice: credits("0.3"),
       characterPrice: credits("0.0015"),
+      searchPrice: credits("10"),
     };
     expect(cost(prices, NO_TOKENS, { images: 2, seconds: 10, characters: 1_000 })).to.equal(credits("45.5"));
+    expect(cost(prices, NO_TOKENS, { searches: 3 })).to.equal(credits("31"));
     expect(cost(prices, NO_TOKENS, { requests: 0, images: 1 })).to.equal(credits("20"));
+  });
+
+  it("is multiplied before it is rounded", () => {
+    expect(cost(PLAIN, { ...NO_TOKENS, input: 1_500, output: 800 }, {}, 800_000)).to.equal(credits("74.4"));
+    expect(cost({ ...PLAIN, inputPrice: 1n }, { ...NO_TOKENS, input: 1_500 }, {}, 500_000)).to.equal(1n);
+    expect(cost(PLAIN, { ...NO_TOKENS, input: 1_500 }, {}, 0)).to.equal(0n);
   });
 
   it("is what rational arithmetic says, rounded up", () => {
     fc.assert(
-      fc.property(anyPrices, anyTokens, anyUnits, (prices, tokens, units) => {
-        const per1000 = (count: number, price: bigint) => new Fraction(BigInt(count) * price, 1_000n);
-        const each = (count: number, price: bigint) => new Fraction(BigInt(count) * price);
+      fc.property(anyPrices, anyTokens, anyUnits, anyMultiplier, (prices, tokens, units, multiplier) => {
+        const per1000 = (count: number, price: bigint) => new Fraction(BigInt(count) * price * BigInt(multiplier), 1_000_000_000n);
+        const each = (count: number, price: bigint) => new Fraction(BigInt(count) * price * BigInt(multiplier), 1_000_000n);
         const sum = [
           per1000(tokens.input, prices.inputPrice),
           per1000(tokens.cachedInput, prices.cachedInputPrice ?? prices.inputPrice),
           per1000(tokens.cacheWrite, prices.cacheWritePrice ?? prices.inputPrice),
+          per1000(tokens.cacheWriteLong, prices.cacheWriteLongPrice ?? prices.cacheWritePrice ?? prices.inputPrice),
           per1000(tokens.output, prices.outputPrice),
           per1000(tokens.reasoning, prices.reasoningPrice ?? prices.outputPrice),
           each(units.requests, prices.requestPrice),
           each(units.images, prices.imagePrice),
           each(units.seconds, prices.secondPrice),
           each(units.characters, prices.characterPrice),
+          each(units.searches, prices.searchPrice),
         ].reduce((total, part) => total.plus(part), new Fraction(0n));
-        expect(cost(prices, tokens, units)).to.equal(sum.roundedUp());
+        expect(cost(prices, tokens, units, multiplier)).to.equal(sum.roundedUp());
       }),
     );
   });
@@ -124,7 +144,7 @@ describe("the cost of a call", () => {
       fc.property(
         anyPrices,
         anyTokens,
-        fc.constantFrom(...(Object.keys(NO_TOKENS) as (keyof TokenClasses)[])),
+        fc.constantFrom(...(Object.keys(NO_TOKENS) as (keyof typeof NO_TOKENS)[])),
         fc.nat(10_000),
         (prices, tokens, name, more) => {
           const before = cost(prices, tokens);
@@ -138,7 +158,7 @@ describe("the cost of a call", () => {
   it("of two calls together is never more than of both apart", () => {
     fc.assert(
       fc.property(anyPrices, anyTokens, anyTokens, (prices, a, b) => {
-        const names = Object.keys(NO_TOKENS) as (keyof TokenClasses)[];
+        const names = Object.keys(NO_TOKENS) as (keyof typeof NO_TOKENS)[];
         const both = Object.fromEntries(names.map((name) => [name, a[name] + b[name]])) as unknown as TokenClasses;
         const apart = cost(prices, a, { requests: 0 }) + cost(prices, b, { requests: 0 });
         const together = cost(prices, both, { requests: 0 });
@@ -160,10 +180,11 @@ describe("what is held before a call", () => {
 
   it("is never less than the cost, however the tokens fall into classes", () => {
     fc.assert(
-      fc.property(anyPrices, anyTokens, fc.integer({ min: 100, max: 200 }), (prices, tokens, safetyPercent) => {
-        const inputTokens = tokens.input + tokens.cachedInput + tokens.cacheWrite;
+      fc.property(anyPrices, anyTokens, fc.integer({ min: 100, max: 200 }), anyMultiplier, (prices, tokens, safetyPercent, multiplier) => {
+        const inputTokens = tokens.input + tokens.cachedInput + tokens.cacheWrite + tokens.cacheWriteLong;
         const maxOutputTokens = tokens.output + tokens.reasoning;
-        expect(estimate(prices, { inputTokens, maxOutputTokens, safetyPercent }) >= cost(prices, tokens)).to.equal(true);
+        const held = estimate(prices, { inputTokens, maxOutputTokens, safetyPercent, multiplier });
+        expect(held >= cost(prices, tokens, {}, multiplier)).to.equal(true);
       }),
     );
   });
@@ -173,13 +194,13 @@ describe("what is held before a call", () => {
     expect(affordableOutput(PLAIN, { inputTokens: 1_000, safetyPercent: 100 }, credits("29.999999"))).to.equal(-1);
     expect(affordableOutput({ ...PLAIN, outputPrice: 0n }, { inputTokens: 0 }, 0n)).to.equal(Infinity);
     fc.assert(
-      fc.property(anyPrices, anyCount, fc.bigInt(0n, 10n ** 18n), (prices, inputTokens, amount) => {
-        const most = affordableOutput(prices, { inputTokens }, amount);
+      fc.property(anyPrices, anyCount, fc.bigInt(0n, 10n ** 18n), anyMultiplier, (prices, inputTokens, amount, multiplier) => {
+        const most = affordableOutput(prices, { inputTokens, multiplier }, amount);
         if (most === Infinity) return;
         if (most >= 0 && Number.isSafeInteger(most))
-          expect(estimate(prices, { inputTokens, maxOutputTokens: most }) <= amount).to.equal(true);
+          expect(estimate(prices, { inputTokens, maxOutputTokens: most, multiplier }) <= amount).to.equal(true);
         if (Number.isSafeInteger(most + 1)) {
-          expect(estimate(prices, { inputTokens, maxOutputTokens: most + 1 }) > amount || most === -1).to.equal(true);
+          expect(estimate(prices, { inputTokens, maxOutputTokens: most + 1, multiplier }) > amount || most === -1).to.equal(true);
         }
       }),
     );
