@@ -14,7 +14,7 @@ import { createQueuesPage } from "../notify/index.ts";
 import { createPayments, paymentReviewRoutes, paymentRoutes } from "../payments/index.ts";
 import { projectRoot } from "../platform/root.ts";
 import { pricingRoutes } from "../pricing/index.ts";
-import { createUsage, reportIncidents, usageRoutes } from "../usage/index.ts";
+import { createUsage, ratesOf, reportIncidents, usageRoutes } from "../usage/index.ts";
 import { walletRoutes } from "../wallet/index.ts";
 import { partChecks } from "./checks.ts";
 import type { Platform } from "./platform.ts";
@@ -69,7 +69,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ...walletRoutes({ pool, ledger, rate: config.CREDITS_PER_YUAN }),
     ...paymentRoutes(payments, temporal),
     ...paymentReviewRoutes(pool),
-    ...usageRoutes({ sequelize, pool, ownsKey: identity.ownsKey }),
+    ...usageRoutes({ sequelize, pool, ownsKey: identity.ownsKey, rates: ratesOf(config) }),
     ...pricingRoutes({ pool, pricing }),
     ...userAdminRoutes(identity.users),
     ...providerRoutes({ pool, secretBox, catalog, allowPrivate: config.UPSTREAM_PRIVATE_ADDRESSES, timeouts }),

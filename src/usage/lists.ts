@@ -1,7 +1,10 @@
 import { Op, QueryTypes, type Sequelize, type WhereOptions } from "sequelize";
 import { formatCredits } from "../platform/credits.ts";
+import { detailView } from "./detail.ts";
 import { defineUsageModel, type UsageRow } from "./models.ts";
+import type { Rates } from "./rates.ts";
 import type { UsageFilter } from "./schema.ts";
+import { operatorView, sum, userView } from "./views.ts";
 
 interface Page {
   page: number;
@@ -17,54 +20,10 @@ interface Paged<T> extends Page {
 export interface UsageLists {
   ofUser(userId: string, filter: UsageFilter, page: Page): Promise<Paged<object>>;
   ofEverybody(filter: UsageFilter, page: Page): Promise<Paged<object>>;
+  /** One call with its attempts, cost and margin; undefined when there is none. */
+  one(id: string, rates: Rates): Promise<object | undefined>;
   /** Totals and UTC days of one key; the caller has checked whose key it is. */
   ofKey(keyId: string, range: { from?: Date | undefined; to?: Date | undefined }): Promise<object>;
-}
-
-const credits = (micro: string | null) => (micro === null ? null : formatCredits(BigInt(micro)));
-const sum = (...counts: string[]) => counts.reduce((total, next) => total + Number(next), 0);
-
-/** An event as its user sees it: classes of tokens are kept apart inside and added up in `input_tokens` and `output_tokens`. */
-function userView(row: UsageRow) {
-  return {
-    id: row.id,
-    request_id: row.request_id,
-    key_id: row.key_id,
-    model: row.model,
-    provider: row.provider_name,
-    route: row.route,
-    stream: row.stream,
-    input_tokens: sum(row.input_tokens, row.cached_input_tokens, row.cache_write_tokens),
-    cached_input_tokens: Number(row.cached_input_tokens),
-    cache_write_tokens: Number(row.cache_write_tokens),
-    output_tokens: sum(row.output_tokens, row.reasoning_tokens),
-    reasoning_tokens: Number(row.reasoning_tokens),
-    cost: credits(row.cost),
-    status: row.status,
-    http_status: row.http_status,
-    error_code: row.error_code,
-    error_class: row.error_class,
-    estimated: row.estimated,
-    retry_count: row.retry_count,
-    first_chunk_ms: row.first_chunk_ms,
-    duration_ms: row.duration_ms,
-    client_ip: row.client_ip,
-    created_at: row.created_at,
-    settled_at: row.settled_at,
-  };
-}
-
-function operatorView(row: UsageRow) {
-  return {
-    ...userView(row),
-    user_id: row.user_id,
-    team_id: row.team_id,
-    provider_id: row.provider_id,
-    price_version_id: row.price_version_id,
-    upstream_request_id: row.upstream_request_id,
-    uncharged: credits(row.uncharged),
-    set_aside_at: row.set_aside_at,
-  };
 }
 
 function where(filter: UsageFilter): WhereOptions<UsageRow> {
@@ -92,7 +51,7 @@ interface DayRow {
 
 const KEY_DAYS = `
   SELECT to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS date, sum(requests)::text AS requests, sum(failed)::text AS failed,
-    sum(input_tokens + cached_input_tokens + cache_write_tokens)::text AS input_tokens,
+    sum(input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens)::text AS input_tokens,
     sum(output_tokens + reasoning_tokens)::text AS output_tokens, sum(cost)::text AS cost
   FROM usage_hourly WHERE key_id = :keyId AND hour >= :from AND hour < :to GROUP BY 1 ORDER BY 1`;
 
@@ -126,6 +85,10 @@ export function createUsageLists(sequelize: Sequelize): UsageLists {
   return {
     ofUser: (userId, filter, page) => list({ ...filter, user: userId }, page, userView),
     ofEverybody: (filter, page) => list(filter, page, operatorView),
+    async one(id, rates) {
+      const row = await events.findOne({ where: { id } });
+      return row ? detailView(row.get({ plain: true }), rates) : undefined;
+    },
     async ofKey(keyId, { from, to }) {
       const rows = await sequelize.query<DayRow>(KEY_DAYS, {
         type: QueryTypes.SELECT,

@@ -5,18 +5,35 @@ import { ok, route, type Route } from "../http/route.ts";
 import { appError } from "../platform/errors.ts";
 import { inTransaction, type Pool } from "../platform/postgres.ts";
 import { createUsageLists } from "./lists.ts";
+import { margins } from "./margin.ts";
 import { listIncidents, retrySetAside } from "./operators.ts";
-import { adminQuery, adminUsagePage, incidentPage, incidentQuery, keyParams, keyQuery, keyUsage, usagePage, userQuery } from "./schema.ts";
+import type { Rates } from "./rates.ts";
+import {
+  adminQuery,
+  adminUsagePage,
+  idParams,
+  incidentPage,
+  incidentQuery,
+  keyQuery,
+  keyUsage,
+  marginQuery,
+  marginView,
+  usageDetail,
+  usagePage,
+  userQuery,
+} from "./schema.ts";
 
 export interface UsageRouteDeps {
   sequelize: Sequelize;
   pool: Pool;
   /** Whether a key (also a revoked one) is this user's. */
   ownsKey: (userId: string, keyId: string) => Promise<boolean>;
+  /** For margins of providers that bill in money. */
+  rates: Rates;
 }
 
 /** Lists of calls for people and operators, and what operators do about calls that could not be settled. */
-export function usageRoutes({ sequelize, pool, ownsKey }: UsageRouteDeps): Route[] {
+export function usageRoutes({ sequelize, pool, ownsKey, rates }: UsageRouteDeps): Route[] {
   const lists = createUsageLists(sequelize);
   return [
     route({
@@ -36,7 +53,7 @@ export function usageRoutes({ sequelize, pool, ownsKey }: UsageRouteDeps): Route
       summary: "What a key used: totals and days (UTC)",
       tag: "Usage",
       access: "user",
-      params: keyParams,
+      params: idParams,
       query: keyQuery,
       responses: { 200: keyUsage },
       handler: async ({ principal, params, query }) => {
@@ -56,6 +73,31 @@ export function usageRoutes({ sequelize, pool, ownsKey }: UsageRouteDeps): Route
     }),
     route({
       method: "get",
+      path: "/api/admin/usage/:id",
+      summary: "One call with its attempts at providers, their cost, and the margin",
+      tag: "Operators",
+      access: "operator",
+      params: idParams,
+      responses: { 200: usageDetail },
+      handler: async ({ params }) => {
+        const found = await lists.one(params.id, rates);
+        if (!found) throw appError("not_found", { message: "There is no such call" });
+        return ok(found);
+      },
+    }),
+    route({
+      method: "get",
+      path: "/api/admin/margin",
+      summary: "Sale, cost and margin by model, provider or day (UTC)",
+      description: "What attempts cost beside what calls were sold for. Without `from` the last 30 days.",
+      tag: "Operators",
+      access: "operator",
+      query: marginQuery,
+      responses: { 200: marginView },
+      handler: async ({ query }) => ok(await margins(pool, query, rates)),
+    }),
+    route({
+      method: "get",
       path: "/api/admin/usage/incidents",
       summary: "Calls that could not be settled or counted as they should",
       tag: "Operators",
@@ -70,7 +112,7 @@ export function usageRoutes({ sequelize, pool, ownsKey }: UsageRouteDeps): Route
       summary: "Settle a call again that was set aside",
       tag: "Operators",
       access: "operator",
-      params: keyParams,
+      params: idParams,
       responses: { 200: z.object({ id: z.string() }) },
       handler: async ({ params, principal, traceId }) => {
         await inTransaction(pool, async (tx) => {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { creditsText, isoTime, pageOf, pageQuery, timeRange, uuid } from "../http/schemas.ts";
+import { MARGIN_GROUPS } from "./margin.ts";
 
 export const STATUSES = ["ok", "failed", "client_gone"] as const;
 
@@ -21,7 +22,7 @@ export const adminQuery = z.strictObject({
 });
 export type UsageFilter = Partial<Omit<z.output<typeof adminQuery>, "page" | "page_size">>;
 
-export const keyParams = z.strictObject({ id: uuid });
+export const idParams = z.strictObject({ id: uuid });
 export const keyQuery = z.strictObject(timeRange);
 
 const count = z.number().int();
@@ -29,6 +30,7 @@ export const usageItem = z.object({
   id: uuid,
   request_id: z.string().meta({ description: "The X-Request-ID of the call" }),
   key_id: uuid.nullable(),
+  token_id: uuid.nullable().meta({ description: "The end-user token, when one was used" }),
   model: z.string(),
   provider: z.string().nullable(),
   route: z.string(),
@@ -36,9 +38,13 @@ export const usageItem = z.object({
   input_tokens: count.meta({ description: "All input, cached or not" }),
   cached_input_tokens: count,
   cache_write_tokens: count,
+  cache_write_1h_tokens: count.meta({ description: "Part of cache_write_tokens" }),
   output_tokens: count.meta({ description: "All output, reasoning included" }),
   reasoning_tokens: count,
+  units: z.record(z.string(), z.number()).nullable().meta({ description: "What is priced per one: images, seconds, characters, searches" }),
+  price_multiplier: z.string().meta({ description: "What the price was multiplied by", examples: ["1", "0.8"] }),
   cost: creditsText.nullable().meta({ description: "Null until the call is settled" }),
+  cache: z.string().nullable().meta({ description: "hit: answered from our cache" }),
   status: z.enum(STATUSES),
   http_status: count,
   error_code: z.string().nullable(),
@@ -59,7 +65,66 @@ export const adminUsageItem = usageItem.extend({
   price_version_id: z.string().nullable(),
   upstream_request_id: z.string().nullable(),
   uncharged: creditsText.nullable(),
+  estimated_input_tokens: count.nullable().meta({ description: "What the hold took the prompt for" }),
+  attempts: count.meta({ description: "Requests sent to providers" }),
+  upstream_cost: z.string().nullable().meta({ description: "Of all attempts; null when not known or in several currencies" }),
+  upstream_currency: z.string().nullable(),
   set_aside_at: isoTime.nullable(),
+});
+
+const money = z.string().nullable();
+export const usageDetail = adminUsageItem.extend({
+  attempts: z.array(
+    z.object({
+      n: count,
+      provider_id: uuid,
+      provider: z.string(),
+      upstream_model: z.string(),
+      key: z.string().nullable().meta({ description: "Fingerprint of the provider's key" }),
+      status: z.enum(["ok", "failed", "gone"]),
+      http_status: count.nullable(),
+      error_code: z.string().nullable(),
+      error_class: z.string().nullable(),
+      started_ms: count.meta({ description: "After the call's beginning" }),
+      first_byte_ms: count.nullable(),
+      duration_ms: count,
+      input_tokens: count,
+      output_tokens: count,
+      cost: money.meta({ description: "What the provider bills, in its currency; an estimate unless the attempt is ok" }),
+      currency: z.string().nullable(),
+      cost_in_credits: money,
+    }),
+  ),
+  sale: creditsText.nullable(),
+  cost_in_credits: money,
+  margin: money.meta({ description: "Sale minus cost, in credits" }),
+  margin_percent: money.meta({ description: "Of the sale" }),
+});
+
+export const marginQuery = z.strictObject({
+  ...timeRange,
+  group_by: z.enum(MARGIN_GROUPS).default("model"),
+  model: z.string().min(1).max(200).optional(),
+  provider: uuid.optional(),
+});
+const marginSums = {
+  requests: count,
+  attempts: count,
+  failed_attempts: count,
+  unpriced_attempts: count.meta({ description: "Attempts whose cost is not known; they are taken to cost nothing" }),
+  sale: creditsText,
+  uncharged: creditsText,
+  costs: z.array(z.object({ currency: z.string(), amount: z.string() })),
+  cost_in_credits: money.meta({ description: "Null when a currency has no rate" }),
+  margin: money,
+  margin_percent: money,
+};
+export const marginView = z.object({
+  group_by: z.enum(MARGIN_GROUPS),
+  from: isoTime,
+  to: isoTime.nullable(),
+  items: z.array(z.object({ key: z.string().nullable(), name: z.string().nullable(), ...marginSums })),
+  totals: z.object(marginSums),
 });
 
 export const usagePage = pageOf(usageItem);

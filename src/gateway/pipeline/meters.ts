@@ -7,6 +7,7 @@ const HAS: Record<Meter, (price: Prices) => boolean> = {
     price.outputPrice > 0n ||
     (price.cachedInputPrice ?? 0n) > 0n ||
     (price.cacheWritePrice ?? 0n) > 0n ||
+    (price.cacheWriteLongPrice ?? 0n) > 0n ||
     (price.reasoningPrice ?? 0n) > 0n,
   images: (price) => price.imagePrice > 0n,
   seconds: (price) => price.secondPrice > 0n,

@@ -1,6 +1,7 @@
 import type { TokenClasses, Units } from "../../pricing/index.ts";
 import type { UsageEvent } from "../../usage/index.ts";
 import { newBudget } from "../tokens/index.ts";
+import { attemptsOf } from "./attempts.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import type { Delivered, Usage } from "./format.ts";
@@ -69,5 +70,7 @@ export function usageEvent(
     retryCount: Number.isInteger(retries) && retries >= 0 && retries <= 100 ? retries : 0,
     stream: call.request!.answer === "stream",
     upstreamRequestId: call.upstreamRequestId,
+    attempts: attemptsOf(call, tally, end),
+    estimatedInputTokens: call.promptTokens,
   };
 }

@@ -32,7 +32,10 @@ export function upstreamPrices(row: CostFields & Pick<ProviderModelFields, "pric
 }
 
 /** The cost columns after a change: what it does not name stays, or is not known. */
-export function mergeCosts(present: CostFields | undefined, change: Partial<Record<keyof CostFields, bigint | null | undefined>>): CostFields {
+export function mergeCosts(
+  present: CostFields | undefined,
+  change: Partial<Record<keyof CostFields, bigint | null | undefined>>,
+): CostFields {
   const merged = COST_FIELDS.map((name) => [name, change[name] === undefined ? (present?.[name] ?? null) : change[name]]);
   return Object.fromEntries(merged) as unknown as CostFields;
 }

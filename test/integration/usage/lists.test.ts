@@ -6,6 +6,7 @@ import { errorHandler } from "../../../src/http/errorHandler.ts";
 import { createIdempotency } from "../../../src/http/idempotency.ts";
 import { mountRoutes } from "../../../src/http/mount.ts";
 import { traceRequests } from "../../../src/http/trace.ts";
+import { MICRO } from "../../../src/platform/credits.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { createSequelize } from "../../../src/platform/sequelize.ts";
 import { usageRoutes } from "../../../src/usage/routes.ts";
@@ -31,7 +32,12 @@ describe("lists of calls", () => {
     const app = express();
     app.set("query parser", "simple");
     app.use(traceRequests);
-    const routes = usageRoutes({ sequelize, pool: rig.pool, ownsKey: async (userId, keyId) => keys.get(keyId) === userId });
+    const routes = usageRoutes({
+      sequelize,
+      pool: rig.pool,
+      ownsKey: async (userId, keyId) => keys.get(keyId) === userId,
+      rates: { CREDITS: MICRO, CNY: 10n * MICRO },
+    });
     app.use(
       mountRoutes(routes, {
         idempotency: createIdempotency(rig.pool),

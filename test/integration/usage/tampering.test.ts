@@ -47,6 +47,8 @@ describe("someone with SQL access to recorded calls", () => {
     "change the tokens of a settled call": () => `UPDATE usage_events SET output_tokens = 0 WHERE id = '${settled}'`,
     "have a settled call settled again": () => `UPDATE usage_events SET settled_at = NULL, cost = NULL WHERE id = '${settled}'`,
     "change the tokens of a call that waits": () => `UPDATE usage_events SET output_tokens = 0 WHERE id = '${waiting}'`,
+    "lower the multiplier of a call that waits": () => `UPDATE usage_events SET price_multiplier = 0 WHERE id = '${waiting}'`,
+    "hide what a call cost us": () => `UPDATE usage_events SET upstream_cost = 0, attempts = '[]' WHERE id = '${waiting}'`,
     "charge a call that waits to someone else": () => `UPDATE usage_events SET wallet_id = wallet_id + 1 WHERE id = '${waiting}'`,
     "take a call that waits out of billing": () => `UPDATE usage_events SET billable = false WHERE id = '${waiting}'`,
     "mark a call that waits as settled, which would make it free": () =>
