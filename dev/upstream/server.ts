@@ -1,14 +1,14 @@
+import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { answer, sendError } from "./answer.ts";
-import { createCallLog, type CallRecord } from "./calls.ts";
-import { createControl } from "./control.ts";
-import { DirectiveError, mergeDirectives, readDirectives } from "./directives.ts";
-import { answerFast, fastChunks } from "./fast.ts";
-import { planAnswer, type ChatRequest } from "./plan.ts";
-import { textOf } from "./tokens.ts";
-
-const MODELS = ["demo-chat", "demo-fast"];
-const MAX_BODY = 64 * 1_048_576;
+import { readBody, readBytes } from "./body.ts";
+import { createCallLog, follow } from "./control/calls.ts";
+import { createControl } from "./control/control.ts";
+import { DirectiveError, mergeDirectives, readDirectives } from "./control/directives.ts";
+import { Refused, type Asked, type Endpoint } from "./endpoint.ts";
+import { createEndpoints } from "./endpoints.ts";
+import { answerFast, fastChunks } from "./openai-chat/fast.ts";
+import { anthropic, openai, type Vendor } from "./vendors.ts";
+import { send, sendError } from "./wire/send.ts";
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {
   const body = Buffer.from(JSON.stringify(value));
@@ -16,64 +16,59 @@ function sendJson(response: ServerResponse, status: number, value: unknown): voi
   response.end(body);
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > MAX_BODY) throw new Error("the body is too large");
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString("utf8");
-}
+const keyOf = ({ headers }: IncomingMessage): string | undefined =>
+  /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? "")?.[1] ?? (headers["x-api-key"] as string | undefined);
 
-function isChatRequest(body: unknown): body is ChatRequest {
-  const { model, messages } = (body ?? {}) as Record<string, unknown>;
-  return (
-    typeof model === "string" &&
-    Array.isArray(messages) &&
-    messages.length > 0 &&
-    messages.every((message) => typeof message === "object" && message !== null)
-  );
+function find(endpoints: Endpoint[], method: string | undefined, path: string): { endpoint: Endpoint; param: string } | undefined {
+  for (const endpoint of endpoints) {
+    const match = endpoint.method === method ? endpoint.path.exec(path) : null;
+    if (match) return { endpoint, param: decodeURIComponent(match[1] ?? "") };
+  }
+  return undefined;
 }
 
 /**
- * An upstream in OpenAI's format for development, tests and benchmarks. It answers believable text at a settable pace with true
- * token counts, and fails in every way it is told to: see faults.ts and directives.ts. Directives are read from `POST /control`,
- * from the model's name and from the last user message; the later ones win.
+ * An upstream for development, tests and benchmarks that speaks the formats of OpenAI and Anthropic. It answers believable text at a
+ * settable pace with true token counts, and fails in every way it is told to, on every route: see control/faults.ts and
+ * control/directives.ts. Directives come from the key, `POST /control`, the model's name and the prompt; the later ones win.
  */
 export function createUpstream(options: { key?: string | undefined; paceMs: number }): Server {
   const calls = createCallLog();
   const control = createControl();
+  const endpoints = createEndpoints();
 
-  function authorized(request: IncomingMessage): boolean {
-    const given = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
-    return given !== undefined && (options.key === undefined || given === options.key);
-  }
+  async function relayed(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    query: URLSearchParams,
+    id: string,
+  ): Promise<void> {
+    const headers = request.headers as Asked["headers"];
+    const match = find(endpoints, request.method, path);
+    const vendor = match?.endpoint.vendorOf?.(headers) ?? match?.endpoint.vendor ?? callersVendor(request);
+    const refused = (status: number, error: { message: string; param?: string | null; code?: string | null }): void =>
+      sendError(response, vendor, id, status, error);
 
-  async function chat(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
-    const text = await readBody(request);
-    let body: unknown;
+    const key = keyOf(request);
+    if (key === undefined || (options.key !== undefined && key !== options.key))
+      return refused(401, { message: vendor === anthropic ? "invalid x-api-key" : "Incorrect API key provided." });
+    if (!match) return refused(404, { message: `Unknown request URL: ${request.method} ${path}` });
+    const { endpoint, param } = match;
     try {
-      body = JSON.parse(text);
-    } catch {
-      return sendError(response, 400, { message: "We could not parse the JSON body of your request." });
-    }
-    if (!isChatRequest(body)) return sendError(response, 400, { message: "model and messages are required", param: "messages" });
-    const stream = body.stream === true;
-    const fast = fastChunks(body.model);
-    if (fast !== undefined) {
-      return answerFast(response, { model: body.model, stream, includeUsage: body.stream_options?.include_usage === true }, fast);
-    }
-    const record = calls.add({ method: request.method ?? "", path, headers: request.headers, body });
-    follow(response, record);
-    try {
-      const lastUser = body.messages.findLast((message) => message.role === "user");
-      const directives = mergeDirectives(control.take(), readDirectives(body.model), readDirectives(textOf(lastUser)));
-      await answer(response, planAnswer(body, directives, options.paceMs), record, stream);
+      const { fields: body, files, told } = await readBody(request);
+      if (path === "/v1/chat/completions" && fast(response, body)) return;
+      const record = calls.add({ method: request.method ?? "", path, headers: request.headers, body: told });
+      follow(response, record);
+      const model = typeof body["model"] === "string" ? body["model"] : "";
+      const given = [control.take(key), readDirectives(model), readDirectives(endpoint.prompt?.(body) ?? "")];
+      const directives = control.draw(mergeDirectives(...given));
+      const answer = endpoint.answer({ headers, body, files, param, query, directives });
+      await send(response, answer, { id, vendor, directives, record, paceMs: options.paceMs });
     } catch (error) {
-      if (!(error instanceof DirectiveError)) throw error;
-      sendError(response, 400, { message: error.message, code: "bad_directive" });
+      if (error instanceof Refused) return refused(error.status, error);
+      if (error instanceof DirectiveError) return refused(400, { message: error.message, code: "bad_directive" });
+      throw error;
     }
   }
 
@@ -83,7 +78,7 @@ export function createUpstream(options: { key?: string | undefined; paceMs: numb
       return sendJson(response, 200, { calls: calls.list({ q: query.get("q"), after: Number(query.get("after") ?? 0) }) });
     }
     try {
-      if (request.method === "POST") control.set(JSON.parse((await readBody(request)) || "{}"));
+      if (request.method === "POST") control.set(JSON.parse((await readBytes(request)).toString("utf8") || "{}"));
       else if (request.method === "DELETE") control.set({});
       sendJson(response, 200, control.state);
     } catch (error) {
@@ -91,45 +86,31 @@ export function createUpstream(options: { key?: string | undefined; paceMs: numb
     }
   }
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [path = "/", query] = (request.url ?? "/").split("?", 2);
+  async function handle(request: IncomingMessage, response: ServerResponse, id: string): Promise<void> {
+    const [path = "/", search] = (request.url ?? "/").split("?", 2);
     if (path === "/healthz") return sendJson(response, 200, { status: "ok" });
-    if (path === "/" || path === "/control" || path === "/control/calls")
-      return controlled(request, response, path, new URLSearchParams(query));
-    if (!authorized(request)) {
-      return sendError(response, 401, { message: "Incorrect API key provided.", code: "invalid_api_key" });
-    }
-    if (path === "/v1/chat/completions" && request.method === "POST") return chat(request, response, path);
-    if (path === "/v1/models" && request.method === "GET") {
-      return sendJson(response, 200, {
-        object: "list",
-        data: MODELS.map((id) => ({ id, object: "model", created: 1_767_225_600, owned_by: "demo" })),
-      });
-    }
-    sendError(response, 404, { message: `Unknown request URL: ${request.method} ${path}` });
+    const query = new URLSearchParams(search);
+    if (path === "/" || path === "/control" || path === "/control/calls") return controlled(request, response, path, query);
+    return relayed(request, response, path, query, id);
   }
 
   return createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
-    handle(request, response).catch((error: unknown) => {
+    const id = `req_${randomBytes(12).toString("hex")}`;
+    handle(request, response, id).catch((error: unknown) => {
       if (response.destroyed) return;
       if (response.headersSent) response.destroy();
-      else sendError(response, 500, { message: (error as Error).message, type: "server_error" });
+      else sendError(response, callersVendor(request), id, 500, { message: (error as Error).message });
     });
   });
 }
 
-/** Notes how a call ended. */
-function follow(response: ServerResponse, record: CallRecord): void {
-  let broken = false;
-  const destroy = response.destroy.bind(response);
-  // Broken off here, not by the caller.
-  response.destroy = (error?: Error) => {
-    broken = true;
-    return destroy(error);
-  };
-  response.once("close", () => {
-    record.status = response.headersSent ? response.statusCode : undefined;
-    record.aborted = !response.writableFinished && !broken;
-    record.ended = true;
-  });
+const callersVendor = ({ headers }: IncomingMessage): Vendor => (headers["anthropic-version"] === undefined ? openai : anthropic);
+
+/** Answers the models that are there for benchmarks; false for any other. */
+function fast(response: ServerResponse, { model, stream, stream_options: options }: Record<string, unknown>): boolean {
+  const chunks = typeof model === "string" ? fastChunks(model) : undefined;
+  if (chunks === undefined) return false;
+  const includeUsage = (options as { include_usage?: unknown } | null | undefined)?.include_usage === true;
+  answerFast(response, { model: model as string, stream: stream === true, includeUsage }, chunks);
+  return true;
 }

@@ -1,12 +1,9 @@
-import { once } from "node:events";
-import { request, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { createHash } from "node:crypto";
+import { request } from "node:http";
 import { expect } from "chai";
 import OpenAI from "openai";
-import type { CallRecord } from "../../../dev/upstream/calls.ts";
-import { createUpstream } from "../../../dev/upstream/server.ts";
-import { tokensOf } from "../../../dev/upstream/tokens.ts";
+import { tokensOf } from "../../../dev/upstream/content/tokens.ts";
+import { startUpstream } from "../../support/upstream.ts";
 import { waitFor } from "../../support/waitFor.ts";
 
 interface Received {
@@ -26,18 +23,14 @@ interface Chunk {
 }
 
 describe("the demo upstream", () => {
-  let server: Server;
+  let upstream: Awaited<ReturnType<typeof startUpstream>>;
   let url: string;
 
   before(async () => {
-    server = createUpstream({ paceMs: 0 }).listen(0, "127.0.0.1");
-    await once(server, "listening");
-    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    upstream = await startUpstream();
+    url = upstream.url;
   });
-  after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+  after(() => upstream?.close());
 
   /** One raw call; `leave` closes the connection as soon as it is true. */
   function send(content: string, more: Record<string, unknown> = {}, leave?: (text: string) => boolean): Promise<Received> {
@@ -79,11 +72,9 @@ describe("the demo upstream", () => {
       .map((chunk) => chunk.choices[0]?.delta?.content ?? "")
       .join("");
   const usageIn = (received: Received) => chunksOf(received).map((chunk) => chunk.usage);
-  const callsWith = async (q: string) => ((await (await fetch(`${url}/control/calls?q=${q}`)).json()) as { calls: CallRecord[] }).calls;
 
   it("speaks to the official client, streaming and not, with true token counts", async () => {
     const client = new OpenAI({ apiKey: "k", baseURL: `${url}/v1`, maxRetries: 0 });
-    expect((await client.models.list()).data.map((model) => model.id)).to.deep.equal(["demo-chat", "demo-fast"]);
     const messages = [{ role: "user" as const, content: "What does a toll keeper do?" }];
     const whole = await client.chat.completions.create({ model: "demo-chat", messages });
     const text = whole.choices[0]!.message.content!;
@@ -136,7 +127,11 @@ describe("the demo upstream", () => {
     expect(JSON.parse(limited.text)).to.have.nested.property("error.code", "rate_limit_exceeded");
     expect(await stream("[[fault:dead]]")).to.include({ status: 0, broken: true });
     expect((await stream("[[fault:redirect to=http://127.0.0.1:1/]]")).status).to.equal(302);
-    expect((await stream("[[fault:wrong_content_type]]")).headers["content-type"]).to.contain("text/html");
+    expect(await stream("[[fault:html_page]]"))
+      .to.deep.include({ status: 200 })
+      .and.have.nested.property("headers.content-type")
+      .that.contains("html");
+    expect(await stream("[[fault:html_page code=502]]")).to.include({ status: 502 });
     expect(await stream("[[fault:die_after_headers]]")).to.include({ status: 200, text: "", broken: true });
   });
 
@@ -194,15 +189,15 @@ describe("the demo upstream", () => {
 
   it("tells what it received, without secrets, and whether the caller left", async () => {
     await send("Hello receiver-1");
-    const [seen] = await callsWith("receiver-1");
+    const [seen] = await upstream.calls("receiver-1");
     expect(seen).to.deep.include({ status: 200, aborted: false, ended: true });
     expect(seen!.headers["authorization"]).to.equal(`sha256:${createHash("sha256").update("k").digest("hex")}`);
 
     await send("[[fault:silent after=2]] [[chunks:9]] receiver-2", { stream: true }, (text) => text.split("data: ").length > 3);
-    const left = await waitFor(async () => (await callsWith("receiver-2")).find((call) => call.ended), { message: "the call to end" });
+    const left = await waitFor(async () => (await upstream.calls("receiver-2")).find((call) => call.ended), { message: "the call to end" });
     expect(left).to.include({ aborted: true, chunks: 2 });
     await stream("[[fault:die_mid_stream]] receiver-3");
-    expect((await callsWith("receiver-3"))[0]).to.include({ aborted: false, ended: true });
+    expect((await upstream.calls("receiver-3"))[0]).to.include({ aborted: false, ended: true });
   });
 
   it("hangs until the caller gives up", async () => {
@@ -214,7 +209,7 @@ describe("the demo upstream", () => {
         signal: AbortSignal.timeout(150),
       });
       expect(await asked.then((response) => response.text()).catch((error: Error) => error.name)).to.equal("TimeoutError");
-      await waitFor(async () => (await callsWith(`fault:${fault}]]`)).every((call) => call.aborted), {
+      await waitFor(async () => (await upstream.calls(`fault:${fault}]]`)).every((call) => call.aborted), {
         message: "the abort to be noticed",
       });
     }
@@ -243,16 +238,13 @@ describe("the demo upstream", () => {
   });
 
   it("wants a key, and the right one when it has one", async () => {
-    const locked = createUpstream({ key: "the-key", paceMs: 0 }).listen(0, "127.0.0.1");
-    await once(locked, "listening");
-    const at = `http://127.0.0.1:${(locked.address() as AddressInfo).port}/v1/models`;
+    const locked = await startUpstream({ key: "the-key" });
     const status = async (where: string, authorization?: string) =>
-      (await fetch(where, { headers: authorization ? { authorization } : {} })).status;
-    expect(await status(`${url}/v1/models`)).to.equal(401);
-    expect(await status(`${url}/v1/models`, "Bearer anything")).to.equal(200);
-    expect(await status(at, "Bearer anything")).to.equal(401);
-    expect(await status(at, "Bearer the-key")).to.equal(200);
-    locked.closeAllConnections();
-    locked.close();
+      (await fetch(`${where}/v1/models`, { headers: authorization ? { authorization } : {} })).status;
+    expect(await status(url)).to.equal(401);
+    expect(await status(url, "Bearer anything")).to.equal(200);
+    expect(await status(locked.url, "Bearer anything")).to.equal(401);
+    expect(await status(locked.url, "Bearer the-key")).to.equal(200);
+    await locked.close();
   });
 });

@@ -29,14 +29,14 @@ const CLOSINGS = [
 ];
 const BEYOND_ASCII = ["汉字", "收费站", "naïve", "Größe", "🛣️", "👩‍💻", "日本語", "žluťoučký", "Ελληνικά", "𝄞"];
 
-function hash(text: string): number {
+export function hash(text: string): number {
   let value = 2_166_136_261;
   for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 16_777_619);
   return value >>> 0;
 }
 
-/** A small generator with a seed (mulberry32). */
-function seeded(seed: number): () => number {
+/** A small generator with a seed (mulberry32): numbers from 0 up to 1. */
+export function seeded(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { IncomingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 
 /** What was received in one call, and how it ended. */
 export interface CallRecord {
@@ -10,12 +10,14 @@ export interface CallRecord {
   headers: Record<string, string>;
   body: unknown;
   status: number | undefined;
-  /** Content chunks handed to the socket. */
+  /** Content events handed to the socket. */
   chunks: number;
   /** The caller closed the connection before the answer was complete. */
   aborted: boolean;
   /** The answer is complete, was broken off on purpose, or the caller left. */
   ended: boolean;
+  /** From the whole request to that end. */
+  endedAfterMs: number | undefined;
 }
 
 const KEPT = 1_000;
@@ -55,6 +57,7 @@ export function createCallLog() {
         chunks: 0,
         aborted: false,
         ended: false,
+        endedAfterMs: undefined,
       };
       calls.push(record);
       if (calls.length > KEPT) calls = calls.slice(-KEPT / 2);
@@ -69,4 +72,22 @@ export function createCallLog() {
       calls = [];
     },
   };
+}
+
+/** Notes how a call ends. */
+export function follow(response: ServerResponse, record: CallRecord): void {
+  const startedMs = performance.now();
+  let broken = false;
+  const destroy = response.destroy.bind(response);
+  // Broken off here, not by the caller.
+  response.destroy = (error?: Error) => {
+    broken = true;
+    return destroy(error);
+  };
+  response.once("close", () => {
+    record.status = response.headersSent ? response.statusCode : undefined;
+    record.aborted = !response.writableFinished && !broken;
+    record.ended = true;
+    record.endedAfterMs = Math.round(performance.now() - startedMs);
+  });
 }
