@@ -6,7 +6,6 @@ import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
 import { canCharge } from "./meters.ts";
-import { speaksOf } from "./relay.ts";
 
 /** The API key of a request: `Authorization: Bearer …` or `x-api-key`. */
 function keyOf(req: Request): string | undefined {
@@ -52,9 +51,9 @@ export async function chooseModel(deps: Pick<RelayDeps, "pricing" | "catalog">, 
   call.price = model.price;
   const candidates = await deps.catalog.route(model.name);
   const { speaks } = call.format;
-  call.candidates = candidates.every(({ provider }) => speaks.includes(speaksOf(provider)))
+  call.candidates = candidates.every(({ provider }) => speaks.includes(provider.speaks))
     ? candidates
-    : candidates.filter(({ provider }) => speaks.includes(speaksOf(provider)));
+    : candidates.filter(({ provider }) => speaks.includes(provider.speaks));
   return call.candidates.length > 0 ? undefined : failure("no_provider", { retryAfter: 5 });
 }
 

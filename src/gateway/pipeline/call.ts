@@ -6,6 +6,7 @@ import type { Permit } from "../limits/index.ts";
 import type { Candidate } from "../providers/index.ts";
 import type { Exchange } from "../upstream/exchange.ts";
 import type { Answer } from "./answer.ts";
+import type { Attempt } from "./attempt.ts";
 import type { Dialect, Format, RelayRequest, StreamReader, Usage } from "./format.ts";
 
 /**
@@ -49,6 +50,8 @@ export class Call {
   candidates: readonly Candidate[] = [];
   /** Requests sent to providers so far. */
   attempts = 0;
+  /** One for each of them, in turn. */
+  readonly tries: Attempt[] = [];
   exchange: Exchange | undefined;
   upstreamRequestId: string | null = null;
   /** How the provider in use is spoken to. */

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { UpstreamProvider } from "../providers/index.ts";
+import { shapeBytes, upstreamAuth, upstreamUrl } from "../providers/index.ts";
 import type { Exchange, Listener } from "../upstream/exchange.ts";
 import { connectionFailure } from "../upstream/faults.ts";
 import { retryAfterSeconds, upstreamHeaders, upstreamRequestId } from "../upstream/headers.ts";
@@ -9,7 +9,6 @@ import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
 import { finish } from "./finish.ts";
-import type { Speaks } from "./format.ts";
 
 /** An error answer beyond this is not read. */
 const ERROR_BODY_LIMIT = 64 * 1024;
@@ -22,21 +21,21 @@ const AFTER_END_LIMIT = 64 * 1024;
 const malformed = (message: string): Failure =>
   failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
 
-export const speaksOf = (provider: UpstreamProvider): Speaks => (provider.apiFormat === "claude" ? "claude" : "openai");
-
 /** Sends the call to its next provider. Ends, sooner or later, in {@link finish}. */
 export function relay(deps: RelayDeps, call: Call): void {
   const candidate = call.candidates[call.attempts]!;
   call.attempts += 1;
   const request = call.request!;
-  const { provider } = candidate;
-  const dialect = request.dialect(speaksOf(provider));
+  const { provider, upstreamModel } = candidate;
+  const dialect = request.dialect(provider.speaks);
   if ("code" in dialect) return finish(deps, call, { kind: "failed", failure: dialect });
   call.dialect = dialect;
-  const { body, contentType } = dialect.encode(candidate.upstreamModel, call.sentCap);
+  const { body: encoded, contentType } = dialect.encode(upstreamModel, call.sentCap);
+  const body = shapeBytes(provider, encoded, contentType, upstreamModel);
   const headers = upstreamHeaders({
     caller: call.req.headers,
-    apiKey: provider.apiKey,
+    speaks: provider.speaks,
+    auth: upstreamAuth(provider, provider.keys[0]!.value, upstreamModel),
     accept: request.answer === "stream" ? "text/event-stream" : request.answer === "whole" ? "application/json" : "*/*",
     contentType,
     bytes: body.length,
@@ -50,7 +49,7 @@ export function relay(deps: RelayDeps, call: Call): void {
   call.firstByteMs = null;
   call.reader = request.answer === "whole" ? undefined : dialect.openStream({ endsWithoutTerminal: provider.flags.skipDone });
   call.exchange = deps.upstream.send(
-    { url: provider.apiRoot + dialect.path, headers, body, connectMs: provider.timeouts.connectMs },
+    { url: upstreamUrl(provider, dialect.path, upstreamModel), headers, body, connectMs: provider.timeouts.connectMs },
     new Answer(deps, call),
   );
 }

@@ -56,18 +56,22 @@ export function createProviderAdmin(deps: { pool: Pool; secretBox: SecretBox; al
   }
 
   function merge(present: ProviderFields, change: ProviderChange, baseUrl: string | undefined): ProviderFields {
+    const config = change.config ?? present.config;
+    const format = change.api_format ?? present.api_format;
+    if ((format === "custom") !== (config["custom"] !== undefined))
+      throw fieldError("config.custom", format === "custom" ? "is required for the format custom" : "is for the format custom alone");
     return {
       name: change.name ?? present.name,
       base_url: baseUrl ?? present.base_url,
       api_keys: present.api_keys,
-      api_format: change.api_format ?? present.api_format,
+      api_format: format,
       status: change.status ?? present.status,
       priority: change.priority ?? present.priority,
       weight: change.weight ?? present.weight,
       timeouts: change.timeouts ?? present.timeouts,
       headers: present.headers,
       header_names: present.header_names,
-      config: change.config ?? present.config,
+      config,
       ...sealed(change),
     };
   }

@@ -3,8 +3,11 @@ import type { Logger } from "../../platform/logger.ts";
 import type { Pool } from "../../platform/postgres.ts";
 import type { SecretBox } from "../../platform/secrets.ts";
 import { createSnapshot } from "../../pricing/index.ts";
+import type { Speaks } from "../pipeline/format.ts";
 import { apiRoot } from "./baseUrl.ts";
 import { upstreamPrices, type UpstreamPrices } from "./cost.ts";
+import { customFormat, type CustomFormat } from "./custom.ts";
+import { fingerprintOf, type ProviderKey } from "./key.ts";
 import { drawOrder, rank } from "./order.ts";
 import { activeRoutes, type ApiFormat, type ProviderRow } from "./repository.ts";
 
@@ -24,10 +27,13 @@ export interface UpstreamProvider {
   baseUrl: string;
   /** What `/chat/completions` is appended to. */
   apiRoot: string;
-  /** The first of the keys, in clear. */
-  apiKey: string;
-  apiKeys: readonly string[];
+  /** At least one. */
+  keys: readonly ProviderKey[];
   apiFormat: ApiFormat;
+  /** Whose requests and answers it has. */
+  speaks: Speaks;
+  /** How it differs from that; for the format `custom` alone. */
+  custom: CustomFormat | undefined;
   /** Sent with every call, in clear. */
   headers: Readonly<Record<string, string>>;
   timeouts: UpstreamTimeouts;
@@ -79,17 +85,19 @@ export interface CatalogDeps {
   random?: () => number;
 }
 
-/** The provider with its secrets in clear. Throws when they were sealed with a key that is not configured any more. */
+/** The provider with its secrets in clear. Throws when they were sealed with a key that is not configured any more, or when its template is broken. */
 export function openProvider(row: ProviderRow, deps: Pick<CatalogDeps, "secretBox" | "timeouts">): UpstreamProvider {
-  const apiKeys = row.api_keys.map((sealed) => deps.secretBox.open(sealed));
+  const values = row.api_keys.map((sealed) => deps.secretBox.open(sealed));
+  const custom = row.api_format === "custom" ? customFormat.parse(row.config["custom"]) : undefined;
   return {
     id: row.id,
     name: row.name,
     baseUrl: row.base_url,
     apiRoot: apiRoot(row.base_url),
-    apiKey: apiKeys[0] ?? "",
-    apiKeys,
+    keys: values.map((value) => ({ fingerprint: fingerprintOf(value), value })),
     apiFormat: row.api_format,
+    speaks: custom?.speaks ?? (row.api_format === "claude" ? "claude" : "openai"),
+    custom,
     headers: row.headers === null ? {} : (JSON.parse(deps.secretBox.open(row.headers)) as Record<string, string>),
     timeouts: {
       connectMs: row.timeouts.connect_ms ?? deps.timeouts.connectMs,
@@ -113,7 +121,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       try {
         opened.set(row.id, { provider: openProvider(row, deps), row });
       } catch (error) {
-        deps.log.error({ err: error, provider: row.id }, "the secrets of a provider cannot be read; it is left out");
+        deps.log.error({ err: error, provider: row.id }, "a provider cannot be read; it is left out");
       }
     }
     const byModel = new Map<string, Candidate[]>();

@@ -3,3 +3,4 @@ export { createProviderAdmin } from "./admin.ts";
 export { createCatalog, type Candidate, type Catalog, type UpstreamProvider } from "./catalog.ts";
 export type { UpstreamPrices } from "./cost.ts";
 export { providerRoutes } from "./routes.ts";
+export { shapeBytes, upstreamAuth, upstreamUrl } from "./speak.ts";

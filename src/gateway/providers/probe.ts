@@ -56,7 +56,7 @@ export async function probeProvider(
   });
   const guardedFetch = (url: unknown, init?: object) => undiciFetch(url as string, { ...init, dispatcher, redirect: "manual" });
   const client = new OpenAI({
-    apiKey: provider.apiKey,
+    apiKey: provider.keys[0]!.value,
     baseURL: provider.apiRoot,
     defaultHeaders: provider.headers,
     maxRetries: 0,
@@ -88,7 +88,7 @@ export async function probeProvider(
       ok: false,
       checked,
       latency_ms: latency(),
-      error: failureOf(error, [...provider.apiKeys, ...Object.values(provider.headers).filter(Boolean)]),
+      error: failureOf(error, [...provider.keys.map(({ value }) => value), ...Object.values(provider.headers).filter(Boolean)]),
     };
   } finally {
     await dispatcher.destroy().catch(() => undefined);

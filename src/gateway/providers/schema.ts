@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { creditsInput, creditsText, isoTime, pageQuery, uuid } from "../../http/schemas.ts";
 import { parseBaseUrl } from "./baseUrl.ts";
+import { customFormat, headerName } from "./custom.ts";
 
 const text = (max: number) => z.string().trim().min(1).max(max);
 /** One line for a header: visible ASCII. */
@@ -28,16 +29,9 @@ const timeouts = z
   .strictObject({ connect_ms: milliseconds, first_byte_ms: milliseconds, idle_ms: milliseconds, total_ms: milliseconds })
   .meta({ description: "Milliseconds; what is left out is as configured for all providers" });
 
-/** Set by the relay itself, or not to be set by anybody. */
-const RESERVED =
-  /^(host|connection|content-.*|transfer-encoding|accept-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*|cookie|authorization)$/i;
 const headers = z
   .record(
-    z
-      .string()
-      .max(100)
-      .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, "must be a header's name")
-      .refine((name) => !RESERVED.test(name), "may not be set"),
+    headerName.refine((name) => !/^authorization$/i.test(name), "may not be set"),
     z
       .string()
       .max(2_000)
@@ -48,13 +42,14 @@ const headers = z
 
 const CONFIG_BYTES = 8_192;
 const config = z
-  .object({ skip_done: z.boolean().optional().meta({ description: "The vendor never sends `[DONE]`" }) })
+  .object({ skip_done: z.boolean().optional().meta({ description: "The vendor never sends `[DONE]`" }), custom: customFormat.optional() })
   .catchall(z.json())
   .refine((value) => JSON.stringify(value).length <= CONFIG_BYTES, "must not be larger than 8 KB");
 
 const apiFormat = z
   .enum(["openai", "claude", "dify", "custom"])
-  .refine((format) => format === "openai", "only openai is supported for now");
+  .refine((format) => format !== "dify", "dify is not supported yet")
+  .meta({ description: "`custom` needs `config.custom`" });
 
 const wholeNumber = (min: number, max: number) => z.number().int().min(min).max(max);
 
@@ -85,6 +80,7 @@ const perOne = costPrice.meta({ description: "What one costs us; null when not k
 export const providerModelChange = z.strictObject({
   upstream_model: text(200)
     .regex(/^[^\p{Cc}]+$/u, "must not contain control characters")
+    .refine((name) => !/^\.{1,2}$/.test(name), "must be a name")
     .optional(),
   display_name: text(100).nullable().optional(),
   input_price: perTokens,

@@ -74,9 +74,9 @@ function createTargets(): (url: string) => { origin: string; path: string } {
   return (url) => {
     let target = known.get(url);
     if (!target) {
-      const { origin, pathname } = new URL(url);
+      const { origin, pathname, search } = new URL(url);
       if (known.size > 10_000) known.clear();
-      known.set(url, (target = { origin, path: pathname }));
+      known.set(url, (target = { origin, path: pathname + search }));
     }
     return target;
   };

@@ -1,20 +1,29 @@
 /** What of the caller's headers may reach a provider. Everything else (authorization, cookie, forwarding, host) stays here. */
-const FORWARDED = ["openai-beta", "anthropic-version", "anthropic-beta"] as const;
+const FORWARDED = { openai: ["openai-beta"], claude: ["anthropic-version", "anthropic-beta"] } as const;
 
 const USER_AGENT = "tollkeeper";
 const SANE = /^[\x20-\x7e]{1,1024}$/;
 
-/** Headers of an upstream request as a flat list, built from an allow-list. `extra` are the provider's own. */
+function has(list: readonly string[], name: string): boolean {
+  for (let i = 0; i < list.length; i += 2) if (list[i] === name) return true;
+  return false;
+}
+
+/** Headers of an upstream request as a flat list, built from an allow-list. Where two set the same, the operator goes before the format, and that before the caller. */
 export function upstreamHeaders(options: {
   caller: Record<string, string | string[] | undefined>;
-  apiKey: string;
+  speaks: keyof typeof FORWARDED;
+  /** Names and values in turn; see upstreamAuth. */
+  auth: readonly string[];
   accept: string;
   contentType: string;
   bytes: number;
+  /** The provider's own. */
   extra?: Record<string, string> | undefined;
   /** Of the dialect: names and values in turn. */
   more?: string[] | undefined;
 }): string[] {
+  const { more, auth } = options;
   const list = [
     "accept",
     options.accept,
@@ -27,13 +36,16 @@ export function upstreamHeaders(options: {
     "user-agent",
     USER_AGENT,
   ];
-  for (const name of FORWARDED) {
+  const add = (name: string, value: string): void => {
+    if (!has(list, name)) list.push(name, value);
+  };
+  for (const name in options.extra) add(name.toLowerCase(), options.extra[name]!);
+  for (let i = 0; i < (more?.length ?? 0); i += 2) add(more![i]!, more![i + 1]!);
+  for (const name of FORWARDED[options.speaks]) {
     const value = options.caller[name];
-    if (typeof value === "string" && SANE.test(value)) list.push(name, value);
+    if (typeof value === "string" && SANE.test(value)) add(name, value);
   }
-  for (const name in options.extra) list.push(name.toLowerCase(), options.extra[name]!);
-  if (options.more) list.push(...options.more);
-  if (!list.includes("authorization")) list.push("authorization", `Bearer ${options.apiKey}`);
+  for (let i = 0; i < auth.length; i += 2) add(auth[i]!, auth[i + 1]!);
   return list;
 }
 

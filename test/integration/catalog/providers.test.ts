@@ -68,8 +68,13 @@ describe("providers", () => {
     ["base_url", { base_url: `https://x.example/${"a".repeat(300)}` }],
     ["api_key", { api_key: "a\r\nb" }],
     ["api_key", { api_key: "" }],
-    ["api_format", { api_format: "claude" }],
+    ["api_format", { api_format: "dify" }],
     ["api_format", { api_format: "soap" }],
+    ["config.custom", { api_format: "custom" }],
+    ["config.custom", { api_format: "openai", config: { custom: { speaks: "openai" } } }],
+    ["config.custom.speaks", { api_format: "custom", config: { custom: { speaks: "dify" } } }],
+    ["config.custom.paths.chat", { api_format: "custom", config: { custom: { speaks: "openai", paths: { chat: "//evil.example/x" } } } }],
+    ["config.custom.auth_template", { api_format: "custom", config: { custom: { speaks: "openai", auth_template: "Bearer x" } } }],
     ["priority", { priority: 1e30 }],
     ["weight", { weight: -1 }],
     ["weight", { weight: "5" }],
@@ -183,11 +188,12 @@ describe("providers", () => {
         name: "full",
         baseUrl: upstreamUrl,
         apiRoot: `${upstreamUrl}/v1`,
-        apiKey: KEY,
+        speaks: "openai",
         headers: { "x-tenant": "t" },
         timeouts: { connectMs: 1_000, firstByteMs: 2_000, idleMs: 300, totalMs: 4_000 },
         flags: { skipDone: true },
       });
+      expect(candidate!.provider.keys.map(({ value }) => value)).to.deep.equal([KEY]);
     });
 
     it("serve each name once, ignoring case", async () => {
@@ -241,7 +247,7 @@ describe("providers", () => {
         expect(await other.catalog.route("everywhere")).to.have.length(1);
         expect(other.catalog.peek("everywhere")).to.have.length(1);
         await copy.call("PATCH", `/api/admin/providers/${id}`, { api_key: "sk-new" });
-        await waitFor(async () => (await other.catalog.route("everywhere"))[0]?.provider.apiKey === "sk-new", {
+        await waitFor(async () => (await other.catalog.route("everywhere"))[0]?.provider.keys[0]?.value === "sk-new", {
           timeoutMs: 1_000,
           message: "the new key",
         });

@@ -21,7 +21,8 @@ describe("headers to a provider", () => {
         "user-agent": "me",
         "x-request-id": "abc",
       },
-      apiKey: "upstream-key",
+      speaks: "openai",
+      auth: ["authorization", "Bearer upstream-key"],
       accept: "text/event-stream",
       contentType: "application/json",
       bytes: 12,
@@ -42,12 +43,34 @@ describe("headers to a provider", () => {
   it("drop a value that would break out of its line", () => {
     const list = upstreamHeaders({
       caller: { "openai-beta": "a\r\nx-evil: 1" },
-      apiKey: "k",
+      speaks: "openai",
+      auth: [],
       accept: "*/*",
       contentType: "application/json",
       bytes: 0,
     });
     expect(list).to.not.include("openai-beta");
+  });
+
+  it("are set once: by the operator, else by the format, else by the caller, else by default", () => {
+    const build = (caller: Record<string, string>, more: string[], extra: Record<string, string>) => {
+      const list = upstreamHeaders({
+        caller,
+        speaks: "claude",
+        auth: ["x-api-key", "k", "anthropic-version", "default"],
+        accept: "*/*",
+        contentType: "application/json",
+        bytes: 0,
+        more,
+        extra,
+      });
+      return list.flatMap((name, i) => (i % 2 === 0 && name === "anthropic-version" ? [list[i + 1]] : []));
+    };
+    const caller = { "anthropic-version": "caller" };
+    expect(build({}, [], {})).to.deep.equal(["default"]);
+    expect(build(caller, [], {})).to.deep.equal(["caller"]);
+    expect(build(caller, ["anthropic-version", "format"], {})).to.deep.equal(["format"]);
+    expect(build(caller, ["anthropic-version", "format"], { "Anthropic-Version": "operator" })).to.deep.equal(["operator"]);
   });
 });
 
