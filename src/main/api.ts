@@ -1,5 +1,5 @@
-import { createServer } from "node:http";
 import { loadConfig } from "../config/index.ts";
+import { createHttpServer } from "../http/server.ts";
 import { createApi } from "./api-app.ts";
 import { exitOnConfigError } from "./config-error.ts";
 import { listen } from "./listen.ts";
@@ -14,10 +14,7 @@ const platform = await createPlatform(config, "api");
 let stopping = false;
 const api = await createApi(platform, () => stopping);
 
-const server = createServer(api.app);
-// Longer than load balancers keep idle connections, so that they and not we close them.
-server.keepAliveTimeout = 65_000;
-server.headersTimeout = 20_000;
+const server = createHttpServer(api.app);
 await listen(server, config);
 platform.log.info({ port: config.PORT }, "the api listens");
 

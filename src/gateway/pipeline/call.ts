@@ -71,6 +71,9 @@ export class Call {
   /** Since when the client has not taken what it was sent; undefined while it does. */
   stalledMs: number | undefined;
   endedMs = 0;
+  /** How often, and when last, a client that closed its half of the connection was looked for. */
+  looks = 0;
+  lookedMs = 0;
   /** Any event has been handed to the client's socket. */
   delivered = false;
 

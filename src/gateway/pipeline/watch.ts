@@ -1,6 +1,7 @@
 import { timeouts } from "../upstream/faults.ts";
 import { writeEvents } from "./answer.ts";
 import type { Call } from "./call.ts";
+import { checkPresence } from "./presence.ts";
 import type { RelayDeps } from "./deps.ts";
 import { finish } from "./finish.ts";
 import { upstreamFailed } from "./relay.ts";
@@ -11,6 +12,7 @@ const LINGER_MS = 1_000;
 /** Looks after one live call; called for each by one shared ticker, in place of timers of its own. */
 export function watch(deps: RelayDeps, call: Call, nowMs: number): void {
   const { config } = deps;
+  checkPresence(call, nowMs);
   switch (call.phase) {
     case "admitting":
       return;

@@ -1,9 +1,9 @@
-import http from "node:http";
 import type { AddressInfo } from "node:net";
 import express from "express";
 import { loadConfig, type Config } from "../../../src/config/index.ts";
 import { createGateway, type Gateway } from "../../../src/gateway/index.ts";
 import { createCatalog } from "../../../src/gateway/providers/index.ts";
+import { createHttpServer } from "../../../src/http/server.ts";
 import { createChanges } from "../../../src/identity/changes.ts";
 import { createKeyAuthenticator } from "../../../src/identity/keyCache.ts";
 import { makeKey } from "../../../src/identity/keyFormat.ts";
@@ -134,7 +134,7 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
   const app = express();
   app.disable("x-powered-by");
   app.use(gateway.router);
-  const server = http.createServer(app);
+  const server = createHttpServer(app);
   await Promise.all([invalidation.start(), gateway.ready, new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))]);
 
   return {
