@@ -61,7 +61,7 @@ async function startParts(
 export async function benchRelay(
   databaseUrl: string,
   redisUrl: string,
-  options: { rounds?: number; relayFlags?: string[] } = {},
+  options: { rounds?: number; relayFlags?: string[]; kinds?: RelayResult["kind"][] } = {},
 ): Promise<{ results: RelayResult[]; bytesPerIdleStream: number }> {
   const parts = await startParts({ databaseUrl, redisUrl }, options.relayFlags ?? []);
   const { bare, relay, client } = parts;
@@ -97,7 +97,8 @@ export async function benchRelay(
   }
 
   try {
-    const results = [await compare("whole"), await compare("stream")];
+    const results = [];
+    for (const kind of options.kinds ?? (["whole", "stream"] as const)) results.push(await compare(kind));
     const before = await ask<number>(relay.who, { kind: "memory" });
     const { bad } = await ask<LoadResult>(client.who, { kind: "hang", ...relay.at, stream: true, calls: IDLE_STREAMS });
     if (bad > 0) throw new Error(`${bad} of ${IDLE_STREAMS} silent streams were refused`);
