@@ -1,4 +1,4 @@
-import type { Router } from "express";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Config } from "../config/index.ts";
 import type { Route } from "../http/route.ts";
 import { uuidv7 } from "../platform/ids.ts";
@@ -6,7 +6,7 @@ import type { Redis } from "../platform/redis.ts";
 import { createLimiter } from "./limits/index.ts";
 import type { RelayConfig, RelayDeps } from "./pipeline/deps.ts";
 import { createRegistry } from "./registry.ts";
-import { relayDocumentation, relayRouter } from "./routes.ts";
+import { relayDocumentation, relayHandler } from "./routes.ts";
 import { createTokenizer } from "./tokens/index.ts";
 import { createUpstream } from "./upstream/exchange.ts";
 
@@ -16,8 +16,8 @@ export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "l
 }
 
 export interface Gateway {
-  /** To be mounted before everything else. */
-  router: Router;
+  /** Serves the request if its path is the relay's; false leaves it to others. To be asked before anything else. */
+  handle(req: IncomingMessage, res: ServerResponse): boolean;
   /** The relay's routes, for the API document only. */
   routes: Route[];
   /** Calls under way. */
@@ -37,6 +37,7 @@ function relayConfig(config: Config): RelayConfig {
     heartbeatMs: config.STREAM_HEARTBEAT,
     holdTtlMs: config.HOLD_TTL,
     defaultMaxOutputTokens: config.DEFAULT_MAX_OUTPUT_TOKENS,
+    proxyHops: config.TRUST_PROXY,
   };
 }
 
@@ -62,7 +63,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   };
   const registry = createRegistry(relayDeps);
   return {
-    router: relayRouter({ ...relayDeps, registry }),
+    handle: relayHandler({ ...relayDeps, registry }),
     routes: relayDocumentation(),
     get live() {
       return registry.size;

@@ -1,4 +1,5 @@
-import type { Request } from "express";
+import type { IncomingMessage } from "node:http";
+import { addressOf } from "../http/address.ts";
 import { openaiVoice } from "./formats/openai-chat/errors.ts";
 import { authenticate, passLimits } from "./pipeline/admit.ts";
 import { endWhole, sendFailure, type Answer } from "./pipeline/answer.ts";
@@ -6,9 +7,9 @@ import type { RelayDeps } from "./pipeline/deps.ts";
 import { failureOf } from "./pipeline/serve.ts";
 
 /** `GET /v1/models`: the active, priced models this key may call, in OpenAI's shape. Counts as a request, holds no permit. */
-export async function listModels(deps: RelayDeps, req: Request, answer: Answer): Promise<void> {
+export async function listModels(deps: RelayDeps, req: IncomingMessage, answer: Answer): Promise<void> {
   try {
-    const who = await authenticate(deps, req);
+    const who = await authenticate(deps, req, addressOf(req, deps.config.proxyHops));
     if ("failure" in who) return sendFailure(answer, openaiVoice, who.failure);
     const passed = await passLimits(deps, who.caller, answer.headers, undefined);
     if ("failure" in passed) return sendFailure(answer, openaiVoice, passed.failure);

@@ -1,4 +1,4 @@
-import express, { type Request, type Router } from "express";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
 import { rawRoute, type Route } from "../http/route.ts";
 import { requestIdOf } from "../http/trace.ts";
@@ -8,7 +8,7 @@ import { openaiVoice } from "./formats/openai-chat/errors.ts";
 import { listModels } from "./models.ts";
 import { newAnswer, sendFailure, type Answer } from "./pipeline/answer.ts";
 import type { RelayDeps } from "./pipeline/deps.ts";
-import { failure } from "./pipeline/failure.ts";
+import { failure, type Failure } from "./pipeline/failure.ts";
 import type { Voice } from "./pipeline/format.ts";
 import { serve } from "./pipeline/serve.ts";
 import type { Registry } from "./registry.ts";
@@ -16,14 +16,14 @@ import type { Registry } from "./registry.ts";
 /** What is served at one path with one method. */
 interface Endpoint {
   voice: Voice;
-  handle(req: Request, answer: Answer): Promise<void>;
+  handle(req: IncomingMessage, answer: Answer): Promise<void>;
 }
 
 /**
- * The relay's routes. A plain lookup by path and method, because this runs for every relayed call; nothing of the rest of the
- * application runs before it.
+ * The relay's routes. A plain lookup by path and method on Node's own request, because this runs for every relayed call: nothing of the
+ * rest of the application, Express included, runs before it. False when the path is not the relay's.
  */
-export function relayRouter(deps: RelayDeps & { registry: Registry }): Router {
+export function relayHandler(deps: RelayDeps & { registry: Registry }): (req: IncomingMessage, res: ServerResponse) => boolean {
   const paths = new Map<string, Map<string, Endpoint>>();
   const add = (method: string, path: string, endpoint: Endpoint): void => {
     const methods = paths.get(path) ?? new Map<string, Endpoint>();
@@ -34,29 +34,33 @@ export function relayRouter(deps: RelayDeps & { registry: Registry }): Router {
   }
   add("GET", "/v1/models", { voice: openaiVoice, handle: (req, answer) => listModels(deps, req, answer) });
 
-  const router = express.Router();
-  router.use((req, res, next) => {
-    const { url } = req;
+  function refuse(answer: Answer, voice: Voice, why: Failure): true {
+    sendFailure(answer, voice, why);
+    return true;
+  }
+
+  return (req, res) => {
+    const url = req.url ?? "/";
     const query = url.indexOf("?");
     const path = query < 0 ? url : url.slice(0, query);
     const methods = paths.get(path);
-    if (!methods && !url.startsWith("/v1/") && url !== "/v1") return next();
+    if (!methods && !url.startsWith("/v1/") && url !== "/v1") return false;
     const answer = newAnswer(res, requestIdOf(req.headers["x-request-id"] as string | undefined));
-    if (!methods) return sendFailure(answer, openaiVoice, failure("not_found", { message: "There is no such route" }));
-    const endpoint = methods.get(req.method);
+    if (!methods) return refuse(answer, openaiVoice, failure("not_found", { message: "There is no such route" }));
+    const endpoint = methods.get(req.method ?? "");
     if (!endpoint) {
       answer.headers.push("allow", [...methods.keys()].join(", "));
       const [any] = methods.values();
-      return sendFailure(answer, any!.voice, failure("method_not_allowed"));
+      return refuse(answer, any!.voice, failure("method_not_allowed"));
     }
     if (deps.registry.draining) {
       res.shouldKeepAlive = false;
       const why = failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1 });
-      return sendFailure(answer, endpoint.voice, why);
+      return refuse(answer, endpoint.voice, why);
     }
     void endpoint.handle(req, answer);
-  });
-  return router;
+    return true;
+  };
 }
 
 /** The relay's routes for the API document. */

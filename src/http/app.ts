@@ -1,4 +1,5 @@
-import express, { type Express, type Router } from "express";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import express, { type Router } from "express";
 import helmet from "helmet";
 import { appError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
@@ -17,8 +18,8 @@ export interface AppParts {
   routes: Route[];
   /** Routes served elsewhere (the relay), for the document only. */
   documented: Route[];
-  /** The relay, mounted first: nothing that it does not need runs before it. */
-  relay: Router;
+  /** The relay, asked first: nothing that it does not need runs before it. False leaves the request to the routes here. */
+  relay: (req: IncomingMessage, res: ServerResponse) => boolean;
   /** Pages for operators. */
   pages: { path: string; router: Router }[];
   authenticate: Authenticate;
@@ -30,7 +31,7 @@ export interface AppParts {
 }
 
 /** Assembles the Express application. The order matters: relay, trace id, security headers, routes, 404, errors. */
-export function createApp(parts: AppParts): Express {
+export function createApp(parts: AppParts): RequestListener {
   const app = express();
   app.disable("x-powered-by");
   app.set("etag", false);
@@ -38,8 +39,13 @@ export function createApp(parts: AppParts): Express {
   // Flat parameters only: `a[b]=1` stays one odd name and is refused as unknown.
   app.set("query parser", "simple");
   // Browsers may call the relay too; without listed origins its path stays as short as it can be.
-  if (parts.corsOrigins.length > 0) app.use(allowOrigins(parts.corsOrigins));
-  app.use(parts.relay);
+  const direct = parts.corsOrigins.length === 0;
+  if (!direct) {
+    app.use(allowOrigins(parts.corsOrigins));
+    app.use((req, res, next) => {
+      if (!parts.relay(req, res)) next();
+    });
+  }
   app.use(traceRequests);
   const overHttps = parts.publicUrl.startsWith("https:");
   app.use(
@@ -55,5 +61,5 @@ export function createApp(parts: AppParts): Express {
     throw appError("not_found", { message: "There is no such route" });
   });
   app.use(errorHandler(parts.log));
-  return app;
+  return direct ? (req, res) => void (parts.relay(req, res) || app(req, res)) : app;
 }

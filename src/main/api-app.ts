@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
+import type { RequestListener } from "node:http";
 import path from "node:path";
-import type { Express } from "express";
 import { ledgerRoutes } from "../admin/ledger.ts";
 import { opsRouter } from "../admin/ops.ts";
 import { userAdminRoutes } from "../admin/users.ts";
@@ -22,7 +22,7 @@ import { seedDemo } from "./seed-demo.ts";
 import { createCoreServices } from "./services.ts";
 
 export interface Api {
-  app: Express;
+  app: RequestListener;
   /** Ends running calls within `graceMs`, writes what is waiting. */
   stop(graceMs: number): Promise<void>;
 }
@@ -79,7 +79,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     log,
     routes,
     documented: gateway.routes,
-    relay: gateway.router,
+    relay: (req, res) => gateway.handle(req, res),
     pages: [
       {
         path: "/ops",

@@ -1,4 +1,4 @@
-import type { Request } from "express";
+import type { IncomingMessage } from "node:http";
 import type { CallerKey } from "../../identity/index.ts";
 import { addRateHeaders } from "../limits/headers.ts";
 import type { LimitVerdict } from "../limits/index.ts";
@@ -8,7 +8,7 @@ import { failure, type Failure } from "./failure.ts";
 import { canCharge } from "./meters.ts";
 
 /** The API key of a request: `Authorization: Bearer …` or `x-api-key`. */
-function keyOf(req: Request): string | undefined {
+function keyOf(req: IncomingMessage): string | undefined {
   const header = req.headers.authorization;
   if (header !== undefined && /^bearer /i.test(header)) return header.slice(7).trim();
   const key = req.headers["x-api-key"];
@@ -16,7 +16,11 @@ function keyOf(req: Request): string | undefined {
 }
 
 /** Who calls, or why nobody may. */
-export async function authenticate(deps: Pick<RelayDeps, "identity">, req: Request): Promise<{ caller: CallerKey } | { failure: Failure }> {
+export async function authenticate(
+  deps: Pick<RelayDeps, "identity">,
+  req: IncomingMessage,
+  ip: string,
+): Promise<{ caller: CallerKey } | { failure: Failure }> {
   const key = keyOf(req);
   if (key === undefined || key === "")
     return { failure: failure("unauthenticated", { message: "Send an API key: Authorization: Bearer sk-tk-…" }) };
@@ -25,7 +29,7 @@ export async function authenticate(deps: Pick<RelayDeps, "identity">, req: Reque
   if (caller.status === "closed") return { failure: failure("account_suspended", { message: "This account is closed" }) };
   if (caller.status !== "active") return { failure: failure("account_suspended") };
   if (!caller.principal.emailVerified) return { failure: failure("email_not_verified") };
-  if (caller.ipList && !caller.ipList.has(req.ip ?? ""))
+  if (caller.ipList && !caller.ipList.has(ip))
     return { failure: failure("forbidden", { message: "This key may not be used from this address" }) };
   return { caller };
 }

@@ -1,18 +1,18 @@
-import type { Response } from "express";
+import type { ServerResponse } from "node:http";
 import type { Call } from "./call.ts";
 import type { Failure } from "./failure.ts";
 import type { Voice } from "./format.ts";
 
 /** Where an answer goes and what it carries whatever it is: the request ids, later the limits. */
 export interface Answer {
-  res: Response;
+  res: ServerResponse;
   traceId: string;
   /** Names and values in turn; written at once, which is cheaper than setting them one by one. */
   headers: string[];
 }
 
 /** The answer of a new request. OpenAI's clients show the one id, Anthropic's the other. */
-export function newAnswer(res: Response, traceId: string): Answer {
+export function newAnswer(res: ServerResponse, traceId: string): Answer {
   return { res, traceId, headers: ["x-request-id", traceId, "request-id", traceId] };
 }
 

@@ -1,4 +1,4 @@
-import type { Request } from "express";
+import type { IncomingMessage } from "node:http";
 import { failure, type Failure } from "./failure.ts";
 
 type BodyResult = { ok: true; value: unknown } | { ok: false; failure: Failure };
@@ -13,7 +13,7 @@ const refuse = (
 });
 
 /** Reads and parses a JSON body of at most `limit` bytes. Never rejects; resolves undefined when the client left before the end. */
-export function readJson(req: Request, limit: number): Promise<BodyResult | undefined> {
+export function readJson(req: IncomingMessage, limit: number): Promise<BodyResult | undefined> {
   const type = req.headers["content-type"];
   if (type !== undefined && !/[/+]json\b/i.test(type)) return Promise.resolve(refuse("unsupported_media_type", "Send JSON"));
   const encoding = req.headers["content-encoding"];

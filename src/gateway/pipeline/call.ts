@@ -1,4 +1,4 @@
-import type { Request, Response } from "express";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { CallerKey } from "../../identity/index.ts";
 import { uuidv7 } from "../../platform/ids.ts";
 import type { PricedModel, PriceVersion } from "../../pricing/index.ts";
@@ -24,9 +24,11 @@ export class Call {
   /** What the caller is told as X-Request-ID; the caller's own when it sent a sane one. */
   readonly traceId: string;
   readonly format: Format;
-  readonly req: Request;
-  readonly res: Response;
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
   readonly answer: Answer;
+  /** The caller's address. */
+  readonly ip: string;
   readonly startedAt = new Date();
   readonly startedMs = performance.now();
   phase: Phase = "admitting";
@@ -77,10 +79,11 @@ export class Call {
   /** Any event has been handed to the client's socket. */
   delivered = false;
 
-  constructor(format: Format, req: Request, answer: Answer) {
+  constructor(format: Format, req: IncomingMessage, answer: Answer, ip: string) {
     this.format = format;
     this.req = req;
     this.answer = answer;
+    this.ip = ip;
     this.res = answer.res;
     this.traceId = answer.traceId;
     this.lastWriteMs = this.startedMs;

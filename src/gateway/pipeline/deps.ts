@@ -17,6 +17,8 @@ export interface RelayConfig {
   heartbeatMs: number;
   holdTtlMs: number;
   defaultMaxOutputTokens: number;
+  /** Proxies in front that are believed about the caller's address. */
+  proxyHops: number;
 }
 
 /** Everything a call needs, made once. */

@@ -1,4 +1,5 @@
-import type { Request } from "express";
+import type { IncomingMessage } from "node:http";
+import { addressOf } from "../../http/address.ts";
 import { AppError } from "../../platform/errors.ts";
 import { isConnectionError } from "../../platform/postgres.ts";
 import { authenticate, chooseModel, passLimits } from "./admit.ts";
@@ -31,10 +32,10 @@ export function failureOf(error: unknown): Failure {
 export async function serve(
   deps: RelayDeps & { registry: { add(call: Call): void } },
   format: Format,
-  req: Request,
+  req: IncomingMessage,
   answer: Answer,
 ): Promise<void> {
-  const call = new Call(format, req, answer);
+  const call = new Call(format, req, answer, addressOf(req, deps.config.proxyHops));
   const { res } = answer;
   deps.registry.add(call);
   res.on("error", ignore);
@@ -62,7 +63,7 @@ export async function serve(
 
 /** Everything that must be known and taken before a provider is asked. */
 async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> {
-  const who = await authenticate(deps, call.req);
+  const who = await authenticate(deps, call.req, call.ip);
   if ("failure" in who) return who.failure;
   call.caller = who.caller;
   const body = await readJson(call.req, deps.config.bodyLimitBytes);

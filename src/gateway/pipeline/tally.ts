@@ -66,7 +66,7 @@ export function usageEvent(
     startedAt: call.startedAt,
     firstChunkMs: call.firstByteMs === null ? null : call.firstByteMs - call.startedMs,
     durationMs: performance.now() - call.startedMs,
-    clientIp: call.req.ip ?? null,
+    clientIp: call.ip || null,
     retryCount: Number.isInteger(retries) && retries >= 0 && retries <= 100 ? retries : 0,
     stream: call.request!.answer === "stream",
     upstreamRequestId: call.upstreamRequestId,

@@ -1,5 +1,4 @@
 import type { AddressInfo } from "node:net";
-import express from "express";
 import { loadConfig, type Config } from "../../../src/config/index.ts";
 import { createGateway, type Gateway } from "../../../src/gateway/index.ts";
 import { createCatalog } from "../../../src/gateway/providers/index.ts";
@@ -131,10 +130,9 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
     log,
     incident: (incident) => void reportIncidents(pool, [incident]).catch(() => undefined),
   });
-  const app = express();
-  app.disable("x-powered-by");
-  app.use(gateway.router);
-  const server = createHttpServer(app);
+  const server = createHttpServer((req, res) => {
+    if (!gateway.handle(req, res)) res.writeHead(404).end();
+  });
   await Promise.all([invalidation.start(), gateway.ready, new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))]);
 
   return {

@@ -1,6 +1,5 @@
 import type { AddressInfo } from "node:net";
 import { createServer, type Server } from "node:http";
-import express from "express";
 import { createIdentityActivities } from "../../../activities/identity.ts";
 import { userAdminRoutes } from "../../../src/admin/users.ts";
 import { loadConfig } from "../../../src/config/index.ts";
@@ -103,7 +102,7 @@ export async function identityRig(places: Places, options: RigOptions = {}): Pro
       log,
       routes: [...identity.routes, ...userAdminRoutes(identity.users)],
       documented: [],
-      relay: express.Router(),
+      relay: () => false,
       pages: [],
       authenticate: identity.authenticate,
       idempotency: createIdempotency(pool),
