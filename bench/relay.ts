@@ -5,6 +5,8 @@ import { median, type LoadResult, type Order } from "./relayProcess.ts";
 const ROUNDS = 5;
 const PARALLEL = 32;
 const CALLS = { whole: 3_000, stream: 1_000 };
+/** As the launcher and the image start the api. */
+const API_FLAG = "--max-semi-space-size=64";
 const IDLE_STREAMS = 1_000;
 
 export interface RelayResult {
@@ -48,8 +50,8 @@ async function startParts(
   const upstream = await start("upstream", "");
   return {
     upstream,
-    bare: await start("passthrough", upstream.at.url),
-    relay: await start("relay", upstream.at.url, ["--expose-gc", ...relayFlags]),
+    bare: await start("passthrough", upstream.at.url, [API_FLAG]),
+    relay: await start("relay", upstream.at.url, ["--expose-gc", API_FLAG, ...relayFlags]),
     client: await start("client", ""),
   };
 }
