@@ -4,6 +4,7 @@ import { rawRoute, type Route } from "../http/route.ts";
 import { requestIdOf } from "../http/trace.ts";
 import { servedByRelay } from "./formats/documentation.ts";
 import { FORMAT_DOCS, FORMATS } from "./formats/index.ts";
+import { anthropicVoice } from "./formats/anthropic-messages/errors.ts";
 import { openaiVoice } from "./formats/openai-chat/errors.ts";
 import { listModels } from "./models.ts";
 import { newAnswer, sendFailure, type Answer } from "./pipeline/answer.ts";
@@ -12,6 +13,9 @@ import { failure, type Failure } from "./pipeline/failure.ts";
 import type { Voice } from "./pipeline/format.ts";
 import { serve } from "./pipeline/serve.ts";
 import type { Registry } from "./registry.ts";
+
+/** How to speak to a caller of no route in particular: Anthropic's clients always name their version. */
+const voiceOf = (req: IncomingMessage): Voice => (req.headers["anthropic-version"] === undefined ? openaiVoice : anthropicVoice);
 
 /** What is served at one path with one method. */
 interface Endpoint {
@@ -46,7 +50,7 @@ export function relayHandler(deps: RelayDeps & { registry: Registry }): (req: In
     const methods = paths.get(path);
     if (!methods && !url.startsWith("/v1/") && url !== "/v1") return false;
     const answer = newAnswer(res, requestIdOf(req.headers["x-request-id"] as string | undefined));
-    if (!methods) return refuse(answer, openaiVoice, failure("not_found", { message: "There is no such route" }));
+    if (!methods) return refuse(answer, voiceOf(req), failure("not_found", { message: "There is no such route" }));
     const endpoint = methods.get(req.method ?? "");
     if (!endpoint) {
       answer.headers.push("allow", [...methods.keys()].join(", "));

@@ -24,13 +24,16 @@ export const reported = (usage: Usage): Tally => ({ tokens: usage.tokens, units:
  */
 export function counted(deps: Pick<RelayDeps, "pricing">, call: Call, delivered: Delivered): Tally {
   const { units } = call.request!;
-  const tokens = { ...NO_TOKENS, input: call.promptTokens, output: Math.min(delivered.tokens, call.outputLimit) };
+  const prompt = delivered.prompt ?? { ...NO_TOKENS, input: call.promptTokens };
+  const tokens = { ...prompt, output: Math.min(delivered.tokens, call.outputLimit) };
   if (deps.pricing.cost(call.price!, tokens, units) > call.held) {
-    const affordable = deps.pricing.affordableOutput(call.price!, { inputTokens: tokens.input, safetyPercent: 100, units }, call.held);
+    const affordable = deps.pricing.affordableOutput(call.price!, { inputTokens: inputOf(prompt), safetyPercent: 100, units }, call.held);
     tokens.output = Math.max(0, Math.min(tokens.output, affordable));
   }
   return { tokens, units, estimated: true };
 }
+
+const inputOf = (tokens: TokenClasses): number => tokens.input + tokens.cachedInput + tokens.cacheWrite + (tokens.cacheWriteLong ?? 0);
 
 /** What was seen of a call that costs nothing, for the record. */
 export function seen(deps: Pick<RelayDeps, "pricing" | "tokenizer">, call: Call): Tally {

@@ -1,3 +1,4 @@
+import type { TokenClasses } from "../../pricing/index.ts";
 import type { Budget, Tokenizer } from "./index.ts";
 
 /** Content beyond this is kept as a length only; a token is at least three bytes in the long run. */
@@ -8,6 +9,8 @@ export interface Delivered {
   /** Whether any content (text, refusal, tool call, reasoning) was in it. */
   content: boolean;
   tokens: number;
+  /** The prompt's classes, where the provider says them before the answer; `output` and `reasoning` are none of it. */
+  prompt?: TokenClasses | undefined;
 }
 
 /** Text that arrives in pieces, several texts interleaved; counted once at the end, each text as a whole. */

@@ -1,5 +1,8 @@
-/** What of the caller's headers may reach a provider. Everything else (authorization, cookie, forwarding, host) stays here. */
-const FORWARDED = { openai: ["openai-beta"], claude: ["anthropic-version", "anthropic-beta"] } as const;
+/**
+ * What of the caller's headers may reach any provider of its kind; what else a format passes on, its dialect says, because it has read it.
+ * Everything else (authorization, cookie, forwarding, host) stays here.
+ */
+const FORWARDED = { openai: ["openai-beta"], claude: [] } as const;
 
 const USER_AGENT = "tollkeeper";
 const SANE = /^[\x20-\x7e]{1,1024}$/;

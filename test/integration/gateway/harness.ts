@@ -66,6 +66,9 @@ export interface ModelOptions {
   status?: "active" | "inactive";
   timeouts?: object;
   config?: object;
+  apiFormat?: "openai" | "claude";
+  /** More columns of the price, e.g. `cached_input_price`; in credits. */
+  prices?: Record<string, string>;
 }
 
 export interface EventRow {
@@ -77,6 +80,8 @@ export interface EventRow {
   estimated: boolean;
   input_tokens: bigint;
   output_tokens: bigint;
+  cached_input_tokens: bigint;
+  cache_write_tokens: bigint;
 }
 
 const ENVIRONMENT = {
@@ -185,16 +190,17 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
         options.status ?? "active",
       ]);
       if (options.priced !== false) {
-        await pool.query("INSERT INTO price_versions (model, version, input_price, output_price) VALUES ($1, 1, $2, $3)", [
-          name,
-          micro(options.input ?? "30"),
-          micro(options.output ?? "60"),
-        ]);
+        const prices = Object.entries({ input_price: options.input ?? "30", output_price: options.output ?? "60", ...options.prices });
+        await pool.query(
+          `INSERT INTO price_versions (model, version, ${prices.map(([column]) => column).join(", ")})
+           VALUES ($1, 1, ${prices.map((_, i) => `$${i + 2}`).join(", ")})`,
+          [name, ...prices.map(([, credits]) => micro(credits))],
+        );
       }
       for (const [i, baseUrl] of baseUrls.entries()) {
         const providerId = uuidv7();
         await pool.query(
-          "INSERT INTO providers (id, name, base_url, api_keys, priority, timeouts, config) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+          "INSERT INTO providers (id, name, base_url, api_keys, priority, timeouts, config, api_format) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
           [
             providerId,
             `provider-${providerId.slice(-8)}`,
@@ -203,6 +209,7 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
             10 - i,
             options.timeouts ?? {},
             options.config ?? {},
+            options.apiFormat ?? "openai",
           ],
         );
         await pool.query(

@@ -52,7 +52,7 @@ describe("headers to a provider", () => {
     expect(list).to.not.include("openai-beta");
   });
 
-  it("are set once: by the operator, else by the format, else by the caller, else by default", () => {
+  it("are set once: by the operator, else by the format, else by default, and never by a caller whom no format has read", () => {
     const build = (caller: Record<string, string>, more: string[], extra: Record<string, string>) => {
       const list = upstreamHeaders({
         caller,
@@ -68,7 +68,7 @@ describe("headers to a provider", () => {
     };
     const caller = { "anthropic-version": "caller" };
     expect(build({}, [], {})).to.deep.equal(["default"]);
-    expect(build(caller, [], {})).to.deep.equal(["caller"]);
+    expect(build(caller, [], {})).to.deep.equal(["default"]);
     expect(build(caller, ["anthropic-version", "format"], {})).to.deep.equal(["format"]);
     expect(build(caller, ["anthropic-version", "format"], { "Anthropic-Version": "operator" })).to.deep.equal(["operator"]);
   });

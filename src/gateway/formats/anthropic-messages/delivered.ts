@@ -1,0 +1,72 @@
+import { eventData } from "../../sse/data.ts";
+import { GatheredText, type Delivered } from "../../tokens/gathered.ts";
+import type { Budget, Tokenizer } from "../../tokens/index.ts";
+import { isObject, type Fields } from "../checks.ts";
+
+/** Raw events are kept as they came and read only beyond this much, or when someone asks. */
+const FOLD_BYTES = 16 * 1024;
+/** Of a delta: what is not said to the reader. */
+const SILENT = new Set(["type", "signature", "citation"]);
+
+/**
+ * What was handed to the client's socket: kept by reference, folded into text when it grows, counted once at the end. Content is text,
+ * tool names and inputs, and thinking; not framing, not JSON escapes, not signatures.
+ */
+export class DeliveredContent {
+  /** Set when something delivered turns out not to be an event of a message. */
+  malformed = false;
+  #raw: Buffer[] = [];
+  #rawBytes = 0;
+  readonly #texts = new GatheredText();
+
+  add(bytes: Buffer): void {
+    this.#raw.push(bytes);
+    this.#rawBytes += bytes.length;
+    if (this.#rawBytes > FOLD_BYTES) this.fold();
+  }
+
+  /** Reads what was kept raw. */
+  fold(): void {
+    const raw = this.#raw;
+    this.#raw = [];
+    this.#rawBytes = 0;
+    for (const bytes of raw) for (const data of eventData(bytes)) this.#read(data);
+  }
+
+  #read(data: string): void {
+    let event: unknown;
+    try {
+      event = data === "" ? {} : JSON.parse(data);
+    } catch {
+      event = undefined;
+    }
+    // Deltas pass by their looks; one that is an error inside was passed on wrongly.
+    if (!isObject(event) || event["type"] === "error") this.malformed = true;
+    else if (event["type"] === "content_block_start" && isObject(event["content_block"])) {
+      this.readBlock(event["content_block"], String(event["index"]));
+    } else if (event["type"] === "content_block_delta" && isObject(event["delta"])) this.#readDelta(event["delta"], String(event["index"]));
+  }
+
+  #readDelta(delta: Fields, at: string): void {
+    for (const name in delta) if (!SILENT.has(name)) this.#texts.append(at, delta[name]);
+  }
+
+  /** Takes the content of one block, as it begins or whole. */
+  readBlock(block: Fields, at: string): void {
+    this.#texts.append(at, block["text"]);
+    this.#texts.append(at, block["thinking"]);
+    if (!String(block["type"]).endsWith("tool_use")) return;
+    this.#texts.append(`${at} name`, block["name"]);
+    if (isObject(block["input"]) && Object.keys(block["input"]).length > 0) this.#texts.append(at, JSON.stringify(block["input"]));
+  }
+
+  get hasContent(): boolean {
+    this.fold();
+    return this.#texts.hasContent;
+  }
+
+  count(tokenizer: Tokenizer, budget: Budget): Delivered {
+    this.fold();
+    return this.#texts.count(tokenizer, budget);
+  }
+}

@@ -1,0 +1,67 @@
+import type { Fields } from "../checks.ts";
+import type { Budget, Tokenizer } from "../../tokens/index.ts";
+
+/** Around each message, and before the answer, the vendor puts a few tokens of its own. */
+const PER_MESSAGE = 4;
+const PER_ANSWER = 3;
+/** The vendor's own instructions for tools (its price list: 264 to 346 tokens), and for each of its own tools (245 to 735). */
+const TOOLS = 346;
+const PER_VENDOR_TOOL = 735;
+/** An image of the largest size that is not made smaller (its manual on vision). */
+const IMAGE = 1_600;
+/** A page of a document is about 3,000 tokens; pages behind a link cannot be counted. */
+const LINKED_DOCUMENT = 30_000;
+const LEAST_DOCUMENT = 3_000;
+
+/** Prompt tokens of a validated messages request. Images count by a fixed rule, documents by size. */
+export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget): number {
+  const count = (value: unknown): number => {
+    if (value === undefined || value === null) return 0;
+    return tokenizer.count(typeof value === "string" ? value : (JSON.stringify(value) ?? ""), budget);
+  };
+
+  const countBlocks = (content: unknown): number =>
+    Array.isArray(content) ? (content as Fields[]).reduce((sum, block) => sum + countBlock(block), 0) : count(content);
+
+  function countBlock(block: Fields): number {
+    switch (block["type"]) {
+      case "text":
+        return count(block["text"]);
+      case "image":
+        return IMAGE;
+      case "document":
+        return count(block["title"]) + count(block["context"]) + countSource(block["source"] as Fields);
+      case "thinking":
+        return count(block["thinking"]);
+      case "redacted_thinking":
+        return Math.ceil(String(block["data"] ?? "").length / 4);
+      case "tool_use":
+        return count(block["name"]) + count(block["input"]);
+      case "tool_result":
+        return PER_MESSAGE + countBlocks(block["content"]);
+      default:
+        return Math.ceil((JSON.stringify(block)?.length ?? 0) / 4);
+    }
+  }
+
+  function countSource(source: Fields): number {
+    switch (source["type"]) {
+      case "url":
+        return LINKED_DOCUMENT;
+      case "text":
+        return count(source["data"]);
+      case "content":
+        return countBlocks(source["content"]);
+      default:
+        // Base64 is four characters for three bytes; a token covers at least three bytes of most documents.
+        return Math.max(LEAST_DOCUMENT, Math.ceil(String(source["data"]).length / 4));
+    }
+  }
+
+  let tokens = PER_ANSWER + countBlocks(body["system"]);
+  for (const message of body["messages"] as Fields[]) tokens += PER_MESSAGE + countBlocks(message["content"]);
+  const tools = (body["tools"] ?? []) as Fields[];
+  if (tools.length > 0) tokens += TOOLS;
+  for (const tool of tools) tokens += (tool["type"] ?? "custom") === "custom" ? count(tool) : PER_VENDOR_TOOL;
+  return tokens + count(body["output_config"]) + count(body["output_format"]);
+}

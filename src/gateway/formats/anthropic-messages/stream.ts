@@ -1,0 +1,176 @@
+import { failure, type Failure } from "../../pipeline/failure.ts";
+import type { Delivered, StreamReader, Usage } from "../../pipeline/format.ts";
+import { EVENT_LIMIT, EventCutter, nextBoundary } from "../../sse/cutter.ts";
+import { eventData } from "../../sse/data.ts";
+import type { Budget, Tokenizer } from "../../tokens/index.ts";
+import { isObject, type Fields } from "../checks.ts";
+import { DeliveredContent } from "./delivered.ts";
+import { inBandFailure } from "./errors.ts";
+import { mergeUsage, readPromptUsage, readUsage } from "./usage.ts";
+
+/** A stream that begins with more than this is passed on although it has no content. */
+const EARLY_EVENTS = 64;
+const BLANK_LINE = Buffer.from("\n\n");
+/** A comment, or a field with a name; a bare `{"error": …}` is neither. */
+const FIELD = /^(?::|(?:data|event|id|retry)$|[A-Za-z][\w-]*:)/;
+const DELTA = 'event: content_block_delta\ndata: {"type":"content_block_delta",';
+const CLOSE_BRACE = 0x7d;
+
+const NOT_JSON = "The provider sent an event that is not JSON";
+
+const malformed = (message: string): Failure =>
+  failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
+
+const brokeOff = (): Failure =>
+  failure("upstream_error", { message: "The provider's stream broke off", record: "upstream_closed", class: "network", elsewhere: true });
+
+/**
+ * A stream of message events. They pass as bytes. Deltas, which are nearly all of them, pass by their looks and are parsed in batches as
+ * they are folded, at the latest before the terminal event goes out; every other event is parsed when it comes.
+ */
+export class MessagesStream implements StreamReader {
+  state: "open" | "done" | "failed" = "open";
+  failure: Failure | undefined;
+  tail: Buffer | undefined;
+  usage: Usage | undefined;
+  unreadableUsage = false;
+  readonly #cutter = new EventCutter();
+  readonly #delivered = new DeliveredContent();
+  /** What the events have said of the usage so far; the output's placeholder in the first is left out. */
+  #said: Fields = {};
+  #started = false;
+  #begun = false;
+  /** Events that came before any content: held back, for another provider may still have to be asked. */
+  #early: Buffer[] | undefined = [];
+
+  push(chunk: Buffer): Buffer | undefined {
+    if (this.state !== "open") return undefined;
+    const events = this.#cutter.push(chunk);
+    if (this.#cutter.pending > EVENT_LIMIT) this.#fail(malformed("The provider sent an event of more than 8 MB"));
+    if (!events) return undefined;
+    const out = this.#pass(events);
+    if (out) this.#delivered.add(out);
+    // What passed by its looks is parsed before the end goes out: an answer that cannot be read is neither charged nor ended well.
+    if (this.tail) this.#delivered.fold();
+    if (this.#delivered.malformed) this.#fail(malformed(NOT_JSON));
+    return this.#early ? this.#holdBack(out) : out;
+  }
+
+  #holdBack(out: Buffer | undefined): Buffer | undefined {
+    const early = this.#early!;
+    if (out) early.push(out);
+    // A provider that failed before any content leaves no trace.
+    if (this.state === "failed" && !this.#delivered.hasContent) return undefined;
+    if (this.state === "open" && !this.#delivered.hasContent && early.length < EARLY_EVENTS) return undefined;
+    this.#early = undefined;
+    return early.length === 0 ? undefined : Buffer.concat(early);
+  }
+
+  end(): Buffer | undefined {
+    if (this.state !== "open") return undefined;
+    const out = this.#cutter.pending > 0 ? this.push(BLANK_LINE) : undefined;
+    if (this.state === "open") this.#fail(this.unreadable ? malformed(NOT_JSON) : brokeOff());
+    return out;
+  }
+
+  get unreadable(): boolean {
+    this.#delivered.fold();
+    return this.#delivered.malformed;
+  }
+
+  hasContent(): boolean {
+    return this.#delivered.hasContent;
+  }
+
+  count(tokenizer: Tokenizer, budget: Budget): Delivered {
+    return { ...this.#delivered.count(tokenizer, budget), prompt: readPromptUsage(this.#said) };
+  }
+
+  #fail(why: Failure): void {
+    this.state = "failed";
+    this.tail = undefined;
+    this.failure ??= why;
+  }
+
+  /** What of these complete events goes on to the client; the same bytes unless the stream ends in them or begins with a comment. */
+  #pass(events: Buffer): Buffer | undefined {
+    const text = events.toString("latin1");
+    const hasCr = text.includes("\r");
+    let from = 0;
+    for (let at = 0; at < text.length;) {
+      const end = nextBoundary(text, at, hasCr);
+      if (hasCr || !isPlainDelta(text, at, end)) {
+        const passes = this.#inspect(events.subarray(at, end));
+        if (this.state !== "open") return at > from ? events.subarray(from, at) : undefined;
+        // Only comments before the first event are left out, so what passes is one piece.
+        if (!passes) from = end;
+      }
+      this.#begun ||= from < end;
+      at = end;
+    }
+    return from < events.length ? events.subarray(from) : undefined;
+  }
+
+  /** Whether an event goes on to the client. May end the stream. */
+  #inspect(event: Buffer): boolean {
+    if (
+      !event
+        .toString("latin1")
+        .split(/\r\n|\n|\r/)
+        .every((line) => line === "" || FIELD.test(line))
+    ) {
+      this.#fail(malformed("The provider sent a line that is not part of a stream"));
+      return false;
+    }
+    const data = [...eventData(event)].join("\n");
+    // A comment keeps the connection alive; before the first event it is no reason to answer 200 yet.
+    if (data.trim() === "") return this.#begun;
+    let value: unknown;
+    try {
+      value = JSON.parse(data);
+    } catch {
+      value = undefined;
+    }
+    if (isObject(value)) this.#read(value, event);
+    else this.#fail(malformed(NOT_JSON));
+    return true;
+  }
+
+  #read(fields: Fields, event: Buffer): void {
+    switch (fields["type"]) {
+      case "message_start":
+        this.#started = true;
+        this.#noteStart(isObject(fields["message"]) ? fields["message"]["usage"] : undefined);
+        return;
+      case "message_delta":
+        this.#noteUsage(fields["usage"]);
+        return;
+      case "message_stop":
+        if (!this.#started) return this.#fail(malformed("The provider ended an answer that it had not begun"));
+        this.state = "done";
+        this.tail = event;
+        return;
+      case "error":
+        return this.#fail(inBandFailure(fields));
+      default:
+        if (fields["error"] || /^event: *error\s*$/m.test(event.toString("latin1", 0, 64))) this.#fail(inBandFailure(fields));
+    }
+  }
+
+  #noteStart(usage: unknown): void {
+    const { output_tokens: _placeholder, ...input } = mergeUsage({}, usage);
+    this.#said = input;
+  }
+
+  #noteUsage(usage: unknown): void {
+    if (usage === undefined || usage === null) return;
+    this.#said = mergeUsage(this.#said, usage);
+    this.usage = readUsage(this.#said);
+    this.unreadableUsage = this.usage === undefined;
+  }
+}
+
+/** A delta with its data on one line passes unparsed. Anything cut short or odd fails this look and is parsed. */
+function isPlainDelta(text: string, at: number, end: number): boolean {
+  return text.startsWith(DELTA, at) && text.charCodeAt(end - 3) === CLOSE_BRACE && text.indexOf("\n", at + DELTA.length) === end - 2;
+}

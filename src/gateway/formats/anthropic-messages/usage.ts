@@ -1,0 +1,67 @@
+import type { TokenClasses } from "../../../pricing/index.ts";
+import type { Usage } from "../../pipeline/format.ts";
+import { countOf } from "../../tokens/classes.ts";
+import { isObject, type Fields } from "../checks.ts";
+
+/** What a later event says of the usage over what an earlier one said; null says nothing. */
+export function mergeUsage(earlier: Fields, later: unknown): Fields {
+  if (!isObject(later)) return earlier;
+  const merged = { ...earlier };
+  for (const name in later) if (later[name] !== null) merged[name] = later[name];
+  return merged;
+}
+
+interface Side {
+  tokens: TokenClasses;
+  notes: string[];
+}
+
+/** The classes of the prompt, which are disjoint as the vendor counts them; undefined when they cannot be read. */
+function readInput(usage: Fields): Side | undefined {
+  const input = countOf(usage, "input_tokens");
+  const read = countOf(usage, "cache_read_input_tokens") ?? 0;
+  const written = countOf(usage, "cache_creation_input_tokens") ?? 0;
+  if (input === undefined || [input, read, written].some(Number.isNaN)) return undefined;
+  const notes: string[] = [];
+  const clamp = (name: string, tokens: number): number => {
+    if (tokens >= 0) return tokens;
+    notes.push(`${name} would be ${tokens}`);
+    return 0;
+  };
+  const allWritten = clamp("cache write", written);
+  const long = countOf(usage["cache_creation"], "ephemeral_1h_input_tokens") ?? 0;
+  // A part is never more than what it is a part of.
+  const cacheWriteLong = Number.isNaN(long) ? 0 : Math.min(clamp("cache write for an hour", long), allWritten);
+  const tokens: TokenClasses = {
+    input: clamp("input", input),
+    cachedInput: clamp("cached input", read),
+    cacheWrite: allWritten - cacheWriteLong,
+    ...(cacheWriteLong > 0 && { cacheWriteLong }),
+    output: 0,
+    reasoning: 0,
+  };
+  return { tokens, notes };
+}
+
+/** The prompt's classes without the answer's, for a client that left before the answer was counted. */
+export const readPromptUsage = (usage: Fields): TokenClasses | undefined => readInput(usage)?.tokens;
+
+/**
+ * Anthropic's usage object as disjoint classes. Undefined when it cannot be read: numbers as text, fractions, beyond 2^31, or no count of
+ * input or output at all. Thinking is inside the output, and the vendor's count of it only information.
+ */
+export function readUsage(usage: Fields): Usage | undefined {
+  const side = readInput(usage);
+  const output = countOf(usage, "output_tokens");
+  if (!side || output === undefined || Number.isNaN(output)) return undefined;
+  if (output < 0) side.notes.push(`output would be ${output}`);
+  return { tokens: { ...side.tokens, output: Math.max(0, output) }, notes: [...side.notes, ...unpricedTools(usage["server_tool_use"])] };
+}
+
+/** Tools that ran at the vendor although none was offered here: nobody pays for them. */
+function unpricedTools(used: unknown): string[] {
+  if (!isObject(used)) return [];
+  return Object.entries(used)
+    .filter(([, times]) => typeof times === "number" && times > 0)
+    .map(([name, times]) => `${name} ${String(times)} has no price`);
+}

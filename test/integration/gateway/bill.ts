@@ -1,0 +1,28 @@
+import { waitFor } from "../../support/stack.ts";
+import type { Customer, Relay } from "./harness.ts";
+
+const CREDIT = 1_000_000_000n;
+
+/** What a call came to. */
+export interface Bill {
+  /** All that this customer of 1000 credits has paid, in micro-credits. */
+  charged: bigint;
+  status: string | undefined;
+  code: string | null | undefined;
+  estimated: boolean | undefined;
+}
+
+/** After everything: the charge, nothing held, and the newest record. */
+export async function billOf(relay: Relay, customer: Customer): Promise<Bill> {
+  await waitFor(async () => (await relay.lastEvent(customer)) !== undefined, { timeoutMs: 5_000, message: "the record" });
+  await waitFor(
+    async () => {
+      await relay.settle();
+      return (await relay.balance(customer)).held === "0";
+    },
+    { timeoutMs: 5_000, message: "nothing held" },
+  );
+  const event = await relay.lastEvent(customer);
+  const { total } = await relay.balance(customer);
+  return { charged: CREDIT - BigInt(total), status: event?.status, code: event?.error_code, estimated: event?.estimated };
+}
