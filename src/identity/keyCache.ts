@@ -1,6 +1,6 @@
 import type { Principal, Role } from "../http/principal.ts";
 import type { Pool } from "../platform/postgres.ts";
-import type { Limits, Tiers } from "../quotas/index.ts";
+import { spendLimits, type Limits, type SpendLimits, type Tiers } from "../quotas/index.ts";
 import { createFreshCache } from "./cache.ts";
 import type { Changes } from "./changes.ts";
 import { createIpList } from "./ipList.ts";
@@ -11,10 +11,15 @@ import { statusAt, type UserStatus } from "./status.ts";
 export interface CallerKey {
   principal: Principal;
   keyId: string;
+  /** The end-user token that was sent in place of its key, or null. */
+  tokenId: string | null;
   /** The user's status now. */
   status: UserStatus;
   suspendedUntil: Date | null;
-  limits: { user: Limits; key: Limits };
+  /** Each counts on its own, so that a narrower one can only narrow: those of the user, of the key, and of a token if one was sent. */
+  limits: { user: Limits; key: Limits; token: Limits | null };
+  /** The spend limits among them, ready to be held against; null when there are none. */
+  spend: SpendLimits | null;
   /** Allowed models as given, null for all. */
   models: string[] | null;
   /** The same in lower case, for lookups. */
@@ -40,13 +45,15 @@ interface KeyRow {
   status: UserStatus;
   suspended_until: Date | null;
   tier: string;
+  time_zone: string;
   user_limits: Limits;
 }
 
 const FIND_KEY = `
   SELECT k.id, k.limits, k.models, k.allowed_ips,
          least(k.expires_at, CASE WHEN k.hash <> $1 THEN k.previous_expires_at END) AS expires_at,
-         u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.limits AS user_limits
+         u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
+         u.limits AS user_limits
   FROM api_keys k JOIN users u ON u.id = k.user_id
   WHERE (k.hash = $1 OR k.previous_hash = $1) AND k.status = 'active'`;
 
@@ -58,12 +65,22 @@ async function load(pool: Pool, tiers: Tiers, hash: string): Promise<CallerKey |
   const { rows } = await pool.query<KeyRow>(FIND_KEY, [hash]);
   const row = rows[0];
   if (!row) return undefined;
+  const user = { ...(await tiers.limitsOf(row.tier)), ...row.user_limits };
+  const key = row.limits;
   return {
     principal: { userId: row.user_id, walletId: row.wallet_id, roles: row.roles, emailVerified: row.email_verified, apiKeyId: row.id },
     keyId: row.id,
+    tokenId: null,
     status: row.status,
     suspendedUntil: row.suspended_until,
-    limits: { user: { ...(await tiers.limitsOf(row.tier)), ...row.user_limits }, key: row.limits },
+    limits: { user, key, token: null },
+    spend: spendLimits(
+      [
+        { id: `key:${row.id}`, limits: key },
+        { id: `user:${row.user_id}`, limits: user },
+      ],
+      row.time_zone,
+    ),
     models: row.models,
     modelSet: row.models && new Set(row.models.map((model) => model.toLowerCase())),
     allowedIps: row.allowed_ips,

@@ -47,6 +47,17 @@ export type DebitResult =
   | { kind: "ok"; transferId: string; balance: bigint; replayed: boolean }
   | { kind: "refused"; available: bigint; shortfall: bigint };
 
+/** A spend limit that a call counts on beside its wallet. */
+export interface Budget {
+  /** Whose it is: `key:<uuid>`, `user:<uuid>`, `token:<uuid>`. */
+  id: string;
+  /** What it counts: `total`, a day `d:2026-11-21`, a month `m:2026-11`, or `to:2026-11-22` for all until that day, when it ends. */
+  period: string;
+  limit: bigint;
+  /** When the period began, if something may have been spent in it before it was limited. */
+  since?: Date;
+}
+
 export interface HoldRequest {
   /** A UUID, and the idempotency key: the same id again gets the first answer. */
   id: string;

@@ -74,6 +74,7 @@ describe("API keys", () => {
     expect(found.limits).to.deep.equal({
       user: { requests_per_minute: 77, max_parallel: 256 },
       key: { requests_per_minute: 5, spend_total: "12.5" },
+      token: null,
     });
     expect(found.modelSet!.has("demo-chat")).to.equal(true);
     for (const [ip, allowed] of [
