@@ -1,6 +1,7 @@
 import { positive } from "../content/plan.ts";
 import { lastUserText } from "../content/tokens.ts";
 import { refuse, type Asked, type Endpoint } from "../endpoint.ts";
+import { overloadedEvent } from "../overloaded.ts";
 import { openai } from "../vendors.ts";
 import { chatEvents } from "./events.ts";
 import { planChat } from "./plan.ts";
@@ -28,7 +29,6 @@ export const chatCompletions: Endpoint = {
     check(asked);
     const plan = planChat(asked);
     if (asked.body["stream"] !== true) return { kind: "whole", body: wholeCompletion(plan), steps: plan.content.pieces.length };
-    const error = { message: "The demo upstream is overloaded.", type: "server_error", param: null, code: "overloaded" };
-    return { kind: "events", events: chatEvents(plan), error: () => ({ data: JSON.stringify({ error }) }) };
+    return { kind: "events", events: chatEvents(plan), error: overloadedEvent };
   },
 };

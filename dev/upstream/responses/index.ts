@@ -1,4 +1,5 @@
 import { Refused, refuse, type Asked, type Endpoint } from "../endpoint.ts";
+import { OVERLOADED } from "../overloaded.ts";
 import { openai } from "../vendors.ts";
 import { numbered, responseEvents } from "./events.ts";
 import { inputTokens, planResponse, promptOf, type ResponsePlan } from "./plan.ts";
@@ -6,7 +7,6 @@ import { endOf, responseOf } from "./response.ts";
 import { createStore, type Store, type Stored } from "./store.ts";
 
 const PATH = "/v1/responses";
-const TOLD = "The demo upstream is overloaded.";
 
 function found(store: Store, { param }: Asked): Stored {
   const stored = store.find(param);
@@ -46,7 +46,7 @@ export function responsesEndpoints(): Endpoint[] {
     const failed = responseOf(plan, "failed");
     if (body["stream"] !== true)
       return { kind: "whole", body: responseOf(plan, endOf(plan)), steps: plan.content.pieces.length, failure: failed };
-    const error = { code: "server_error", message: TOLD, param: null };
+    const error = { code: "server_error", message: OVERLOADED, param: null };
     return {
       kind: "events",
       events: responseEvents(plan),

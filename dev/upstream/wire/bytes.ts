@@ -30,5 +30,6 @@ export async function sendBytes(sending: Sending, { contentType, parts }: Extrac
     record.chunks = sent + 1;
     await wire.wait(sending.paceMs);
   }
+  if (faults.extra_data && parts[0]) await wire.write(parts[0]);
   endAnswer(sending, lie);
 }

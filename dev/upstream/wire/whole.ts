@@ -1,4 +1,5 @@
 import type { Answer } from "../endpoint.ts";
+import { OVERLOADED } from "../overloaded.ts";
 import { contentTypeOf, endAnswer, lieOf, stoppedAfterHeaders, strange, writeCut } from "./parts.ts";
 import type { Sending } from "./send.ts";
 
@@ -12,7 +13,7 @@ const bytesOf = (body: object | string | Buffer): Buffer =>
 
 function bodyOf({ vendor, directives }: Sending, answer: Whole): Buffer {
   const { faults } = directives;
-  const error = (): object => vendor.errorBody(500, { message: "The demo upstream is overloaded.", code: "overloaded" }, "demo");
+  const error = (): object => vendor.errorBody(500, { message: OVERLOADED, code: "overloaded" }, "demo");
   if (faults.failed) return bytesOf(answer.failure ?? error());
   if (faults.error_in_band) return bytesOf(error());
   const plain = typeof answer.body === "object" && !Buffer.isBuffer(answer.body);

@@ -1,20 +1,10 @@
 import { createHash } from "node:crypto";
-import { request } from "node:http";
 import { expect } from "chai";
 import OpenAI from "openai";
 import { tokensOf } from "../../../dev/upstream/content/tokens.ts";
+import { rawCall, type RawAnswer } from "../../support/rawCall.ts";
 import { startUpstream } from "../../support/upstream.ts";
 import { waitFor } from "../../support/waitFor.ts";
-
-interface Received {
-  status: number;
-  headers: Record<string, unknown>;
-  text: string;
-  /** The pieces in which the body came off the socket. */
-  pieces: Buffer[];
-  /** The connection broke before the answer was complete. */
-  broken: boolean;
-}
 
 interface Chunk {
   choices: { delta?: { content?: string }; message?: { content: string }; finish_reason: string | null; index: number }[];
@@ -33,45 +23,27 @@ describe("the demo upstream", () => {
   after(() => upstream?.close());
 
   /** One raw call; `leave` closes the connection as soon as it is true. */
-  function send(content: string, more: Record<string, unknown> = {}, leave?: (text: string) => boolean): Promise<Received> {
-    return new Promise((resolve) => {
-      const call = request(`${url}/v1/chat/completions`, {
-        method: "POST",
-        headers: { authorization: "Bearer k", "content-type": "application/json" },
-        agent: false,
-      });
-      call.on("error", () => resolve({ status: 0, headers: {}, text: "", pieces: [], broken: true }));
-      call.on("response", (response) => {
-        const pieces: Buffer[] = [];
-        const done = (broken: boolean) => {
-          const text = Buffer.concat(pieces).toString("utf8");
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, text, pieces, broken });
-        };
-        response.on("data", (piece: Buffer) => {
-          pieces.push(piece);
-          if (leave?.(Buffer.concat(pieces).toString())) call.destroy();
-        });
-        response.on("end", () => done(false));
-        response.on("error", () => done(true));
-      });
-      call.end(JSON.stringify({ model: "demo-chat", messages: [{ role: "user", content }], ...more }));
+  const send = (content: string, more: Record<string, unknown> = {}, leave?: (text: string) => boolean): Promise<RawAnswer> =>
+    rawCall(`${url}/v1/chat/completions`, {
+      headers: { authorization: "Bearer k", "content-type": "application/json" },
+      body: JSON.stringify({ model: "demo-chat", messages: [{ role: "user", content }], ...more }),
+      ...(leave ? { leave } : {}),
     });
-  }
   const stream = (content: string, more = {}) => send(content, { stream: true, ...more });
-  const dataOf = (received: Received) =>
+  const dataOf = (received: RawAnswer) =>
     received.text
       .split(/\r?\n\r?\n/)
       .filter((event) => event.startsWith("data: "))
       .map((event) => event.slice(6));
-  const chunksOf = (received: Received) =>
+  const chunksOf = (received: RawAnswer) =>
     dataOf(received)
       .filter((data) => data !== "[DONE]")
       .map((data) => JSON.parse(data) as Chunk);
-  const textIn = (received: Received) =>
+  const textIn = (received: RawAnswer) =>
     chunksOf(received)
       .map((chunk) => chunk.choices[0]?.delta?.content ?? "")
       .join("");
-  const usageIn = (received: Received) => chunksOf(received).map((chunk) => chunk.usage);
+  const usageIn = (received: RawAnswer) => chunksOf(received).map((chunk) => chunk.usage);
 
   it("speaks to the official client, streaming and not, with true token counts", async () => {
     const client = new OpenAI({ apiKey: "k", baseURL: `${url}/v1`, maxRetries: 0 });
