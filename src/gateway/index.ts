@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Config } from "../config/index.ts";
 import type { Route } from "../http/route.ts";
 import { uuidv7 } from "../platform/ids.ts";
+import type { Pool } from "../platform/postgres.ts";
 import type { Redis } from "../platform/redis.ts";
+import { createKeptAnswers } from "./answers/index.ts";
 import { createLimiter } from "./limits/index.ts";
 import type { RelayConfig, RelayDeps } from "./pipeline/deps.ts";
 import { createRegistry } from "./registry.ts";
@@ -11,6 +13,7 @@ import { createTokenizer } from "./tokens/index.ts";
 import { createUpstream } from "./upstream/exchange.ts";
 
 export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "ledger" | "usage" | "catalog" | "incident" | "log"> {
+  pool: Pool;
   redis: Redis;
   config: Config;
 }
@@ -52,6 +55,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     ledger,
     usage,
     catalog,
+    answers: createKeptAnswers(deps.pool),
     incident,
     log,
     tokenizer,

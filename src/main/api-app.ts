@@ -54,6 +54,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
         log.error({ err: error, incident }, "an incident could not be kept"),
       ),
     log,
+    pool,
     redis,
     config,
   });

@@ -4,6 +4,7 @@ import { createActivities } from "../../activities/index.ts";
 import { prepareNamespace } from "../../temporal/namespace.ts";
 import { ensureSchedules } from "../../temporal/schedules.ts";
 import { loadConfig } from "../config/index.ts";
+import { forgetExpiredAnswers } from "../gateway/answers/index.ts";
 import { healthRoutes } from "../http/health.ts";
 import { createIdempotency } from "../http/idempotency.ts";
 import { mountRoutes } from "../http/mount.ts";
@@ -35,7 +36,13 @@ const activities = createActivities({
   payments: { topUpSteps: createPaymentSteps({ pool, log, temporal: temporal.client, config, ledger, notify, contact: identity.contact }) },
   usage: {
     drain: createDrain({ pool, settlement, batch: config.SETTLEMENT_BATCH, log }),
-    housekeeping: createHousekeeping({ pool, ledger, shards: config.SETTLEMENT_SHARDS, log }),
+    housekeeping: createHousekeeping({
+      pool,
+      ledger,
+      shards: config.SETTLEMENT_SHARDS,
+      chores: [() => forgetExpiredAnswers(pool)],
+      log,
+    }),
     startSettlements: startAll,
   },
 });

@@ -32,9 +32,11 @@ export function createHousekeeping(deps: {
   pool: Pool;
   ledger: Pick<Ledger, "sweep" | "expireGrants" | "forgetHolds">;
   shards: number;
+  /** What other domains have to tidy; each may run at any time and twice. */
+  chores?: (() => Promise<unknown>)[];
   log: Logger;
 }): Housekeeping {
-  const { pool, ledger, shards, log } = deps;
+  const { pool, ledger, shards, chores = [], log } = deps;
   return {
     async sweepHolds(onProgress) {
       let released = 0;
@@ -51,6 +53,7 @@ export function createHousekeeping(deps: {
       const keys = await pool.query("DELETE FROM idempotency_keys WHERE claimed_at < now() - interval '1 day'");
       const holdsForgotten = await ledger.forgetHolds(new Date(Date.now() - DAY_MS), HOLDS_FORGOTTEN);
       const resharded = await reshard(pool, shards);
+      for (const chore of chores) await chore();
       return { partitionsMade: made.rows[0]?.made ?? 0, keysForgotten: keys.rowCount ?? 0, holdsForgotten, resharded };
     },
     async expireGrants(onProgress) {

@@ -4,9 +4,15 @@ import { messagesDocs } from "./anthropic-messages/docs.ts";
 import { anthropicMessages } from "./anthropic-messages/index.ts";
 import { chatDocs } from "./openai-chat/docs.ts";
 import { chatAlias, openaiChat } from "./openai-chat/index.ts";
+import { completionsDocs } from "./openai-completions/docs.ts";
+import { openaiCompletions } from "./openai-completions/index.ts";
+import { embeddingsDocs } from "./openai-embeddings/docs.ts";
+import { openaiEmbeddings } from "./openai-embeddings/index.ts";
+import { responsesDocs } from "./openai-responses/docs.ts";
+import { openaiResponses } from "./openai-responses/index.ts";
 
 /** Every format the relay serves; a new one is a folder beside this file and an entry here. */
-export const FORMATS: readonly Format[] = [openaiChat, chatAlias, anthropicMessages];
+export const FORMATS: readonly Format[] = [openaiChat, chatAlias, openaiResponses, openaiCompletions, openaiEmbeddings, anthropicMessages];
 
 /** The same for the API document. */
-export const FORMAT_DOCS: readonly Route[] = [...chatDocs, ...messagesDocs];
+export const FORMAT_DOCS: readonly Route[] = [...chatDocs, ...responsesDocs, ...completionsDocs, ...embeddingsDocs, ...messagesDocs];

@@ -77,5 +77,5 @@ export function endWithFailure(call: Call, failure: Failure): void {
   if (res.destroyed || res.writableEnded) return;
   if (!res.headersSent) sendFailure(call.answer, call.format.voice, failure);
   else if (call.request?.answer === "bytes") res.destroy();
-  else res.end(call.format.voice.errorEvent(failure, call.traceId));
+  else res.end(call.format.voice.errorEvent(failure, call.traceId, call.reader?.nextNumber ?? 0));
 }

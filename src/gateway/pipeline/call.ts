@@ -7,7 +7,7 @@ import type { Candidate } from "../providers/index.ts";
 import type { Exchange } from "../upstream/exchange.ts";
 import type { Answer } from "./answer.ts";
 import type { Attempt } from "./attempt.ts";
-import type { Dialect, Format, RelayRequest, StreamReader, Usage } from "./format.ts";
+import type { Dialect, Format, KeptAnswer, RelayRequest, StreamReader, Usage } from "./format.ts";
 
 /**
  * - `admitting`: who calls, what, within which limits, for how much
@@ -44,6 +44,8 @@ export class Call {
   holdOpen = false;
   held = 0n;
   promptTokens = 0;
+  /** What the provider adds to the prompt of an earlier answer it keeps. */
+  carriedTokens = 0;
   /** The most output tokens all choices may have together. */
   outputLimit = 0;
   /** The cap to write into the provider's request, when it is not the client's own. */
@@ -63,6 +65,8 @@ export class Call {
   contentType: string | undefined;
   /** Usage of a complete answer. */
   usage: Usage | undefined;
+  /** What the provider keeps of a complete answer. */
+  kept: KeptAnswer | undefined;
   /** A complete answer had usage that cannot be read. */
   unreadableUsage = false;
 

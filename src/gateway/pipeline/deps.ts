@@ -3,6 +3,7 @@ import type { Ledger } from "../../ledger/index.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Pricing } from "../../pricing/index.ts";
 import type { Incident, Usage } from "../../usage/index.ts";
+import type { KeptAnswers } from "../answers/index.ts";
 import type { Limiter } from "../limits/index.ts";
 import type { Tokenizer } from "../tokens/index.ts";
 import type { Catalog } from "../providers/index.ts";
@@ -28,6 +29,7 @@ export interface RelayDeps {
   ledger: Pick<Ledger, "authorize" | "extend" | "release">;
   usage: Pick<Usage, "record" | "recordFailure">;
   catalog: Pick<Catalog, "route">;
+  answers: KeptAnswers;
   limiter: Limiter;
   tokenizer: Tokenizer;
   upstream: Upstream;

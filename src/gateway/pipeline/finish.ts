@@ -4,6 +4,7 @@ import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
 import type { Delivered } from "./format.ts";
+import { noteKept } from "./keep.ts";
 import { releaseWithin } from "./release.ts";
 import { counted, NO_TOKENS, reported, seen, usageEvent, type Tally } from "./tally.ts";
 
@@ -48,7 +49,9 @@ async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "
   const usage = call.reader ? call.reader.usage : call.usage;
   const tally: Tally = usage ? reported(usage) : counted(deps, call, end.count());
   reportOddities(deps, call);
+  const noted = noteKept(deps, call, tally);
   const recorded = await record(deps, call, usageEvent(call, tally, { status: "ok", errorCode: null, errorClass: null, httpStatus: 200 }));
+  if (noted) await noted;
   if (call.res.destroyed) return;
   if (!recorded) endWithFailure(call, failure("unavailable", { message: "The call could not be recorded", class: "internal" }));
   else if (call.request!.answer === "whole") endWhole(call.answer, end.last, call.contentType);
@@ -71,13 +74,16 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
     return dropHold(deps, call);
   }
   const tally = reader.usage ? reported(reader.usage) : counted(deps, call, reader.count(deps.tokenizer, newBudget()));
+  void noteKept(deps, call, tally);
   await record(deps, call, usageEvent(call, tally, event));
 }
 
 async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {
   if (call.holdOpen) {
+    const tally = seen(deps, call);
+    void noteKept(deps, call, tally);
     deps.usage.recordFailure(
-      usageEvent(call, seen(deps, call), { status: "failed", errorCode: why.record, errorClass: why.class, httpStatus: why.status }),
+      usageEvent(call, tally, { status: "failed", errorCode: why.record, errorClass: why.class, httpStatus: why.status }),
     );
     await dropHold(deps, call);
   }

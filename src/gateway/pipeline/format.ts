@@ -14,6 +14,21 @@ export type Speaks = "openai" | "claude";
  */
 export type AnswerKind = "stream" | "whole" | "bytes";
 
+/** What a request builds on of an earlier answer, which a provider has kept. */
+export interface Reference {
+  /** The answer's id, or that of a piece of it. */
+  id: string;
+  /** The field that names it. */
+  param: string;
+}
+
+/** What a provider keeps of its answer for later requests to build on. */
+export interface KeptAnswer {
+  id: string;
+  /** Ids of its pieces. */
+  items: readonly string[];
+}
+
 /** A request as the pipeline sees it, whatever format it came in. */
 export interface RelayRequest {
   /** The model as the caller wrote it. */
@@ -25,8 +40,15 @@ export interface RelayRequest {
   choices: number;
   /** The most that may be used of what is priced per one; undefined for nothing but the request itself. */
   units?: Units | undefined;
-  /** Prompt tokens as far as we can count them: text, tools and schemas by tokenizer, images by a fixed rule. */
-  countPrompt(tokenizer: Tokenizer, budget: Budget): number;
+  /** Earlier answers the request builds on: they must be the account's own, and only the provider that has them can go on. */
+  refersTo?: readonly Reference[] | undefined;
+  /** The provider keeps the answer: it is noted whose it is before the client has seen its end. */
+  keepsAnswer?: boolean;
+  /**
+   * Prompt tokens as far as we can count them: text, tools and schemas by tokenizer, images by a fixed rule. A failure when the count
+   * itself is against the rules. `contextLength` is the model's, where that is known.
+   */
+  countPrompt(tokenizer: Tokenizer, budget: Budget, contextLength: number | null): number | Failure;
   /** How a provider that speaks this is asked; a failure when it cannot be asked this. Called once per attempt. */
   dialect(speaks: Speaks): Dialect | Failure;
 }
@@ -87,6 +109,10 @@ export interface StreamReader {
   count(tokenizer: Tokenizer, budget: Budget): Delivered;
   /** Whether any content has been delivered. */
   hasContent(): boolean;
+  /** What the provider keeps of this answer, once it has said so. */
+  readonly kept?: KeptAnswer | undefined;
+  /** The number the next event would have, in formats that number them. */
+  readonly nextNumber?: number;
 }
 
 export type WholeResult =
@@ -99,6 +125,7 @@ export type WholeResult =
       body?: Buffer;
       /** The content type of the answer, when it is not JSON. */
       contentType?: string;
+      kept?: KeptAnswer | undefined;
     }
   | { ok: false; failure: Failure };
 
@@ -106,8 +133,8 @@ export type WholeResult =
 export interface Voice {
   /** The body of an error answer. */
   errorBody(failure: Failure, traceId: string): string;
-  /** The error as the last event of a stream. */
-  errorEvent(failure: Failure, traceId: string): string;
+  /** The error as the last event of a stream; `number` is its place, in formats that number events. */
+  errorEvent(failure: Failure, traceId: string, number: number): string;
   /** Bytes that keep a silent stream alive and that every client ignores. */
   heartbeat: Buffer;
   /** Whose names the headers about limits have. */

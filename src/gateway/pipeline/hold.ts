@@ -22,7 +22,9 @@ export async function makeHold(
   const modelCap = call.model!.maxOutputTokens ?? undefined;
   const cap = Math.min(request.outputCap ?? modelCap ?? deps.config.defaultMaxOutputTokens, modelCap ?? Infinity);
   const { units } = request;
-  const inputTokens = request.countPrompt(deps.tokenizer, newBudget());
+  const counted = request.countPrompt(deps.tokenizer, newBudget(), call.model!.contextLength);
+  if (typeof counted !== "number") return counted;
+  const inputTokens = counted + call.carriedTokens;
   call.promptTokens = inputTokens;
   call.outputLimit = cap * request.choices;
   // What the client named stands; what it did not name has to be said, or the provider would go by its own idea of a cap.

@@ -14,6 +14,9 @@ const HAS: Record<Meter, (price: Prices) => boolean> = {
   characters: (price) => price.characterPrice > 0n,
   requests: (price) => price.requestPrice > 0n,
 };
+/** Whether tokens of any class cost something. */
+export const pricesTokens = HAS.tokens;
+
 const ALL = Object.keys(HAS) as Meter[];
 
 /**

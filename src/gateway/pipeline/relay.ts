@@ -167,6 +167,7 @@ class Answer implements Listener {
     const result = call.dialect!.readWhole(body, call.contentType);
     if (!result.ok) return this.#fail(result.failure);
     call.usage = result.usage;
+    call.kept = result.kept;
     call.unreadableUsage = result.unreadableUsage;
     call.contentType = result.contentType ?? "application/json";
     finish(this.#deps, call, { kind: "done", last: result.body ?? body, count: () => result.count(this.#deps.tokenizer, newBudget()) });

@@ -11,6 +11,7 @@ import { failure, type Failure } from "./failure.ts";
 import { finish } from "./finish.ts";
 import type { Format } from "./format.ts";
 import { makeHold } from "./hold.ts";
+import { takeUp } from "./keep.ts";
 import { relay } from "./relay.ts";
 import { releaseWithin } from "./release.ts";
 
@@ -74,6 +75,11 @@ async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> 
   call.request = read.request;
   const unserved = await chooseModel(deps, call);
   if (unserved) return unserved;
+  const { refersTo } = call.request;
+  if (refersTo && refersTo.length > 0) {
+    const unknown = await takeUp(deps, call, refersTo);
+    if (unknown) return unknown;
+  }
   const passed = await passLimits(deps, who.caller, call.answer.headers, call.id);
   if ("failure" in passed) return passed.failure;
   call.permit = passed.verdict.permit;

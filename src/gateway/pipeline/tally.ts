@@ -5,6 +5,7 @@ import { attemptsOf } from "./attempts.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import type { Delivered, Usage } from "./format.ts";
+import { pricesTokens } from "./meters.ts";
 
 /** Tokens of a call and where they come from. */
 export interface Tally {
@@ -23,7 +24,9 @@ export const reported = (usage: Usage): Tally => ({ tokens: usage.tokens, units:
  * never more than the hold pays for.
  */
 export function counted(deps: Pick<RelayDeps, "pricing">, call: Call, delivered: Delivered): Tally {
-  const { units } = call.request!;
+  const units = delivered.units ?? call.request!.units;
+  // Where nothing is priced by tokens there is nothing to estimate.
+  if (delivered.units && !pricesTokens(call.price!)) return { tokens: NO_TOKENS, units, estimated: false };
   const prompt = delivered.prompt ?? { ...NO_TOKENS, input: call.promptTokens };
   const tokens = { ...prompt, output: Math.min(delivered.tokens, call.outputLimit) };
   if (deps.pricing.cost(call.price!, tokens, units) > call.held) {

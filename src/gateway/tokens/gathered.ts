@@ -1,4 +1,4 @@
-import type { TokenClasses } from "../../pricing/index.ts";
+import type { TokenClasses, Units } from "../../pricing/index.ts";
 import type { Budget, Tokenizer } from "./index.ts";
 
 /** Content beyond this is kept as a length only; a token is at least three bytes in the long run. */
@@ -11,6 +11,8 @@ export interface Delivered {
   tokens: number;
   /** The prompt's classes, where the provider says them before the answer; `output` and `reasoning` are none of it. */
   prompt?: TokenClasses | undefined;
+  /** What is priced per one, where the answer itself shows it. Unlike tokens these are known, not estimated. */
+  units?: Units | undefined;
 }
 
 /** Text that arrives in pieces, several texts interleaved; counted once at the end, each text as a whole. */

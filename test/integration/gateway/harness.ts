@@ -130,6 +130,7 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
     ledger,
     usage,
     catalog,
+    pool,
     redis,
     config,
     log,

@@ -55,6 +55,12 @@ export class DeliveredContent {
       this.#finished += 1;
     }
     this.readMessage(choice["delta"], String(index));
+    this.readText(choice, String(index));
+  }
+
+  /** Takes the text of a choice of the older completions, which have no messages. */
+  readText(choice: unknown, stream: string): void {
+    if (isObject(choice)) this.#texts.append(`${stream} text`, choice["text"]);
   }
 
   /** Takes the content of one delta, or of a whole message. */

@@ -30,9 +30,10 @@ export function readWhole(body: Buffer): WholeResult {
     unreadableUsage: usage === undefined && said !== undefined && said !== null,
     count(tokenizer, budget) {
       const content = new DeliveredContent();
-      choices.forEach((choice: unknown, index) =>
-        content.readMessage((choice as Record<string, unknown> | null)?.["message"], String(index)),
-      );
+      choices.forEach((choice: unknown, index) => {
+        content.readMessage((choice as Record<string, unknown> | null)?.["message"], String(index));
+        content.readText(choice, String(index));
+      });
       return content.count(tokenizer, budget);
     },
   };

@@ -1,0 +1,61 @@
+import type { AnswerKind, Dialect, ReadResult, Reference, RelayRequest } from "../../pipeline/format.ts";
+import type { Budget, Tokenizer } from "../../tokens/index.ts";
+import { asObject, checkFields, checkModel, isObject, refuse, type Fields } from "../checks.ts";
+import { checkInput, checkTools, kindOf, RESPONSE_FIELDS } from "./fields.ts";
+import { NativeResponse } from "./native.ts";
+import { countPrompt } from "./prompt.ts";
+
+/** A validated request for a response. Known fields are checked, unknown ones pass to the provider as they are. */
+export class ResponseRequest implements RelayRequest {
+  readonly model: string;
+  readonly answer: AnswerKind;
+  readonly outputCap: number | undefined;
+  readonly choices = 1;
+  readonly refersTo: readonly Reference[];
+  /** Where nothing is said the provider keeps the answer. */
+  readonly keepsAnswer: boolean;
+  readonly body: Readonly<Fields>;
+
+  constructor(body: Fields) {
+    this.body = body;
+    this.model = body["model"] as string;
+    this.answer = body["stream"] === true ? "stream" : "whole";
+    this.outputCap = (body["max_output_tokens"] ?? undefined) as number | undefined;
+    this.refersTo = referencesOf(body);
+    this.keepsAnswer = body["store"] !== false;
+  }
+
+  countPrompt(tokenizer: Tokenizer, budget: Budget): number {
+    return countPrompt(this.body, tokenizer, budget);
+  }
+
+  dialect(): Dialect {
+    return new NativeResponse(this);
+  }
+}
+
+/** Everything that lies at the provider and is named by an id. */
+function referencesOf({ previous_response_id: previous, conversation, input }: Fields): Reference[] {
+  const references: Reference[] = [];
+  if (typeof previous === "string") references.push({ id: previous, param: "previous_response_id" });
+  const talk = isObject(conversation) ? conversation["id"] : conversation;
+  if (typeof talk === "string") references.push({ id: talk, param: "conversation" });
+  if (!Array.isArray(input)) return references;
+  for (const [i, item] of (input as Fields[]).entries()) {
+    const kind = kindOf(item);
+    // What was thought but not told is looked up by its id, unless it is brought along.
+    const kept = kind === "item_reference" || (kind === "reasoning" && typeof item["encrypted_content"] !== "string");
+    if (kept && typeof item["id"] === "string") references.push({ id: item["id"], param: `input[${i}].id` });
+  }
+  return references;
+}
+
+/** Reads the parsed body of a request for a response. */
+export function readResponseRequest(body: unknown): ReadResult {
+  const read = asObject(body);
+  if (!read.ok) return read;
+  const { fields } = read;
+  const problem =
+    checkModel(fields["model"]) ?? checkInput(fields) ?? checkFields(RESPONSE_FIELDS, fields) ?? checkTools(fields["tools"], "tools");
+  return problem ? refuse(problem) : { ok: true, request: new ResponseRequest(fields) };
+}
