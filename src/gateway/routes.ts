@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
 import { rawRoute, type Route } from "../http/route.ts";
 import { requestIdOf } from "../http/trace.ts";
+import { serveKeptAnswer } from "./answers/endpoint.ts";
 import { servedByRelay } from "./formats/documentation.ts";
 import { FORMAT_DOCS, FORMATS } from "./formats/index.ts";
 import { anthropicVoice } from "./formats/anthropic-messages/errors.ts";
@@ -20,7 +21,8 @@ const voiceOf = (req: IncomingMessage): Voice => (req.headers["anthropic-version
 /** What is served at one path with one method. */
 interface Endpoint {
   voice: Voice;
-  handle(req: IncomingMessage, answer: Answer): Promise<void>;
+  /** `id` is the last part of the path, where the path is declared with `:id` in its place. */
+  handle(req: IncomingMessage, answer: Answer, id: string): Promise<void>;
 }
 
 /**
@@ -38,6 +40,10 @@ export function relayHandler(deps: RelayDeps & { registry: Registry }): (req: In
   }
   add("GET", "/v1/models", { voice: openaiVoice, handle: (req, answer) => listModels(deps, req, answer) });
 
+  for (const method of ["GET", "DELETE"]) {
+    add(method, "/v1/responses/:id", { voice: openaiVoice, handle: (req, answer, id) => serveKeptAnswer(deps, req, answer, id) });
+  }
+
   function refuse(answer: Answer, voice: Voice, why: Failure): true {
     sendFailure(answer, voice, why);
     return true;
@@ -47,8 +53,14 @@ export function relayHandler(deps: RelayDeps & { registry: Registry }): (req: In
     const url = req.url ?? "/";
     const query = url.indexOf("?");
     const path = query < 0 ? url : url.slice(0, query);
-    const methods = paths.get(path);
-    if (!methods && !url.startsWith("/v1/") && url !== "/v1") return false;
+    let methods = paths.get(path);
+    let id = "";
+    if (!methods) {
+      if (!url.startsWith("/v1/") && url !== "/v1") return false;
+      const lastPart = path.lastIndexOf("/") + 1;
+      methods = paths.get(`${path.slice(0, lastPart)}:id`);
+      id = path.slice(lastPart);
+    }
     const answer = newAnswer(res, requestIdOf(req.headers["x-request-id"] as string | undefined));
     if (!methods) return refuse(answer, voiceOf(req), failure("not_found", { message: "There is no such route" }));
     const endpoint = methods.get(req.method ?? "");
@@ -62,7 +74,7 @@ export function relayHandler(deps: RelayDeps & { registry: Registry }): (req: In
       const why = failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1 });
       return refuse(answer, endpoint.voice, why);
     }
-    void endpoint.handle(req, answer);
+    void endpoint.handle(req, answer, id);
     return true;
   };
 }

@@ -63,8 +63,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
 }
 
 export interface Upstream {
-  /** Sends one POST to `url`. The listener is called from later turns of the event loop. */
-  send(request: { url: string; headers: string[]; body: Buffer; connectMs: number }, listener: Listener): Exchange;
+  /** Sends one request to `url`, a POST unless said otherwise. The listener is called from later turns of the event loop. */
+  send(
+    request: { url: string; method?: "POST" | "GET" | "DELETE"; headers: string[]; body: Buffer | null; connectMs: number },
+    listener: Listener,
+  ): Exchange;
   close(): Promise<void>;
 }
 
@@ -101,11 +104,11 @@ export function createUpstream(options: { allowPrivate: boolean }): Upstream {
   }
 
   return {
-    send({ url, headers, body, connectMs }, listener) {
+    send({ url, method = "POST", headers, body, connectMs }, listener) {
       const exchange = new Exchange(listener);
       try {
         const { origin, path } = targetOf(url);
-        agentFor(connectMs).dispatch({ origin, path, method: "POST", headers, body }, exchange);
+        agentFor(connectMs).dispatch({ origin, path, method, headers, body }, exchange);
       } catch (error) {
         setImmediate(() => exchange.onResponseError(undefined, error as Error));
       }

@@ -82,6 +82,7 @@ export interface EventRow {
   output_tokens: bigint;
   cached_input_tokens: bigint;
   cache_write_tokens: bigint;
+  units: object | null;
 }
 
 const ENVIRONMENT = {

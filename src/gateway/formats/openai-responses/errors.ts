@@ -23,7 +23,7 @@ const CAUSED = /^(?:invalid_|image_|empty_image|unsupported_image|failed_to_down
 export function failedResponse(response: Fields): Failure {
   const said = isObject(response["error"]) ? readVendorError(response) : undefined;
   const what = said?.message ?? `The response is ${typeof response["status"] === "string" ? response["status"].slice(0, 32) : "broken"}`;
-  const caused = said?.code != null && CAUSED.test(said.code);
+  const caused = CAUSED.test(said?.code ?? "");
   return failure("upstream_error", {
     message: `The provider failed: ${what}`,
     record: "upstream_error_event",

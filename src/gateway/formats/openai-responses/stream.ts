@@ -21,8 +21,6 @@ export class ResponseEvents implements Judge {
   judge({ name, fields }: JsonEvent): "pass" | "end" | Failure {
     const type = typeof fields["type"] === "string" ? fields["type"] : name;
     if (type === undefined) return fields["error"] ? inBandFailure(fields) : malformed("The provider sent an event without a type");
-    const number = fields["sequence_number"];
-    if (Number.isSafeInteger(number)) this.nextNumber = (number as number) + 1;
     if (type === "error" || name === "error") return inBandFailure(fields);
     const { response } = fields;
     if (isObject(response)) this.#note(response);
@@ -37,6 +35,9 @@ export class ResponseEvents implements Judge {
         return failedResponse(isObject(response) ? response : fields);
     }
     this.#delivered.readEvent(type, fields);
+    // Only what passes on counts: an error of ours takes the place of the event that did not.
+    const number = fields["sequence_number"];
+    if (Number.isSafeInteger(number)) this.nextNumber = (number as number) + 1;
     return "pass";
   }
 

@@ -1,0 +1,104 @@
+import { expect } from "chai";
+import { NotFoundError } from "openai";
+import { answerOf } from "../rawUpstream.ts";
+import { useOpenai } from "./rig.ts";
+
+const COMPLETED = JSON.stringify({
+  id: "resp_1",
+  object: "response",
+  status: "completed",
+  output: [],
+  usage: { input_tokens: 1500, output_tokens: 800, total_tokens: 2300 },
+});
+
+describe("responses that a provider keeps", () => {
+  const rig = useOpenai();
+
+  it("belong to the account that made them: it alone builds on them, reads and deletes them", async () => {
+    const model = await rig.model({ input: "30", output: "60" });
+    const bob = await rig.relay.customer();
+    const mine = rig.client();
+    const his = rig.client(bob.key);
+    const first = await mine.responses.create({ model, input: "My name is Ada. [[usage:1000,200]]" });
+    const second = await mine.responses.create({ model, input: "And?", previous_response_id: first.id });
+    expect(second.usage!.input_tokens).to.be.greaterThan(100);
+    const streamed = await mine.responses.stream({ model, input: "More?", previous_response_id: second.id }).finalResponse();
+    expect((await mine.responses.retrieve(streamed.id)).id).to.equal(streamed.id);
+
+    const refused = async (work: () => Promise<unknown>): Promise<unknown> => {
+      try {
+        return await work();
+      } catch (error) {
+        return error;
+      }
+    };
+    for (const work of [
+      () => his.responses.create({ model, input: "And?", previous_response_id: first.id }),
+      () => his.responses.create({ model, input: "And?", conversation: "conv_1" }),
+      () => his.responses.create({ model, input: [{ type: "item_reference", id: first.output[0]!.id! }] }),
+      () => his.responses.create({ model, input: [{ type: "reasoning", id: first.output[0]!.id!, summary: [] }] }),
+      () => his.responses.retrieve(first.id),
+      () => his.responses.delete(first.id),
+      () => mine.responses.retrieve("resp_unknown"),
+      () => mine.responses.retrieve(first.output[0]!.id!),
+    ]) {
+      expect(await refused(work)).to.be.instanceOf(NotFoundError);
+    }
+    await mine.responses.create({
+      model,
+      input: [
+        { type: "item_reference", id: first.output[0]!.id! },
+        { role: "user", content: "And?" },
+      ],
+    });
+
+    const before = (await rig.bill()).charged;
+    expect((await mine.responses.retrieve(first.id)).output_text).to.equal(first.output_text);
+    await mine.responses.delete(first.id);
+    expect(await refused(() => mine.responses.retrieve(first.id))).to.be.instanceOf(NotFoundError);
+    expect(await refused(() => mine.responses.create({ model, input: "And?", previous_response_id: first.id }))).to.be.instanceOf(
+      NotFoundError,
+    );
+    expect((await rig.bill()).charged).to.equal(before);
+  });
+
+  it("hold for what the provider adds of the answer they build on", async () => {
+    const model = await rig.model({ input: "100", output: "0", maxOutput: 16 });
+    const poor = await rig.relay.customer({ credits: "120" });
+    const first = await rig.client(poor.key).responses.create({ model, input: "x [[usage:600,100]]" });
+    await rig.relay.settle();
+    // 60 credits are left; 700 tokens cost 70.
+    const refused = await rig
+      .client(poor.key)
+      .responses.create({ model, input: "x", previous_response_id: first.id })
+      .catch((error: unknown) => error);
+    expect(refused).to.include({ status: 402 });
+  });
+
+  it("that are not kept are nobody's", async () => {
+    const model = await rig.model();
+    const first = await rig.client().responses.create({ model, input: "x", store: false });
+    expect(
+      await rig
+        .client()
+        .responses.retrieve(first.id)
+        .catch((error: unknown) => error),
+    ).to.be.instanceOf(NotFoundError);
+    const refused = await rig.send("/v1/responses", { model, input: "y", previous_response_id: first.id });
+    expect(refused.status).to.equal(404);
+    expect(await refused.json()).to.have.nested.property("error.param", "previous_response_id");
+  });
+
+  it("go on at the provider that has what they build on, whatever the order", async () => {
+    const model = await rig.relay.model([rig.raw.url, rig.upstream.url]);
+    rig.raw.behave(answerOf(503, "{}"));
+    const first = await rig.client().responses.create({ model, input: "x" });
+    rig.raw.behave(answerOf(200, COMPLETED));
+    const next = await rig.client().responses.create({ model, input: "y", previous_response_id: first.id });
+    expect(next.id).to.not.equal("resp_1");
+    const elsewhere = await rig.model({ raw: true });
+    const refused = await rig.send("/v1/responses", { model: elsewhere, input: "y", previous_response_id: first.id });
+    expect(refused.status).to.equal(400);
+    expect(await refused.json()).to.have.nested.property("error.param", "previous_response_id");
+  });
+});
