@@ -4,15 +4,18 @@ import { emptyDatabase, freshDatabase, freshNamespace, freshRedis, infra } from 
 import { cleanUp } from "../test/support/cleanup.ts";
 import { startInfra } from "../test/support/infra.ts";
 import { benchHolds } from "./ledger.ts";
+import { benchLatency } from "./latency.ts";
 import { benchRelay } from "./relay.ts";
+import { benchScale } from "./scale.ts";
 import { benchSettlement } from "./settlement.ts";
+import { benchSystem } from "./system.ts";
 
 const NAMES = { whole: "whole answer", stream: "stream of 50 chunks" };
 
 /**
  * `npm run bench`: what a relayed call costs beside a bare pass-through, holds and settlements per second, memory per idle stream.
  * Everything runs on this machine and shares its cores, on servers of its own. Not a test: figures depend on the machine.
- * `--only relay|ledger|settlement` runs one part, `--profile FOLDER` leaves a CPU profile of the relay there.
+ * `--only relay|latency|scale|system|ledger|settlement` runs one part, `--profile FOLDER` leaves a CPU profile of the relay there.
  */
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: "string" }, profile: { type: "string" } } });
@@ -21,6 +24,9 @@ async function main(): Promise<void> {
   await startInfra();
   try {
     if (wanted("relay")) await relay(values.profile);
+    if (wanted("latency")) await latency();
+    if (wanted("scale")) await scale();
+    if (wanted("system")) await system();
     if (wanted("ledger")) await ledger();
     if (wanted("settlement")) await settlement();
   } finally {
@@ -28,10 +34,30 @@ async function main(): Promise<void> {
   }
 }
 
+const places = async () => ({ databaseUrl: await emptyDatabase(), redisUrl: await freshRedis() });
+
+async function latency(): Promise<void> {
+  const { addedP50Ms, addedP99Ms } = await benchLatency(await places());
+  console.log(`\nTime added to a whole answer at 50 calls a second\n  p50 ${addedP50Ms.toFixed(2)} ms, p99 ${addedP99Ms.toFixed(2)} ms`);
+}
+
+async function scale(): Promise<void> {
+  console.log("\nCPU per call of the relay");
+  for (const { keys, models, cpu } of await benchScale(await places()))
+    console.log(`  ${keys.toLocaleString("en").padStart(6)} keys, ${String(models).padStart(3)} models: ${cpu.toFixed(0)} µs`);
+}
+
+async function system(): Promise<void> {
+  console.log("\nCPU per call of everything, settlement included");
+  const { byPart, total } = await benchSystem();
+  const parts = Object.entries(byPart).map(([name, ms]) => `${name} ${ms.toFixed(3)}`);
+  console.log(`  ${total.toFixed(3)} ms: ${parts.join(", ")}`);
+}
+
 async function relay(profile: string | undefined): Promise<void> {
   console.log("CPU per relayed call, with everything on, beside bare Express (medians of interleaved rounds)");
   const relayFlags = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
-  const { results, bytesPerIdleStream } = await benchRelay(await emptyDatabase(), await freshRedis(), { relayFlags });
+  const { results, bytesPerIdleStream } = await benchRelay(await places(), { relayFlags });
   for (const { kind, relayCpu, bareCpu, times, relayP50Ms, bareP50Ms } of results) {
     console.log(
       `  ${NAMES[kind].padEnd(20)} ${relayCpu.toFixed(0)} µs, bare Express ${bareCpu.toFixed(0)} µs: ${times.toFixed(2)}×; ` +

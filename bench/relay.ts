@@ -1,12 +1,9 @@
-import { fork, type ChildProcess } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { median, type LoadResult, type Order } from "./relayProcess.ts";
+import { ask, startParts, stopParts, type Part, type RelayPlaces } from "./parts.ts";
+import { median, type LoadResult } from "./relayProcess.ts";
 
 const ROUNDS = 5;
 const PARALLEL = 32;
 const CALLS = { whole: 3_000, stream: 1_000 };
-/** As the launcher and the image start the api. */
-const API_FLAG = "--max-semi-space-size=64";
 const IDLE_STREAMS = 1_000;
 
 export interface RelayResult {
@@ -20,52 +17,15 @@ export interface RelayResult {
   bareP50Ms: number;
 }
 
-interface Part {
-  who: ChildProcess;
-  at: { url: string; key: string; model: string };
-}
-
-function ask<T>(who: ChildProcess, order?: Order): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const died = (code: number | null): void => reject(new Error(`a process of the bench ended with ${code}`));
-    who.once("exit", died);
-    who.once("message", (answer) => {
-      who.off("exit", died);
-      resolve(answer as T);
-    });
-    if (order) who.send(order);
-  });
-}
-
-/** Starts upstream, pass-through, relay and load generator, each a process of its own. `--cpu-prof` and the like go to the relay. */
-async function startParts(
-  places: { databaseUrl: string; redisUrl: string },
-  relayFlags: string[],
-): Promise<Record<"upstream" | "bare" | "relay" | "client", Part>> {
-  const start = async (role: string, upstream: string, execArgv: string[] = []): Promise<Part> => {
-    const file = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./relayProcess.ts" : "./relayProcess.js", import.meta.url));
-    const who = fork(file, [role, upstream, places.databaseUrl, places.redisUrl], { execArgv });
-    return { who, at: await ask(who) };
-  };
-  const upstream = await start("upstream", "");
-  return {
-    upstream,
-    bare: await start("passthrough", upstream.at.url, [API_FLAG]),
-    relay: await start("relay", upstream.at.url, ["--expose-gc", API_FLAG, ...relayFlags]),
-    client: await start("client", ""),
-  };
-}
-
 /**
  * CPU a call of the relay with everything on (API key, limits in Redis, hold and usage in Postgres, metering) beside a bare Express
  * pass-through: interleaved rounds, medians. The database must be the bench's own; it is migrated.
  */
 export async function benchRelay(
-  databaseUrl: string,
-  redisUrl: string,
+  places: RelayPlaces,
   options: { rounds?: number; relayFlags?: string[]; kinds?: RelayResult["kind"][] } = {},
 ): Promise<{ results: RelayResult[]; bytesPerIdleStream: number }> {
-  const parts = await startParts({ databaseUrl, redisUrl }, options.relayFlags ?? []);
+  const parts = await startParts(places, options.relayFlags);
   const { bare, relay, client } = parts;
 
   async function measure(server: Part, kind: RelayResult["kind"]): Promise<{ cpu: number; p50: number }> {
@@ -107,6 +67,6 @@ export async function benchRelay(
     const after = await ask<number>(relay.who, { kind: "memory" });
     return { results, bytesPerIdleStream: (after - before) / IDLE_STREAMS };
   } finally {
-    for (const { who } of Object.values(parts)) who.send({ kind: "stop" });
+    stopParts(parts);
   }
 }

@@ -1,26 +1,36 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { createLogger } from "../src/platform/logger.ts";
 import { migrate } from "../src/platform/migrations.ts";
 import { projectRoot } from "../src/platform/root.ts";
-import { startRelay } from "../test/integration/gateway/harness.ts";
+import { startRelay, type Relay } from "../test/integration/gateway/harness.ts";
 import { passThrough } from "./passthrough.ts";
 
 /** What the processes of the relay's bench are told: see relay.ts. */
 export interface Order {
-  kind: "cpu" | "memory" | "load" | "hang" | "stop";
+  kind: "cpu" | "memory" | "load" | "hang" | "provision" | "stop";
   url?: string;
   key?: string;
   model?: string;
   stream?: boolean;
   calls?: number;
   parallel?: number;
+  /** Calls begin at this pace instead of as soon as the last has ended. */
+  perSecond?: number;
+  /** Load is spread over these; of "provision" how many to make. */
+  keys?: string[] | number;
+  models?: string[] | number;
+  /** Keys and models one after the other instead of at random. */
+  inTurn?: boolean;
 }
 
 export interface LoadResult {
   bad: number;
+  /** Milliseconds. */
   p50: number;
+  p99: number;
 }
 
 export const CHUNKS = 50;
@@ -70,10 +80,13 @@ function upstreamServer(): http.Server {
 const listen = (server: http.Server): Promise<string> =>
   new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)));
 
+const one = (order: Order, list: string[] | number | undefined, n: number): string | undefined =>
+  Array.isArray(list) ? list[order.inTurn ? n % list.length : Math.floor(Math.random() * list.length)] : undefined;
+
 /** Every prompt is another one, so that no cache of counts helps. */
 const promptOf = (order: Order, n: number): string =>
   JSON.stringify({
-    model: order.model,
+    model: one(order, order.models, n) ?? order.model,
     ...(order.stream ? { stream: true } : {}),
     max_tokens: 200,
     messages: [
@@ -87,7 +100,11 @@ const promptOf = (order: Order, n: number): string =>
 
 function send(order: Order, n: number, agent: http.Agent, answered: (res: http.IncomingMessage) => void, broken: () => void): void {
   const body = promptOf(order, n);
-  const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body), authorization: `Bearer ${order.key}` };
+  const headers = {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(body),
+    authorization: `Bearer ${one(order, order.keys, n) ?? order.key}`,
+  };
   const req = http.request(new URL(`${order.url}/v1/chat/completions`), { method: "POST", agent, headers }, answered);
   req.on("error", broken);
   req.end(body);
@@ -95,11 +112,11 @@ function send(order: Order, n: number, agent: http.Agent, answered: (res: http.I
 
 /** Sends calls over kept-alive connections; tells how many did not end as they should, and the median time. */
 async function load(order: Order): Promise<LoadResult> {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: order.parallel! });
+  const agent = new http.Agent({ keepAlive: true, maxSockets: order.perSecond === undefined ? order.parallel! : Infinity });
   const times: number[] = [];
   let left = order.calls!;
   let bad = 0;
-  const one = (n: number): Promise<void> =>
+  const once = (n: number): Promise<void> =>
     new Promise((resolve) => {
       const began = performance.now();
       const fail = (why: string): void => {
@@ -124,11 +141,21 @@ async function load(order: Order): Promise<LoadResult> {
       );
     });
   const worker = async (): Promise<void> => {
-    while (left > 0) await one(left--);
+    while (left > 0) await once(left--);
   };
-  await Promise.all(Array.from({ length: order.parallel! }, worker));
+  const { perSecond } = order;
+  if (perSecond === undefined) await Promise.all(Array.from({ length: order.parallel! }, worker));
+  else {
+    const began = performance.now();
+    const running: Promise<void>[] = [];
+    for (let n = 0; n < order.calls!; n++) {
+      await delay(Math.max(0, began + (n * 1_000) / perSecond - performance.now()));
+      running.push(once(n));
+    }
+    await Promise.all(running);
+  }
   agent.destroy();
-  return { bad, p50: median(times) };
+  return { bad, p50: median(times), p99: [...times].sort((a, b) => a - b)[Math.floor(times.length * 0.99)]! };
 }
 
 /** Opens streams that stay silent after their first word; resolves when each has heard it. */
@@ -152,7 +179,7 @@ async function hang(order: Order): Promise<LoadResult> {
       );
     await Promise.all(Array.from({ length: Math.min(50, order.calls! - done) }, (_, i) => first(done + i)));
   }
-  return { bad, p50: 0 };
+  return { bad, p50: 0, p99: 0 };
 }
 
 export const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
@@ -160,6 +187,20 @@ export const median = (values: number[]): number => [...values].sort((a, b) => a
 function memory(): number {
   for (let i = 0; i < 3; i++) globalThis.gc?.();
   return process.memoryUsage().rss;
+}
+
+let relay: Relay | undefined;
+
+/** Makes customers of one key each, and models, for a load that is spread over many. */
+async function provision(order: Order, upstream: string): Promise<{ keys: string[]; models: string[] }> {
+  const keys: string[] = [];
+  const models: string[] = [];
+  while (keys.length < Number(order.keys)) {
+    const made = await Promise.all(Array.from({ length: 20 }, () => relay!.customer({ credits: "1000000" })));
+    keys.push(...made.map(({ key }) => key));
+  }
+  while (models.length < Number(order.models)) models.push(await relay!.model([upstream]));
+  return { keys, models };
 }
 
 async function start(role: string, upstream: string, places: { databaseUrl: string; redisUrl: string }): Promise<Record<string, string>> {
@@ -171,7 +212,7 @@ async function start(role: string, upstream: string, places: { databaseUrl: stri
     folder: path.join(projectRoot, "migrations"),
     log: createLogger({ level: "warn", name: "bench" }),
   });
-  const relay = await startRelay(places, { LOG_LEVEL: "warn", STREAM_HEARTBEAT: "60s" });
+  relay = await startRelay(places, { LOG_LEVEL: "warn", STREAM_HEARTBEAT: "60s" });
   const customer = await relay.customer({ credits: "1000000000" });
   return { url: relay.url, key: customer.key, model: await relay.model([upstream]) };
 }
@@ -182,6 +223,7 @@ if (process.send && process.argv[2]) {
     if (order.kind === "cpu") process.send!(process.cpuUsage());
     else if (order.kind === "memory") process.send!(memory());
     else if (order.kind === "stop") process.exit(0);
+    else if (order.kind === "provision") void provision(order, upstream).then((made) => process.send!(made));
     else void (order.kind === "hang" ? hang(order) : load(order)).then((result) => process.send!(result));
   });
   process.send(await start(role!, upstream, { databaseUrl, redisUrl }));
