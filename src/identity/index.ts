@@ -22,6 +22,7 @@ import { createLockout } from "./lockout.ts";
 import { createLogin } from "./login.ts";
 import { defineIdentityModels } from "./models.ts";
 import { createStrategies } from "./passport.ts";
+import { createPriceClasses, type PriceClasses } from "./priceClass.ts";
 import { createPrincipals } from "./principals.ts";
 import { createRegistrationWorkflows } from "./registration.ts";
 import { createRegistrationSteps, type RegistrationSteps } from "./registrationSteps.ts";
@@ -33,6 +34,7 @@ import { createUserAdmin, type UserAdmin } from "./userAdmin.ts";
 import { findUser, presentUser, type Locale, type UserView } from "./users.ts";
 
 export type { CallerKey } from "./keyCache.ts";
+export type { PriceClass, PriceClasses } from "./priceClass.ts";
 export type { RegistrationSteps } from "./registrationSteps.ts";
 export { ensureAdmin } from "./firstAdmin.ts";
 export type { UserAdmin } from "./userAdmin.ts";
@@ -60,6 +62,7 @@ export interface Identity {
   /** For operators' routes. */
   users: UserAdmin;
   tiers: Tiers;
+  priceClasses: PriceClasses;
   /** For the activities of a worker. */
   registrationSteps: RegistrationSteps;
   /** Resolves when no mail is on its way to its queue; for a clean stop. */
@@ -162,6 +165,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
     routes: identityRoutes({ pool, models, signUp, login, sessions, strategies, apiKeys, changes }),
     users: createUserAdmin({ pool, models, ledger, tiers, changes }),
     tiers,
+    priceClasses: createPriceClasses({ pool, changes }),
     registrationSteps: createRegistrationSteps({
       pool,
       ledger,

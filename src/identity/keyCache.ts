@@ -16,6 +16,9 @@ export interface CallerKey {
   /** The user's status now. */
   status: UserStatus;
   suspendedUntil: Date | null;
+  /** What prices may depend on. */
+  tier: string;
+  keyGroup: string | null;
   /** Each counts on its own, so that a narrower one can only narrow: those of the user, of the key, and of a token if one was sent. */
   limits: { user: Limits; key: Limits; token: Limits | null };
   /** The spend limits among them, ready to be held against; null when there are none. */
@@ -38,6 +41,7 @@ interface KeyRow {
   models: string[] | null;
   allowed_ips: string[] | null;
   expires_at: Date | null;
+  key_group: string | null;
   user_id: string;
   wallet_id: bigint;
   roles: Role[];
@@ -50,7 +54,7 @@ interface KeyRow {
 }
 
 const FIND_KEY = `
-  SELECT k.id, k.limits, k.models, k.allowed_ips,
+  SELECT k.id, k.limits, k.models, k.allowed_ips, k.key_group,
          least(k.expires_at, CASE WHEN k.hash <> $1 THEN k.previous_expires_at END) AS expires_at,
          u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
          u.limits AS user_limits
@@ -73,6 +77,8 @@ async function load(pool: Pool, tiers: Tiers, hash: string): Promise<CallerKey |
     tokenId: null,
     status: row.status,
     suspendedUntil: row.suspended_until,
+    tier: row.tier,
+    keyGroup: row.key_group,
     limits: { user, key, token: null },
     spend: spendLimits(
       [

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { RequestListener } from "node:http";
 import path from "node:path";
+import { keyAdminRoutes } from "../admin/keys.ts";
 import { ledgerRoutes } from "../admin/ledger.ts";
 import { opsRouter } from "../admin/ops.ts";
 import { userAdminRoutes } from "../admin/users.ts";
@@ -71,8 +72,9 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ...paymentRoutes(payments, temporal),
     ...paymentReviewRoutes(pool),
     ...usageRoutes({ sequelize, pool, ownsKey: identity.ownsKey, rates: ratesOf(config) }),
-    ...pricingRoutes({ pool, pricing }),
+    ...pricingRoutes({ pool, pricing, tierExists: identity.tiers.exists }),
     ...userAdminRoutes(identity.users),
+    ...keyAdminRoutes(identity.priceClasses),
     ...providerRoutes({ pool, secretBox, catalog, allowPrivate: config.UPSTREAM_PRIVATE_ADDRESSES, timeouts }),
     ...ledgerRoutes(ledger),
   ];

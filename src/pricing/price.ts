@@ -47,8 +47,8 @@ export interface Expected {
   /** The most the call may put out. */
   maxOutputTokens: number;
   /** How far the input count may be off: 110 holds 10 % more. */
-  safetyPercent?: number;
-  units?: Units;
+  safetyPercent?: number | undefined;
+  units?: Units | undefined;
   /** See {@link cost}. */
   multiplier?: number;
 }

@@ -1,12 +1,20 @@
 import { LRUCache } from "lru-cache";
 import type { Invalidation } from "../platform/invalidation.ts";
-import type { Pool } from "../platform/postgres.ts";
+import type { Pool, Queryable } from "../platform/postgres.ts";
+import { safetyPercents } from "./estimates.ts";
+import type { MultiplierRule } from "./multipliers/multiplier.ts";
+import { activeRules } from "./multipliers/repository.ts";
 import { affordableOutput, cost, estimate } from "./price.ts";
 import { activeModels, findModel, findVersion, type ModelRecord, type PriceVersion } from "./repository.ts";
 import { createSnapshot } from "./snapshot.ts";
 
 /** A model that may be called. `price` is null while none was set: such a model is refused, never free. */
-export type PricedModel = ModelRecord;
+export interface PricedModel extends ModelRecord {
+  /** What its price may be multiplied by; {@link multiplierFor} says by how much for one call. */
+  rules: readonly MultiplierRule[];
+  /** How far the count of its prompts may be off, see {@link Expected}; undefined before enough calls have shown it. */
+  safetyPercent: number | undefined;
+}
 
 export interface Pricing {
   /** The active model of this name or alias, ignoring case; undefined when there is none. Rejects when Postgres is needed and away. */
@@ -34,7 +42,15 @@ interface Book {
   byName: Map<string, PricedModel>;
 }
 
-function bookOf(list: PricedModel[]): Book {
+async function loadBook(db: Queryable): Promise<Book> {
+  const [models, rules, safety] = await Promise.all([activeModels(db), activeRules(db), safetyPercents(db)]);
+  const list = models.map(
+    (model): PricedModel => ({
+      ...model,
+      rules: rules.filter((rule) => rule.model === null || rule.model === model.name),
+      safetyPercent: safety.get(model.name),
+    }),
+  );
   const byName = new Map<string, PricedModel>();
   for (const model of list) {
     for (const name of [model.name, ...model.aliases]) byName.set(name.toLowerCase(), model);
@@ -48,7 +64,7 @@ export function createPricing(deps: { pool: Pool; invalidation: Invalidation }):
     invalidation: deps.invalidation,
     topics: ["model"],
     maxAgeMs: MAX_AGE_MS,
-    load: async () => bookOf(await activeModels(deps.pool)),
+    load: () => loadBook(deps.pool),
   });
   const versions = new LRUCache<bigint, PriceVersion>({ max: VERSIONS_KEPT });
 

@@ -3,6 +3,7 @@ import { pageOf } from "../http/schemas.ts";
 import { appError } from "../platform/errors.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { createModelAdmin } from "./admin.ts";
+import { multiplierRoutes } from "./multipliers/routes.ts";
 import { presentModel, presentPriceRecord, presentPublicModel } from "./present.ts";
 import type { Pricing } from "./pricing.ts";
 import { findModel, listModels, priceHistory, type ModelRecord } from "./repository.ts";
@@ -32,7 +33,11 @@ function matches(model: ModelRecord, q: string): boolean {
 }
 
 /** Routes of models and prices: the public price list and the operators' side. */
-export function pricingRoutes(deps: { pool: Pool; pricing: Pick<Pricing, "models" | "drop"> }): Route[] {
+export function pricingRoutes(deps: {
+  pool: Pool;
+  pricing: Pick<Pricing, "models" | "drop">;
+  tierExists: (name: string) => Promise<boolean>;
+}): Route[] {
   const { pool, pricing } = deps;
   const admin = createModelAdmin({ pool, changed: () => pricing.drop() });
 
@@ -43,6 +48,7 @@ export function pricingRoutes(deps: { pool: Pool; pricing: Pick<Pricing, "models
   }
 
   return [
+    ...multiplierRoutes({ pool, tierExists: deps.tierExists, changed: () => pricing.drop() }),
     route({
       method: "get",
       path: "/api/models",

@@ -1,6 +1,7 @@
 import type { Ledger } from "../ledger/index.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Pool } from "../platform/postgres.ts";
+import { correctEstimates } from "./estimates.ts";
 import { reshard } from "./repository.ts";
 
 /** How much was tidied. */
@@ -9,13 +10,15 @@ export interface HouseKept {
   keysForgotten: number;
   holdsForgotten: number;
   resharded: number;
+  estimatesCorrected: number;
 }
 
 /** Regular work that keeps credit free and storage ready. Every function may run at any time, twice, and on several workers. */
 export interface Housekeeping {
   /** Releases expired holds whose call left no record (its process died); the ledger keeps each as an incident. */
   sweepHolds(onProgress?: (released: number) => void): Promise<{ released: number }>;
-  /** Makes partitions for the days ahead, forgets idempotency keys and closed holds of the past, moves events of shards that are no more. */
+  /** Makes partitions for the days ahead, forgets idempotency keys and closed holds of the past, moves events of shards that are no more, and
+   * corrects once a day how far prompts are taken to be off. */
   keepHouse(): Promise<HouseKept>;
   /** Expires grants whose time is over. */
   expireGrants(onProgress?: (expired: number) => void): Promise<{ expired: number }>;
@@ -54,7 +57,8 @@ export function createHousekeeping(deps: {
       const holdsForgotten = await ledger.forgetHolds(new Date(Date.now() - DAY_MS), HOLDS_FORGOTTEN);
       const resharded = await reshard(pool, shards);
       for (const chore of chores) await chore();
-      return { partitionsMade: made.rows[0]?.made ?? 0, keysForgotten: keys.rowCount ?? 0, holdsForgotten, resharded };
+      const estimatesCorrected = await correctEstimates(pool);
+      return { partitionsMade: made.rows[0]?.made ?? 0, keysForgotten: keys.rowCount ?? 0, holdsForgotten, resharded, estimatesCorrected };
     },
     async expireGrants(onProgress) {
       let expired = 0;

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { CallerKey } from "../../identity/index.ts";
+import { multiplierFor } from "../../pricing/index.ts";
 import { addRateHeaders } from "../limits/headers.ts";
 import type { LimitVerdict } from "../limits/index.ts";
 import type { Call } from "./call.ts";
@@ -53,6 +54,8 @@ export async function chooseModel(deps: Pick<RelayDeps, "pricing" | "catalog">, 
   }
   call.model = model;
   call.price = model.price;
+  const { tier, keyGroup } = call.caller!;
+  call.priceMultiplier = multiplierFor(model.rules, { tier, keyGroup, model: model.name, at: call.startedAt });
   const candidates = await deps.catalog.route(model.name);
   const { speaks } = call.format;
   call.candidates = candidates.every(({ provider }) => speaks.includes(provider.speaks))

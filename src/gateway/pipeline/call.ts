@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { CallerKey } from "../../identity/index.ts";
 import { uuidv7 } from "../../platform/ids.ts";
-import type { PricedModel, PriceVersion } from "../../pricing/index.ts";
+import { ONE, type PricedModel, type PriceVersion } from "../../pricing/index.ts";
 import type { Permit } from "../limits/index.ts";
 import type { Candidate } from "../providers/index.ts";
 import type { Exchange } from "../upstream/exchange.ts";
@@ -39,6 +39,8 @@ export class Call {
   request: RelayRequest | undefined;
   model: PricedModel | undefined;
   price: PriceVersion | undefined;
+  /** What the price is multiplied by, in millionths; like the price, as at the call's beginning. */
+  priceMultiplier = ONE;
   permit: Permit | undefined;
   /** True from a successful hold to its record or release. */
   holdOpen = false;

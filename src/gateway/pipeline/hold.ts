@@ -21,7 +21,6 @@ export async function makeHold(
   const price = call.price!;
   const modelCap = call.model!.maxOutputTokens ?? undefined;
   const cap = Math.min(request.outputCap ?? modelCap ?? deps.config.defaultMaxOutputTokens, modelCap ?? Infinity);
-  const { units } = request;
   const counted = request.countPrompt(deps.tokenizer, newBudget(), call.model!.contextLength);
   if (typeof counted !== "number") return counted;
   const inputTokens = counted + call.carriedTokens;
@@ -30,10 +29,10 @@ export async function makeHold(
   // What the client named stands; what it did not name has to be said, or the provider would go by its own idea of a cap.
   if (request.outputCap === undefined || cap < request.outputCap) call.sentCap = cap;
 
-  const amount = deps.pricing.estimate(price, { inputTokens, maxOutputTokens: call.outputLimit, units });
+  const expected = { inputTokens, units: request.units, multiplier: call.priceMultiplier, safetyPercent: call.model!.safetyPercent };
+  const amount = deps.pricing.estimate(price, { ...expected, maxOutputTokens: call.outputLimit });
   const leastOutput = Math.min(cap, MIN_USEFUL_TOKENS) * request.choices;
-  const least =
-    request.outputCap === undefined ? deps.pricing.estimate(price, { inputTokens, maxOutputTokens: leastOutput, units }) : undefined;
+  const least = request.outputCap === undefined ? deps.pricing.estimate(price, { ...expected, maxOutputTokens: leastOutput }) : undefined;
   if ((least ?? amount) > MOST_HELD) return failure("insufficient_balance", { message: "The wallet does not cover this call" });
   const outcome = await deps.ledger.authorize({
     id: call.id,
@@ -51,7 +50,7 @@ export async function makeHold(
   call.holdOpen = true;
   call.held = outcome.amount;
   if (outcome.amount < amount) {
-    call.sentCap = Math.floor(deps.pricing.affordableOutput(price, { inputTokens, units }, outcome.amount) / request.choices);
+    call.sentCap = Math.floor(deps.pricing.affordableOutput(price, expected, outcome.amount) / request.choices);
     call.outputLimit = call.sentCap * request.choices;
   }
   return undefined;

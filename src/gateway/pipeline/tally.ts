@@ -24,13 +24,16 @@ export const reported = (usage: Usage): Tally => ({ tokens: usage.tokens, units:
  * never more than the hold pays for.
  */
 export function counted(deps: Pick<RelayDeps, "pricing">, call: Call, delivered: Delivered): Tally {
+  const { pricing } = deps;
   const units = delivered.units ?? call.request!.units;
   // Where nothing is priced by tokens there is nothing to estimate.
   if (delivered.units && !pricesTokens(call.price!)) return { tokens: NO_TOKENS, units, estimated: false };
+  const multiplier = call.priceMultiplier;
   const prompt = delivered.prompt ?? { ...NO_TOKENS, input: call.promptTokens };
   const tokens = { ...prompt, output: Math.min(delivered.tokens, call.outputLimit) };
-  if (deps.pricing.cost(call.price!, tokens, units) > call.held) {
-    const affordable = deps.pricing.affordableOutput(call.price!, { inputTokens: inputOf(prompt), safetyPercent: 100, units }, call.held);
+  if (pricing.cost(call.price!, tokens, units, multiplier) > call.held) {
+    const expected = { inputTokens: inputOf(prompt), safetyPercent: 100, units, multiplier };
+    const affordable = pricing.affordableOutput(call.price!, expected, call.held);
     tokens.output = Math.max(0, Math.min(tokens.output, affordable));
   }
   return { tokens, units, estimated: true };
@@ -65,6 +68,7 @@ export function usageEvent(
     providerName: call.candidate?.provider.name ?? null,
     route: call.format.route,
     priceVersionId: call.price!.id,
+    priceMultiplier: call.priceMultiplier,
     tokens: tally.tokens,
     units: tally.units ?? null,
     estimated: tally.estimated,

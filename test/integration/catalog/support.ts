@@ -54,7 +54,7 @@ export async function startCopy(options: { databaseUrl: string; allowPrivate?: b
   const pricing = createPricing({ pool, invalidation });
   const catalog = createCatalog({ pool, invalidation, secretBox, timeouts, log });
   const routes = [
-    ...pricingRoutes({ pool, pricing }),
+    ...pricingRoutes({ pool, pricing, tierExists: async (name) => ["free", "pro"].includes(name) }),
     ...providerRoutes({ pool, secretBox, catalog, allowPrivate: options.allowPrivate ?? true, timeouts }),
   ];
   const app = express();
