@@ -33,7 +33,13 @@ export function createPriceClasses(deps: { pool: Pool; changes: Changes }): Pric
       await inTransaction(pool, async (tx) => {
         const { rowCount } = await tx.query("UPDATE api_keys SET key_group = $2, updated_at = now() WHERE id = $1", [keyId, group]);
         if (rowCount === 0) throw appError("not_found", { message: "There is no such key" });
-        await recordAudit(tx, { actorId: actor.userId, action: "key.group", target: `key:${keyId}`, details: { group }, traceId: actor.traceId });
+        await recordAudit(tx, {
+          actorId: actor.userId,
+          action: "key.group",
+          target: `key:${keyId}`,
+          details: { group },
+          traceId: actor.traceId,
+        });
         await announce(tx, "api_key", keyId);
       });
       changes.made("api_key", keyId);

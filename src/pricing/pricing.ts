@@ -44,13 +44,11 @@ interface Book {
 
 async function loadBook(db: Queryable): Promise<Book> {
   const [models, rules, safety] = await Promise.all([activeModels(db), activeRules(db), safetyPercents(db)]);
-  const list = models.map(
-    (model): PricedModel => ({
-      ...model,
-      rules: rules.filter((rule) => rule.model === null || rule.model === model.name),
-      safetyPercent: safety.get(model.name),
-    }),
-  );
+  const list = models.map((model): PricedModel => ({
+    ...model,
+    rules: rules.filter((rule) => rule.model === null || rule.model === model.name),
+    safetyPercent: safety.get(model.name),
+  }));
   const byName = new Map<string, PricedModel>();
   for (const model of list) {
     for (const name of [model.name, ...model.aliases]) byName.set(name.toLowerCase(), model);

@@ -55,7 +55,7 @@ export function usageEvent(
   tally: Tally,
   end: { status: UsageEvent["status"]; errorCode: string | null; errorClass: string | null; httpStatus: number },
 ): UsageEvent {
-  const { principal, keyId } = call.caller!;
+  const { principal, keyId, tokenId } = call.caller!;
   const retries = Number(call.req.headers["x-stainless-retry-count"] ?? 0);
   return {
     id: call.id,
@@ -63,6 +63,7 @@ export function usageEvent(
     userId: principal.userId,
     walletId: principal.walletId,
     keyId,
+    tokenId,
     model: call.model!.name,
     providerId: call.candidate?.provider.id ?? null,
     providerName: call.candidate?.provider.name ?? null,

@@ -66,7 +66,13 @@ export function createMultiplierAdmin(deps: {
       return await inTransaction(deps.pool, async (tx) => {
         const { rule, version, fields } = await work(tx);
         const made = await insertRule(tx, rule, version, fields, { authorId: actor.userId, reason: reason ?? null });
-        await recordAudit(tx, { actorId: actor.userId, action, target: `multiplier:${rule}`, details: presentRule(made), traceId: actor.traceId });
+        await recordAudit(tx, {
+          actorId: actor.userId,
+          action,
+          target: `multiplier:${rule}`,
+          details: presentRule(made),
+          traceId: actor.traceId,
+        });
         await announce(tx, "model", fields.model ?? "*");
         return made;
       });

@@ -42,7 +42,8 @@ export function multiplierRoutes(deps: { pool: Pool; tierExists: (name: string) 
       access: "operator",
       body: newRule,
       responses: { 201: ruleView },
-      handler: async ({ body, principal, traceId }) => created(presentRule(await admin.create(body, { userId: principal.userId, traceId }))),
+      handler: async ({ body, principal, traceId }) =>
+        created(presentRule(await admin.create(body, { userId: principal.userId, traceId }))),
     }),
     route({
       method: "get",

@@ -37,16 +37,18 @@ const window = z
     from: minute,
     to: minute.meta({ description: "Not included; on the next day when it is not after `from`" }),
     days: z.array(z.enum(DAYS)).min(1).max(7).optional().meta({ description: "On which the window begins; all when left out" }),
-    time_zone: z.string().max(64).refine(isTimeZone, "is not a time zone").meta({ examples: ["Asia/Shanghai"] }),
+    time_zone: z
+      .string()
+      .max(64)
+      .refine(isTimeZone, "is not a time zone")
+      .meta({ examples: ["Asia/Shanghai"] }),
   })
-  .transform(
-    ({ from, to, days, time_zone: timeZone }): TimeWindow => ({
-      timeZone,
-      fromMinute: from,
-      toMinute: to,
-      days: days ? [...new Set(days)].map((day) => DAYS.indexOf(day) + 1).sort() : null,
-    }),
-  );
+  .transform(({ from, to, days, time_zone: timeZone }): TimeWindow => ({
+    timeZone,
+    fromMinute: from,
+    toMinute: to,
+    days: days ? [...new Set(days)].map((day) => DAYS.indexOf(day) + 1).sort() : null,
+  }));
 
 const name = z.string().trim().min(1).max(100);
 export const ruleChange = z.strictObject({

@@ -68,7 +68,9 @@ describe("price multipliers", () => {
   it("of two changes at the same moment one wins and the other is told", async () => {
     const { id } = (await here.call("POST", "/api/admin/multipliers", { name: "race", multiplier: "1", tier: "free" })).body.data;
     const statuses = await Promise.all(
-      ["1.1", "1.2", "1.3", "1.4"].map(async (multiplier) => (await here.call("PATCH", `/api/admin/multipliers/${id}`, { multiplier })).status),
+      ["1.1", "1.2", "1.3", "1.4"].map(
+        async (multiplier) => (await here.call("PATCH", `/api/admin/multipliers/${id}`, { multiplier })).status,
+      ),
     );
     expect(statuses.every((status) => status === 200 || status === 409)).to.equal(true);
     const { items } = (await here.call("GET", `/api/admin/multipliers/${id}/history`)).body.data;

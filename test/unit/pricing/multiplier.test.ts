@@ -23,7 +23,12 @@ const shanghai = (fromMinute: number, toMinute: number, days: number[] | null = 
 describe("what a price is multiplied by", () => {
   it("is one while no rule matches", () => {
     expect(multiplierFor([], who)).to.equal(1_000_000);
-    const others = [rule(0, { tier: "free" }), rule(0, { keyGroup: "live" }), rule(0, { model: "n" }), rule(0, { window: shanghai(0, 60) })];
+    const others = [
+      rule(0, { tier: "free" }),
+      rule(0, { keyGroup: "live" }),
+      rule(0, { model: "n" }),
+      rule(0, { window: shanghai(0, 60) }),
+    ];
     expect(multiplierFor(others, who)).to.equal(1_000_000);
   });
 
