@@ -1,9 +1,12 @@
 import { cost, type TokenClasses, type Units } from "../../pricing/index.ts";
 import type { UpstreamAttempt, UsageEvent } from "../../usage/index.ts";
 import type { UpstreamPrices } from "../providers/index.ts";
+import type { Attempt } from "./attempt.ts";
 import type { Call } from "./call.ts";
 
-const NOTHING: TokenClasses = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 };
+type Used = { tokens: TokenClasses; units?: Units | undefined };
+
+const NOTHING: Used = { tokens: { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 }, units: { requests: 0 } };
 /** After these the provider had the whole prompt and worked on it, for all we know. */
 const WORKED = new Set([
   "client_gone",
@@ -18,38 +21,66 @@ const WORKED = new Set([
 type Ending = Pick<UsageEvent, "status" | "errorCode" | "errorClass">;
 
 /** What a provider bills for an attempt, in millionths of its currency. */
-function costOf(costs: UpstreamPrices | null, tokens: TokenClasses, units: Units | undefined): Pick<UpstreamAttempt, "cost" | "currency"> {
-  return costs ? { cost: cost(costs.prices, tokens, units), currency: costs.currency } : { cost: null, currency: null };
+function costOf(costs: UpstreamPrices | null, used: Used): Pick<UpstreamAttempt, "cost" | "currency"> {
+  return costs ? { cost: cost(costs.prices, used.tokens, used.units), currency: costs.currency } : { cost: null, currency: null };
 }
 
-const isNothing = (tokens: TokenClasses) =>
-  tokens.input === 0 && tokens.cachedInput === 0 && tokens.cacheWrite === 0 && tokens.output === 0;
+const isNothing = ({ tokens }: Used) =>
+  tokens.input === 0 &&
+  tokens.cachedInput === 0 &&
+  tokens.cacheWrite === 0 &&
+  !tokens.cacheWriteLong &&
+  tokens.output === 0 &&
+  tokens.reasoning === 0;
+
+/** What was used as far as was seen; of an attempt that showed nothing, the prompt when the provider worked on it. */
+function usedBy(call: Call, seen: Used, status: UpstreamAttempt["status"], errorCode: string | null): Used {
+  if (status === "ok" || !isNothing(seen)) return seen;
+  return WORKED.has(errorCode ?? "") ? { tokens: { ...NOTHING.tokens, input: call.promptTokens } } : NOTHING;
+}
+
+function recordOf(
+  call: Call,
+  attempt: Attempt,
+  ending: Pick<UpstreamAttempt, "status" | "errorCode" | "errorClass">,
+  seen: Used,
+): UpstreamAttempt {
+  const { candidate } = attempt;
+  const used = usedBy(call, seen, ending.status, ending.errorCode ?? null);
+  return {
+    providerId: candidate.provider.id,
+    provider: candidate.provider.name,
+    upstreamModel: candidate.upstreamModel,
+    key: attempt.keyFingerprint,
+    ...ending,
+    httpStatus: attempt.status,
+    startedMs: attempt.startedMs - call.startedMs,
+    firstByteMs: attempt.firstByteMs === null ? null : attempt.firstByteMs - attempt.startedMs,
+    durationMs: (attempt.endedMs ?? performance.now()) - attempt.startedMs,
+    ...(used === seen ? {} : { tokens: used.tokens }),
+    ...costOf(candidate.costs, used),
+  };
+}
+
+/** The provider in use as an attempt, where none was noted. */
+function lastAttempt(call: Call): Attempt[] {
+  const { candidate, sentMs: startedMs, firstByteMs } = call;
+  if (!candidate || startedMs === 0) return [];
+  const noted = { status: null, outcome: "running", errorCode: null, errorClass: null, upstreamRequestId: call.upstreamRequestId } as const;
+  return [{ candidate, keyFingerprint: candidate.provider.keys[0]?.fingerprint ?? "", startedMs, firstByteMs, endedMs: null, ...noted }];
+}
 
 /**
  * The attempts of a call with what each is taken to cost. Aborting is not free: a provider bills the prompt it was given and what it put
  * out until then, whether or not the caller is charged; one that answered with an error, or could not be reached, bills nothing.
  */
-export function attemptsOf(call: Call, used: { tokens: TokenClasses; units?: Units | undefined }, end: Ending): UpstreamAttempt[] {
-  const { candidate } = call;
-  if (!candidate) return [];
-  const nowMs = performance.now();
-  const worked = WORKED.has(end.errorCode ?? "");
-  const unseen = end.status !== "ok" && isNothing(used.tokens);
-  const tokens = !unseen ? used.tokens : worked ? { ...NOTHING, input: call.promptTokens } : NOTHING;
-  const units = unseen && !worked ? { requests: 0 } : used.units;
-  return [
-    {
-      providerId: candidate.provider.id,
-      provider: candidate.provider.name,
-      upstreamModel: candidate.upstreamModel,
-      status: end.status === "client_gone" ? "gone" : end.status,
-      errorCode: end.errorCode,
-      errorClass: end.errorClass,
-      startedMs: call.sentMs - call.startedMs,
-      firstByteMs: call.firstByteMs === null ? null : call.firstByteMs - call.sentMs,
-      durationMs: nowMs - call.sentMs,
-      ...(tokens === used.tokens ? {} : { tokens }),
-      ...costOf(candidate.costs, tokens, units),
-    },
-  ];
+export function attemptsOf(call: Call, used: Used, end: Ending): UpstreamAttempt[] {
+  const tries = call.tries.length > 0 ? call.tries : lastAttempt(call);
+  const last = tries.length - 1;
+  return tries.map((attempt, index) => {
+    if (index < last)
+      return recordOf(call, attempt, { status: "failed", errorCode: attempt.errorCode, errorClass: attempt.errorClass }, NOTHING);
+    const { errorCode, errorClass } = end;
+    return recordOf(call, attempt, { status: end.status === "client_gone" ? "gone" : end.status, errorCode, errorClass }, used);
+  });
 }
