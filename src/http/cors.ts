@@ -1,6 +1,9 @@
 import type { RequestHandler } from "express";
 
 const METHODS = "GET, POST, PUT, PATCH, DELETE";
+const EXPOSED =
+  "x-request-id, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, " +
+  "x-tollkeeper-price-version, x-tollkeeper-attempts, x-tollkeeper-cost";
 const HEADERS = "authorization, content-type, idempotency-key, x-api-key, x-request-id";
 
 /** Lets browsers on the listed origins call the API; with an empty list none may. Tokens travel in headers, so no credentials mode. */
@@ -10,10 +13,7 @@ export function allowOrigins(origins: string[]): RequestHandler {
     const origin = req.get("origin");
     if (origin !== undefined && (allowed.has(origin) || allowed.has("*"))) {
       res.setHeader("Access-Control-Allow-Origin", origin);
-      res.setHeader(
-        "Access-Control-Expose-Headers",
-        "x-request-id, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests",
-      );
+      res.setHeader("Access-Control-Expose-Headers", EXPOSED);
       res.vary("Origin");
       if (req.method === "OPTIONS") {
         res.setHeader("Access-Control-Allow-Methods", METHODS);

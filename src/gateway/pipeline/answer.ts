@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Call } from "./call.ts";
+import { addCallHeaders } from "./costHeaders.ts";
 import type { Failure } from "./failure.ts";
 import type { Voice } from "./format.ts";
 
@@ -19,6 +20,7 @@ export function newAnswer(res: ServerResponse, traceId: string): Answer {
 /** Begins a stream's answer, if it has not begun. */
 function beginStream(call: Call): void {
   if (call.res.headersSent) return;
+  addCallHeaders(call);
   call.answer.headers.push(
     "content-type",
     call.request!.answer === "bytes" ? (call.contentType ?? "application/octet-stream") : "text/event-stream; charset=utf-8",
@@ -75,7 +77,9 @@ export function sendFailure({ res, headers, traceId }: Answer, voice: Pick<Voice
 export function endWithFailure(call: Call, failure: Failure): void {
   const { res } = call;
   if (res.destroyed || res.writableEnded) return;
-  if (!res.headersSent) sendFailure(call.answer, call.format.voice, failure);
-  else if (call.request?.answer === "bytes") res.destroy();
+  if (!res.headersSent) {
+    if (call.attempts > 0) addCallHeaders(call);
+    sendFailure(call.answer, call.format.voice, failure);
+  } else if (call.request?.answer === "bytes") res.destroy();
   else res.end(call.format.voice.errorEvent(failure, call.traceId, call.reader?.nextNumber ?? 0));
 }

@@ -1,6 +1,7 @@
 import { newBudget } from "../tokens/index.ts";
 import { endStream, endWhole, endWithFailure } from "./answer.ts";
 import type { Call } from "./call.ts";
+import { addCallHeaders, addCostHeader } from "./costHeaders.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
 import type { Delivered } from "./format.ts";
@@ -54,8 +55,11 @@ async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "
   if (noted) await noted;
   if (call.res.destroyed) return;
   if (!recorded) endWithFailure(call, failure("unavailable", { message: "The call could not be recorded", class: "internal" }));
-  else if (call.request!.answer === "whole") endWhole(call.answer, end.last, call.contentType);
-  else endStream(call, end.last);
+  else if (call.request!.answer === "whole") {
+    addCallHeaders(call);
+    addCostHeader(deps, call, tally);
+    endWhole(call.answer, end.last, call.contentType);
+  } else endStream(call, end.last);
 }
 
 /** The client left: what it was given is charged, the provider's count first. Before any content it is nothing. */

@@ -3,7 +3,7 @@ import { uuidv7 } from "../../../src/platform/ids.ts";
 import { correctEstimates } from "../../../src/usage/estimates.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
 import { startRelay, type Customer, type Relay } from "./harness.ts";
-import { answerOf, startRawUpstream, type RawUpstream } from "./rawUpstream.ts";
+import { answerOf, DONE, startRawUpstream, STOP, streamOf, text, usage, type RawUpstream } from "./rawUpstream.ts";
 
 const completion = (prompt: number, output: number) =>
   JSON.stringify({
@@ -61,17 +61,42 @@ describe("the price of a call", () => {
       held = (await relay.balance(customer)).held;
       await answerOf(200, completion(1_500, 80))(socket, request);
     });
-    expect((await ask(customer, model)).status).to.equal(200);
+    const answer = await ask(customer, model, { max_tokens: 1_000 });
+    expect(answer.status).to.equal(200);
+    expect(answer.headers.get("x-tollkeeper-cost")).to.equal("22.41");
+    expect(answer.headers.get("x-tollkeeper-price-version")).to.equal("1");
+    expect(answer.headers.get("x-tollkeeper-attempts")).to.equal("1");
     await relay.settle();
     const row = await event(customer);
-    // 45 + 4.8 credits, times 0.45; the hold beside it allows a tolerance.
+    // 45 + 4.8 credits, times 0.45.
     expect(row).to.include({ price_multiplier: 450_000, cost: 22_410_000n, uncharged: 0n });
-    const fully = 60n * 100n * 1_000n;
+    const fully = 60n * 1_000n * 1_000n;
     expect(Number(held))
       .to.be.greaterThanOrEqual(Number((fully * 45n) / 100n))
       .and.lessThan(Number((fully * 55n) / 100n));
     const { rows } = await relay.pool.query("SELECT description FROM ledger_transfers WHERE reference = $1", [row.id]);
     expect(rows).to.deep.equal([{ description: `${model}: 1500 tokens in, 80 out, × 0.45` }]);
+  });
+
+  it("is told with a whole answer where the hold covers it; a stream's head comes before its cost is known", async () => {
+    const model = await relay.model([upstream.url]);
+    const customer = await relay.customer();
+    upstream.behave(answerOf(200, completion(1_500, 80)));
+    const dear = await ask(customer, model);
+    expect(dear.headers.get("x-tollkeeper-cost"), "more than was held").to.equal(null);
+    upstream.behave(streamOf(text("hello"), STOP, usage(10, 2), DONE));
+    const stream = await ask(customer, model, { stream: true });
+    await stream.text();
+    expect(stream.headers.get("x-tollkeeper-price-version")).to.equal("1");
+    expect(stream.headers.get("x-tollkeeper-attempts")).to.equal("1");
+    expect(stream.headers.get("x-tollkeeper-cost")).to.equal(null);
+    upstream.behave(answerOf(500, "{}"));
+    const failed = await ask(customer, model);
+    expect([failed.status, failed.headers.get("x-tollkeeper-attempts"), failed.headers.get("x-tollkeeper-cost")]).to.deep.equal([
+      502,
+      "1",
+      null,
+    ]);
   });
 
   it("stays as it was when the call began, whatever changes meanwhile", async () => {

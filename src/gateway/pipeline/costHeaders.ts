@@ -1,0 +1,16 @@
+import { formatCredits } from "../../platform/credits.ts";
+import type { Call } from "./call.ts";
+import type { RelayDeps } from "./deps.ts";
+import type { Tally } from "./tally.ts";
+
+/** What is known when an answer begins: the version of the model's price, and how many requests to providers it took. */
+export function addCallHeaders(call: Call): void {
+  if (call.price) call.answer.headers.push("x-tollkeeper-price-version", String(call.price.version));
+  if (call.attempts > 0) call.answer.headers.push("x-tollkeeper-attempts", String(call.attempts));
+}
+
+/** What a whole answer costs, in credits. Left out when that is more than was held: what of the rest is charged shows in settlement. */
+export function addCostHeader(deps: Pick<RelayDeps, "pricing">, call: Call, tally: Tally): void {
+  const cost = deps.pricing.cost(call.price!, tally.tokens, tally.units, call.priceMultiplier);
+  if (cost <= call.held) call.answer.headers.push("x-tollkeeper-cost", formatCredits(cost));
+}
