@@ -15,8 +15,8 @@ import { createQueuesPage } from "../notify/index.ts";
 import { createPayments, paymentReviewRoutes, paymentRoutes } from "../payments/index.ts";
 import { projectRoot } from "../platform/root.ts";
 import { pricingRoutes } from "../pricing/index.ts";
-import { createUsage, ratesOf, reportIncidents, usageRoutes } from "../usage/index.ts";
-import { walletRoutes } from "../wallet/index.ts";
+import { averageCall, createUsage, ratesOf, reportIncidents, usageRoutes } from "../usage/index.ts";
+import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
 import { partChecks } from "./checks.ts";
 import type { Platform } from "./platform.ts";
 import { seedDemo } from "./seed-demo.ts";
@@ -69,6 +69,12 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ...healthRoutes(partChecks(platform), { stopping }),
     ...identity.routes,
     ...walletRoutes({ pool, ledger, rate: config.CREDITS_PER_YUAN }),
+    ...pointsRoutes({
+      ledger,
+      pricing,
+      priceClass: identity.priceClasses.of,
+      averageCall: (userId, model) => averageCall(pool, userId, model),
+    }),
     ...paymentRoutes(payments, temporal),
     ...paymentReviewRoutes(pool),
     ...usageRoutes({ sequelize, pool, ownsKey: identity.ownsKey, rates: ratesOf(config) }),

@@ -1,1 +1,2 @@
+export { pointsRoutes } from "./points.ts";
 export { walletRoutes } from "./routes.ts";
