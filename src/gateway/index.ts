@@ -7,6 +7,7 @@ import type { Redis } from "../platform/redis.ts";
 import { createKeptAnswers } from "./answers/index.ts";
 import { createLimiter } from "./limits/index.ts";
 import type { RelayConfig, RelayDeps } from "./pipeline/deps.ts";
+import { createRouting, routingConfig, type Routing } from "./routing/index.ts";
 import { createRegistry } from "./registry.ts";
 import { relayDocumentation, relayHandler } from "./routes.ts";
 import { createTokenizer } from "./tokens/index.ts";
@@ -23,6 +24,8 @@ export interface Gateway {
   handle(req: IncomingMessage, res: ServerResponse): boolean;
   /** The relay's routes, for the API document only. */
   routes: Route[];
+  /** How providers are, as this copy knows it. */
+  routing: Pick<Routing, "health" | "reset">;
   /** Calls under way. */
   readonly live: number;
   /** Resolves when the tokenizer is loaded; calls before that are estimated by size. */
@@ -49,6 +52,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const { identity, pricing, ledger, usage, catalog, incident, log, redis, config } = deps;
   const tokenizer = createTokenizer();
   const upstream = createUpstream({ allowPrivate: config.UPSTREAM_PRIVATE_ADDRESSES });
+  const routing = createRouting({ redis, log, incident, config: routingConfig(config) });
+  routing.start();
   const relayDeps: RelayDeps = {
     identity,
     pricing,
@@ -60,6 +65,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     log,
     tokenizer,
     upstream,
+    routing,
     limiter: createLimiter({ redis, log }),
     config: relayConfig(config),
     owner: `relay:${process.pid}:${uuidv7().slice(-8)}`,
@@ -69,11 +75,18 @@ export function createGateway(deps: GatewayDeps): Gateway {
   return {
     handle: relayHandler({ ...relayDeps, registry }),
     routes: relayDocumentation(),
+    routing,
     get live() {
       return registry.size;
     },
     ready: tokenizer.ready,
-    drain: (graceMs) => registry.drain(graceMs),
-    close: () => upstream.close(),
+    drain(graceMs) {
+      routing.drain();
+      return registry.drain(graceMs);
+    },
+    close() {
+      routing.stop();
+      return upstream.close();
+    },
   };
 }

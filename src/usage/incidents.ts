@@ -1,7 +1,13 @@
 import type { Queryable } from "../platform/postgres.ts";
 
 /** What can be wrong with a call. Incidents of holds and charges are the ledger's own. */
-export type IncidentKind = "price_version_missing" | "settlement_refused" | "usage_clamped" | "usage_disagrees" | "usage_unreadable";
+export type IncidentKind =
+  | "provider_key_refused"
+  | "price_version_missing"
+  | "settlement_refused"
+  | "usage_clamped"
+  | "usage_disagrees"
+  | "usage_unreadable";
 
 /** Something that must not happen and did. At most one is kept per kind and subject (a call). */
 export interface Incident {

@@ -62,23 +62,17 @@ function recordOf(
   };
 }
 
-/** The provider in use as an attempt, where none was noted. */
-function lastAttempt(call: Call): Attempt[] {
-  const { candidate, sentMs: startedMs, firstByteMs } = call;
-  if (!candidate || startedMs === 0) return [];
-  const noted = { status: null, outcome: "running", errorCode: null, errorClass: null, upstreamRequestId: call.upstreamRequestId } as const;
-  return [{ candidate, keyFingerprint: candidate.provider.keys[0]?.fingerprint ?? "", startedMs, firstByteMs, endedMs: null, ...noted }];
-}
-
 /**
  * The attempts of a call with what each is taken to cost. Aborting is not free: a provider bills the prompt it was given and what it put
- * out until then, whether or not the caller is charged; one that answered with an error, or could not be reached, bills nothing.
+ * out until then, whether or not the caller is charged; one that answered with an error, or could not be reached, bills nothing. All but
+ * the last ended before any content.
  */
 export function attemptsOf(call: Call, used: Used, end: Ending): UpstreamAttempt[] {
-  const tries = call.tries.length > 0 ? call.tries : lastAttempt(call);
+  const { tries } = call;
   const last = tries.length - 1;
   return tries.map((attempt, index) => {
-    if (index < last)
+    // Also the last one, when the client left while the call waited to be sent again.
+    if (index < last || (attempt.outcome === "failed" && end.status === "client_gone"))
       return recordOf(call, attempt, { status: "failed", errorCode: attempt.errorCode, errorClass: attempt.errorClass }, NOTHING);
     const { errorCode, errorClass } = end;
     return recordOf(call, attempt, { status: end.status === "client_gone" ? "gone" : end.status, errorCode, errorClass }, used);

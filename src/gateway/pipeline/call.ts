@@ -4,6 +4,7 @@ import { uuidv7 } from "../../platform/ids.ts";
 import { ONE, type PricedModel, type PriceVersion } from "../../pricing/index.ts";
 import type { Permit } from "../limits/index.ts";
 import type { Candidate } from "../providers/index.ts";
+import type { Route } from "../routing/index.ts";
 import type { Exchange } from "../upstream/exchange.ts";
 import type { Answer } from "./answer.ts";
 import type { Attempt } from "./attempt.ts";
@@ -12,10 +13,11 @@ import type { Dialect, Format, KeptAnswer, RelayRequest, StreamReader, Usage } f
 /**
  * - `admitting`: who calls, what, within which limits, for how much
  * - `relaying`: a provider works
+ * - `waiting`: every provider has failed; the call is sent again in a moment
  * - `settling`: the provider is done or failed; the record or release is on its way to Postgres
  * - `ended`: the last byte was handed to the client's socket
  */
-export type Phase = "admitting" | "relaying" | "settling" | "ended";
+export type Phase = "admitting" | "relaying" | "waiting" | "settling" | "ended";
 
 /** One relayed call from its first byte to its last: the one thing here with a life. All times are `performance.now()`. */
 export class Call {
@@ -55,9 +57,16 @@ export class Call {
 
   candidates: readonly Candidate[] = [];
   /** Requests sent to providers so far. */
-  attempts = 0;
-  /** One for each of them, in turn. */
   readonly tries: Attempt[] = [];
+  /** Where the last of them went. */
+  route: Route | undefined;
+  /** The first of those of the present round, in which each provider is asked once, and how many rounds there were before. */
+  roundFrom = 0;
+  rounds = 0;
+  /** Of the conversation it belongs to. */
+  session: number | undefined;
+  /** While it is waiting. */
+  cancelWait: (() => void) | undefined;
   exchange: Exchange | undefined;
   upstreamRequestId: string | null = null;
   /** How the provider in use is spoken to. */
@@ -97,6 +106,6 @@ export class Call {
 
   /** The provider in use, or undefined before one was chosen. */
   get candidate(): Candidate | undefined {
-    return this.candidates[this.attempts - 1];
+    return this.route?.candidate;
   }
 }

@@ -4,6 +4,7 @@ import type { Logger } from "../../platform/logger.ts";
 import type { Pricing } from "../../pricing/index.ts";
 import type { Incident, Usage } from "../../usage/index.ts";
 import type { KeptAnswers } from "../answers/index.ts";
+import type { Routing } from "../routing/index.ts";
 import type { Limiter } from "../limits/index.ts";
 import type { Tokenizer } from "../tokens/index.ts";
 import type { Catalog } from "../providers/index.ts";
@@ -30,6 +31,7 @@ export interface RelayDeps {
   usage: Pick<Usage, "record" | "recordFailure">;
   catalog: Pick<Catalog, "route">;
   answers: KeptAnswers;
+  routing: Routing;
   limiter: Limiter;
   tokenizer: Tokenizer;
   upstream: Upstream;

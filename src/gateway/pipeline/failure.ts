@@ -27,7 +27,7 @@ export interface Failure {
   retryAfter?: number | undefined;
   /** False for a refusal that stays: official clients would otherwise repeat it. */
   shouldRetry?: false;
-  /** Another provider may be tried while the client has seen nothing. */
+  /** Another provider may be tried while the client has seen nothing. Counts for records without a rule of their own in routing/rules.ts. */
   elsewhere?: boolean;
   /** What the provider itself said, when it is the caller's to mend. */
   vendor?: { type: string | null; code: string | null };

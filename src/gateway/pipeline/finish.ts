@@ -1,5 +1,6 @@
 import { newBudget } from "../tokens/index.ts";
 import { endStream, endWhole, endWithFailure } from "./answer.ts";
+import { closeAttempt } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import { addCallHeaders, addCostHeader } from "./costHeaders.ts";
 import type { RelayDeps } from "./deps.ts";
@@ -25,6 +26,8 @@ export type End =
 export function finish(deps: RelayDeps, call: Call, end: End): void {
   if (call.phase === "settling" || call.phase === "ended") return;
   call.phase = "settling";
+  call.cancelWait?.();
+  closeAttempt(deps, call, end.kind === "done" ? { kind: "ok" } : end);
   if (end.kind !== "done") call.exchange?.abort();
   // Nothing runs at the provider any more. On its way before the last bytes are, so that the client's next call never meets this permit.
   if (call.permit) deps.limiter.release(call.permit);

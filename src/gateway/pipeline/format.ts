@@ -40,6 +40,8 @@ export interface RelayRequest {
   choices: number;
   /** The most that may be used of what is priced per one; undefined for nothing but the request itself. */
   units?: Units | undefined;
+  /** What the calls of one conversation have in common, where the body says it: they go to the same provider. */
+  session?: string | undefined;
   /** Earlier answers the request builds on: they must be the account's own, and only the provider that has them can go on. */
   refersTo?: readonly Reference[] | undefined;
   /** The provider keeps the answer: it is noted whose it is before the client has seen its end. */

@@ -2,9 +2,11 @@ import type { IncomingHttpHeaders } from "node:http";
 import { shapeBytes, upstreamAuth, upstreamUrl } from "../providers/index.ts";
 import type { Exchange, Listener } from "../upstream/exchange.ts";
 import { connectionFailure } from "../upstream/faults.ts";
-import { retryAfterSeconds, upstreamHeaders, upstreamRequestId } from "../upstream/headers.ts";
+import { retryAfterMs, upstreamHeaders, upstreamRequestId } from "../upstream/headers.ts";
 import { newBudget } from "../tokens/index.ts";
+import { ruleOf, sessionHash, type Route } from "../routing/index.ts";
 import { writeEvents } from "./answer.ts";
+import { closeAttempt, openAttempt, type Said } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
@@ -21,21 +23,70 @@ const AFTER_END_LIMIT = 64 * 1024;
 const malformed = (message: string): Failure =>
   failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
 
-/** Sends the call to its next provider. Ends, sooner or later, in {@link finish}. */
+/** How long to wait for the word whether a provider may be tried, and how often. */
+const ASKING_MS = 20;
+const ASKED = 5;
+/** Clients that obey a longer wait are not known; operators have to act. */
+const LONG_MS = 60_000;
+
+/** Sends the call to its providers. Ends, sooner or later, in {@link finish}. */
 export function relay(deps: RelayDeps, call: Call): void {
-  const candidate = call.candidates[call.attempts]!;
-  call.attempts += 1;
+  const session = call.req.headers["x-session-id"] ?? call.request!.session;
+  if (typeof session === "string" && session !== "") call.session = sessionHash(call.caller!.principal.userId, session);
+  deps.routing.begin();
+  proceed(deps, call, undefined);
+}
+
+/** The next provider, or the next round of all of them after a pause, or the end. `why` is how the last one failed. */
+function proceed(deps: RelayDeps, call: Call, why: Failure | undefined): void {
+  const { routing } = deps;
+  const nowMs = performance.now();
+  const { route, none } = routing.choose(call, nowMs);
+  if (route) return send(deps, call, route, why);
+  const asks = why === undefined && none.asking && call.rounds < ASKED;
+  const round = { round: call.rounds + 1, firstSentMs: call.tries[0]?.startedMs ?? nowMs };
+  const pauseMs = asks ? ASKING_MS : why && routing.pause(call, round, nowMs);
+  if (pauseMs === undefined) return finish(deps, call, { kind: "failed", failure: why ?? unavailable(none) });
+  call.phase = "waiting";
+  call.rounds += 1;
+  call.roundFrom = call.tries.length;
+  call.cancelWait = routing.later(pauseMs, () => {
+    if (call.phase !== "waiting") return;
+    call.cancelWait = undefined;
+    if (routing.draining && why) return finish(deps, call, { kind: "failed", failure: why });
+    try {
+      proceed(deps, call, why);
+    } catch (error) {
+      deps.log.error({ err: error, trace_id: call.traceId }, "a call could not be sent again");
+      finish(deps, call, { kind: "failed", failure: failure("internal_error", { class: "internal" }) });
+    }
+  });
+}
+
+/** Nobody may be asked now: at once, so that a broken provider costs no time. */
+function unavailable({ inMs, limited }: { inMs: number | undefined; limited: boolean }): Failure {
+  const retryAfter = inMs === undefined ? 5 : inMs / 1_000;
+  if (limited) return failure("upstream_rate_limited", { record: "provider_keys_resting", class: "rate_limited", retryAfter });
+  return failure("no_provider", { retryAfter, ...(inMs !== undefined && inMs > LONG_MS ? { shouldRetry: false } : {}) });
+}
+
+function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefined): void {
   const request = call.request!;
-  const { provider, upstreamModel } = candidate;
+  const { provider, upstreamModel } = route.candidate;
   const dialect = request.dialect(provider.speaks);
-  if ("code" in dialect) return finish(deps, call, { kind: "failed", failure: dialect });
+  if ("code" in dialect) {
+    // It cannot be said in this one's words; in another's perhaps.
+    deps.routing.abandoned(route);
+    call.candidates = call.candidates.filter((candidate) => candidate.provider.speaks !== provider.speaks);
+    return proceed(deps, call, why ?? dialect);
+  }
   call.dialect = dialect;
   const { body: encoded, contentType } = dialect.encode(upstreamModel, call.sentCap);
   const body = shapeBytes(provider, encoded, contentType, upstreamModel);
   const headers = upstreamHeaders({
     caller: call.req.headers,
     speaks: provider.speaks,
-    auth: upstreamAuth(provider, provider.keys[0]!.value, upstreamModel),
+    auth: upstreamAuth(provider, route.key.value, upstreamModel),
     accept: request.answer === "stream" ? "text/event-stream" : request.answer === "whole" ? "application/json" : "*/*",
     contentType,
     bytes: body.length,
@@ -43,10 +94,13 @@ export function relay(deps: RelayDeps, call: Call): void {
     more: dialect.headers?.(call.req.headers),
   });
   const nowMs = performance.now();
+  openAttempt(call, route, nowMs);
+  call.route = route;
   call.phase = "relaying";
   call.sentMs = nowMs;
   call.lastReadMs = nowMs;
   call.firstByteMs = null;
+  call.upstreamRequestId = null;
   call.reader = request.answer === "whole" ? undefined : dialect.openStream({ endsWithoutTerminal: provider.flags.skipDone });
   call.exchange = deps.upstream.send(
     { url: upstreamUrl(provider, dialect.path, upstreamModel), headers, body, connectMs: provider.timeouts.connectMs },
@@ -55,12 +109,12 @@ export function relay(deps: RelayDeps, call: Call): void {
 }
 
 /** The provider failed: the next one is asked while the client has seen no event, else the call has failed. */
-export function upstreamFailed(deps: RelayDeps, call: Call, why: Failure): void {
+export function upstreamFailed(deps: RelayDeps, call: Call, why: Failure, said?: Said): void {
   if (call.phase !== "relaying") return;
-  if (why.elsewhere && !call.delivered && !call.gone && call.attempts < call.candidates.length) {
-    call.exchange?.abort();
-    relay(deps, call);
-  } else finish(deps, call, { kind: "failed", failure: why });
+  call.exchange?.abort();
+  closeAttempt(deps, call, { kind: "failed", failure: why, said });
+  if (ruleOf(why).elsewhere && !call.delivered && !call.gone) proceed(deps, call, why);
+  else finish(deps, call, { kind: "failed", failure: why });
 }
 
 /** What one provider answers to one call. */
@@ -69,7 +123,7 @@ class Answer implements Listener {
   readonly #call: Call;
   #mode: "stream" | "whole" | "error" = "error";
   #status = 0;
-  #retryAfter: number | undefined;
+  #retryAfterMs: number | undefined;
   #chunks: Buffer[] = [];
   #length = 0;
 
@@ -85,9 +139,10 @@ class Answer implements Listener {
   head(status: number, headers: IncomingHttpHeaders): void {
     const call = this.#call;
     this.#status = status;
+    call.tries.at(-1)!.status = status;
     call.upstreamRequestId = upstreamRequestId(headers);
     if (status !== 200) {
-      this.#retryAfter = retryAfterSeconds(headers);
+      this.#retryAfterMs = retryAfterMs(headers);
       return;
     }
     const encoding = headers["content-encoding"];
@@ -121,7 +176,7 @@ class Answer implements Listener {
       const out = call.reader!.end();
       this.#forward(out);
     } else if (this.#mode === "whole") this.#whole(Buffer.concat(this.#chunks));
-    else this.#fail(call.dialect!.readError(this.#status, Buffer.concat(this.#chunks), this.#retryAfter));
+    else this.#refused();
   }
 
   broke(error: Error): void {
@@ -132,8 +187,7 @@ class Answer implements Listener {
       "the connection to a provider broke",
     );
     // An error answer that breaks off still says what its status says.
-    if (this.#mode === "error" && this.#status >= 300)
-      this.#fail(call.dialect!.readError(this.#status, Buffer.concat(this.#chunks), this.#retryAfter));
+    if (this.#mode === "error" && this.#status >= 300) this.#refused();
     else this.#fail(connectionFailure(error, call.firstByteMs !== null));
   }
 
@@ -145,6 +199,7 @@ class Answer implements Listener {
     const call = this.#call;
     const reader = call.reader!;
     if (out) {
+      if (!call.delivered) this.#deps.routing.answered(call.route!);
       call.delivered = true;
       writeEvents(call, out);
     }
@@ -157,9 +212,7 @@ class Answer implements Listener {
     this.#chunks.push(chunk);
     this.#length += chunk.length;
     if (this.#mode === "whole" && this.#length > WHOLE_BODY_LIMIT) this.#fail(malformed("The provider's answer is too large"));
-    else if (this.#mode === "error" && this.#length > ERROR_BODY_LIMIT) {
-      this.#fail(this.#call.dialect!.readError(this.#status, Buffer.concat(this.#chunks), this.#retryAfter));
-    }
+    else if (this.#mode === "error" && this.#length > ERROR_BODY_LIMIT) this.#refused();
   }
 
   #whole(body: Buffer): void {
@@ -171,6 +224,13 @@ class Answer implements Listener {
     call.unreadableUsage = result.unreadableUsage;
     call.contentType = result.contentType ?? "application/json";
     finish(this.#deps, call, { kind: "done", last: result.body ?? body, count: () => result.count(this.#deps.tokenizer, newBudget()) });
+  }
+
+  #refused(): void {
+    const body = Buffer.concat(this.#chunks);
+    const retryAfter = this.#retryAfterMs;
+    const why = this.#call.dialect!.readError(this.#status, body, retryAfter === undefined ? undefined : retryAfter / 1_000);
+    upstreamFailed(this.#deps, this.#call, why, { body, retryAfterMs: retryAfter });
   }
 
   #fail(why: Failure): void {

@@ -29,6 +29,7 @@ export function watch(deps: RelayDeps, call: Call, nowMs: number): void {
       } else if (nowMs - call.lastReadMs > limits.idleMs) return upstreamFailed(deps, call, timeouts.idle());
       return heartbeat(deps, call, nowMs);
     }
+    case "waiting":
     case "settling":
       return heartbeat(deps, call, nowMs);
     case "ended":

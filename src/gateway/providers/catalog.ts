@@ -8,7 +8,6 @@ import { apiRoot } from "./baseUrl.ts";
 import { upstreamPrices, type UpstreamPrices } from "./cost.ts";
 import { customFormat, type CustomFormat } from "./custom.ts";
 import { fingerprintOf, type ProviderKey } from "./key.ts";
-import { drawOrder, rank } from "./order.ts";
 import { activeRoutes, type ApiFormat, type ProviderRow } from "./repository.ts";
 
 /** Milliseconds until a connection stands, until the first byte, between chunks, and for the whole call. */
@@ -44,12 +43,14 @@ export interface UpstreamProvider {
   config: Readonly<Record<string, unknown>>;
 }
 
-/** One way to serve a model. */
+/** One way to serve a model; the same object until something about it changes. */
 export interface Candidate {
   provider: UpstreamProvider;
   /** The model's name there. */
   upstreamModel: string;
+  /** The highest goes first. */
   priority: number;
+  /** Share of the calls among equals in priority; 0 goes last among them. */
   weight: number;
   /** What it costs us there; null when not known. */
   costs: UpstreamPrices | null;
@@ -57,8 +58,8 @@ export interface Candidate {
 
 export interface Catalog {
   /**
-   * Who can serve a model (its name, not an alias; case does not matter), in the order to try: by priority, equals drawn by weight for
-   * each call. Empty when nobody does. Rejects when Postgres is needed and away.
+   * Who can serve a model (its name, not an alias; case does not matter), the highest priority first. Empty when nobody does. Rejects when
+   * Postgres is needed and away.
    */
   route(modelName: string): Promise<readonly Candidate[]>;
   /** The same without waiting; undefined when {@link Catalog.route} must be asked. */
@@ -70,11 +71,6 @@ export interface Catalog {
 const MAX_AGE_MS = 60_000;
 const NOBODY: readonly Candidate[] = [];
 
-interface Choice {
-  sorted: readonly Candidate[];
-  draw: boolean;
-}
-
 export interface CatalogDeps {
   pool: Pool;
   invalidation: Invalidation;
@@ -82,7 +78,6 @@ export interface CatalogDeps {
   /** For providers that set none of their own. */
   timeouts: UpstreamTimeouts;
   log: Logger;
-  random?: () => number;
 }
 
 /** The provider with its secrets in clear. Throws when they were sealed with a key that is not configured any more, or when its template is broken. */
@@ -112,9 +107,7 @@ export function openProvider(row: ProviderRow, deps: Pick<CatalogDeps, "secretBo
 
 /** Which provider serves which model, from Postgres, kept in memory and dropped by the topic `provider`. */
 export function createCatalog(deps: CatalogDeps): Catalog {
-  const random = deps.random ?? Math.random;
-
-  async function load(): Promise<Map<string, Choice>> {
+  async function load(): Promise<Map<string, readonly Candidate[]>> {
     const { providers, models } = await activeRoutes(deps.pool);
     const opened = new Map<string, { provider: UpstreamProvider; row: ProviderRow }>();
     for (const row of providers) {
@@ -139,24 +132,19 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       });
       byModel.set(key, candidates);
     }
-    return new Map([...byModel].map(([key, candidates]) => [key, rank(candidates)]));
+    for (const candidates of byModel.values()) candidates.sort((a, b) => b.priority - a.priority);
+    return byModel;
   }
 
   const choices = createSnapshot({ invalidation: deps.invalidation, topics: ["provider"], maxAgeMs: MAX_AGE_MS, load });
 
-  function pick(from: Map<string, Choice>, modelName: string): readonly Candidate[] {
-    const choice = from.get(modelName.toLowerCase());
-    if (!choice) return NOBODY;
-    return choice.draw ? drawOrder(choice.sorted, random) : choice.sorted;
-  }
-
   return {
     async route(modelName) {
-      return pick(await choices.get(), modelName);
+      return (await choices.get()).get(modelName.toLowerCase()) ?? NOBODY;
     },
     peek(modelName) {
       const present = choices.peek();
-      return present && pick(present, modelName);
+      return present && (present.get(modelName.toLowerCase()) ?? NOBODY);
     },
     drop: choices.drop,
   };

@@ -2,5 +2,6 @@ export { upstreamConnector } from "./address.ts";
 export { createProviderAdmin } from "./admin.ts";
 export { createCatalog, type Candidate, type Catalog, type UpstreamProvider } from "./catalog.ts";
 export type { UpstreamPrices } from "./cost.ts";
+export type { ProviderKey } from "./key.ts";
 export { providerRoutes } from "./routes.ts";
 export { shapeBytes, upstreamAuth, upstreamUrl } from "./speak.ts";

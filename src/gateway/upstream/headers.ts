@@ -58,9 +58,21 @@ export function upstreamRequestId(headers: Record<string, string | string[] | un
   return typeof value === "string" && /^[\w.:-]{1,128}$/.test(value) ? value : null;
 }
 
-/** Seconds a provider asks us to wait, at most 5 minutes; undefined when it says nothing usable. */
-export function retryAfterSeconds(headers: Record<string, string | string[] | undefined>): number | undefined {
+const MOST_PATIENCE_MS = 300_000;
+
+/** Milliseconds a provider asks us to wait, at most 5 minutes; undefined when it says nothing usable. It may name seconds or a date (RFC 9110). */
+export function retryAfterMs(headers: Record<string, string | string[] | undefined>, now = Date.now()): number | undefined {
+  const exact = headers["retry-after-ms"];
+  if (typeof exact === "string" && /^\d{1,7}$/.test(exact)) return Math.min(MOST_PATIENCE_MS, Number(exact));
   const value = headers["retry-after"];
-  if (typeof value !== "string" || !/^\d{1,4}$/.test(value)) return undefined;
-  return Math.min(300, Number(value));
+  if (typeof value !== "string") return undefined;
+  if (/^\d{1,7}(\.\d{1,3})?$/.test(value)) return Math.min(MOST_PATIENCE_MS, Number(value) * 1_000);
+  const date = /^\w{3},? /.test(value) ? Date.parse(value) : NaN;
+  return Number.isNaN(date) ? undefined : Math.min(MOST_PATIENCE_MS, Math.max(0, date - now));
+}
+
+/** The same in seconds. */
+export function retryAfterSeconds(headers: Record<string, string | string[] | undefined>): number | undefined {
+  const ms = retryAfterMs(headers);
+  return ms === undefined ? undefined : ms / 1_000;
 }

@@ -67,6 +67,8 @@ export interface ModelOptions {
   timeouts?: object;
   config?: object;
   apiFormat?: "openai" | "claude";
+  /** Of each provider in turn; by default the first has the highest priority, and each one key. */
+  providers?: { keys?: string[]; priority?: number; weight?: number; apiFormat?: "openai" | "claude"; config?: object }[];
   /** More columns of the price, e.g. `cached_input_price`; in credits. */
   prices?: Record<string, string>;
 }
@@ -92,6 +94,11 @@ const ENVIRONMENT = {
   HASH_SECRET: "x".repeat(32),
   ENCRYPTION_KEYS: `t:${Buffer.alloc(32, 1).toString("base64")}`,
   UPSTREAM_PRIVATE_ADDRESSES: "true",
+  // One fault, one request: what routing makes of faults has tests of its own.
+  RELAY_MAX_ATTEMPTS: "1",
+  CIRCUIT_BREAKER: "false",
+  PROVIDER_KEY_REST: "0ms",
+  PROVIDER_RATE_LIMIT_REST: "0ms",
 };
 
 const micro = (text: string): bigint => parseCredits(text)!;
@@ -201,17 +208,20 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
       }
       for (const [i, baseUrl] of baseUrls.entries()) {
         const providerId = uuidv7();
+        const own = options.providers?.[i];
         await pool.query(
-          "INSERT INTO providers (id, name, base_url, api_keys, priority, timeouts, config, api_format) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+          `INSERT INTO providers (id, name, base_url, api_keys, priority, timeouts, config, api_format, weight)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
           [
             providerId,
             `provider-${providerId.slice(-8)}`,
             baseUrl,
-            [secretBox.seal("upstream-key")],
-            10 - i,
+            (own?.keys ?? ["upstream-key"]).map((key) => secretBox.seal(key)),
+            own?.priority ?? 10 - i,
             options.timeouts ?? {},
-            options.config ?? {},
-            options.apiFormat ?? "openai",
+            own?.config ?? options.config ?? {},
+            own?.apiFormat ?? options.apiFormat ?? "openai",
+            own?.weight ?? 1,
           ],
         );
         await pool.query(

@@ -11,6 +11,7 @@ export class ChatRequest implements RelayRequest {
   readonly answer: AnswerKind;
   readonly outputCap: number | undefined;
   readonly choices: number;
+  readonly session: string | undefined;
   /** Whether the client asked for the usage chunk. */
   readonly showUsage: boolean;
   /** As the client sent it. */
@@ -22,6 +23,7 @@ export class ChatRequest implements RelayRequest {
     this.answer = (body["stream"] ?? streams) === true ? "stream" : "whole";
     this.outputCap = (body["max_completion_tokens"] ?? body["max_tokens"] ?? undefined) as number | undefined;
     this.choices = (body["n"] ?? 1) as number;
+    this.session = typeof body["prompt_cache_key"] === "string" ? body["prompt_cache_key"] : undefined;
     this.showUsage = (body["stream_options"] as Record<string, unknown> | null | undefined)?.["include_usage"] === true;
   }
 

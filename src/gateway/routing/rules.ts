@@ -1,0 +1,64 @@
+import type { Failure } from "../pipeline/failure.ts";
+
+/** What follows from one kind of failure, as long as the client has seen nothing. */
+export interface Rule {
+  /** Another provider, or another key, is asked at once. */
+  elsewhere: boolean;
+  /** The same provider may be asked again after a pause. */
+  again: boolean;
+  /** Whose circuit it counts against: the whole provider's, that of the model there, or nobody's. */
+  circuit: "provider" | "model" | undefined;
+}
+
+const UNREACHABLE: Rule = { elsewhere: true, again: true, circuit: "provider" };
+const BROKEN: Rule = { elsewhere: true, again: true, circuit: "model" };
+/** It took its time once; a second wait would be as long. */
+const SLOW: Rule = { elsewhere: true, again: false, circuit: "model" };
+const OTHER: Rule = { elsewhere: true, again: false, circuit: undefined };
+const FINAL: Rule = { elsewhere: false, again: false, circuit: undefined };
+
+/** By the code on the record. Statuses of the caller's own making, and what we ourselves refuse, are final. */
+export const RULES: Readonly<Record<string, Rule>> = {
+  upstream_network: UNREACHABLE,
+  upstream_connect_timeout: UNREACHABLE,
+  upstream_5xx: BROKEN,
+  upstream_timeout: BROKEN, // 408
+  upstream_closed: BROKEN,
+  upstream_error_event: BROKEN,
+  upstream_malformed: SLOW,
+  upstream_first_byte_timeout: SLOW,
+  upstream_idle_timeout: SLOW,
+  // The key rests instead; see keys.ts.
+  upstream_rate_limited: { elsewhere: true, again: true, circuit: undefined },
+  upstream_refused: OTHER,
+  upstream_total_timeout: FINAL,
+  upstream_rejected: FINAL,
+};
+
+/** The rule for a failure; one with a code of its own goes by what it says itself. */
+export function ruleOf(why: Pick<Failure, "record" | "elsewhere">): Rule {
+  return RULES[why.record] ?? (why.elsewhere ? OTHER : FINAL);
+}
+
+export type RestReason = "rate_limited" | "refused" | "forbidden" | "spent";
+
+const ABOUT_THE_REQUEST = /moderat|flagged|content[ _-]?(policy|filter)|safety/i;
+
+/**
+ * Why the key that was used should rest after an error answer, or undefined. A 403 for what the caller wrote says nothing about the key:
+ * otherwise any customer could put a provider out of use.
+ */
+export function restReason(status: number | null, record: string, body: Buffer | undefined): RestReason | undefined {
+  switch (status) {
+    case 401:
+      return "refused";
+    case 402:
+      return "spent";
+    case 403:
+      return body && ABOUT_THE_REQUEST.test(body.toString("latin1", 0, 4_096)) ? undefined : "forbidden";
+    case 429:
+      return record === "upstream_refused" ? "spent" : "rate_limited";
+    default:
+      return undefined;
+  }
+}
