@@ -78,7 +78,7 @@ export function endWithFailure(call: Call, failure: Failure): void {
   const { res } = call;
   if (res.destroyed || res.writableEnded) return;
   if (!res.headersSent) {
-    if (call.attempts > 0) addCallHeaders(call);
+    if (call.tries.length > 0) addCallHeaders(call);
     sendFailure(call.answer, call.format.voice, failure);
   } else if (call.request?.answer === "bytes") res.destroy();
   else res.end(call.format.voice.errorEvent(failure, call.traceId, call.reader?.nextNumber ?? 0));

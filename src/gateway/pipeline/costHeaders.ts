@@ -6,7 +6,7 @@ import type { Tally } from "./tally.ts";
 /** What is known when an answer begins: the version of the model's price, and how many requests to providers it took. */
 export function addCallHeaders(call: Call): void {
   if (call.price) call.answer.headers.push("x-tollkeeper-price-version", String(call.price.version));
-  if (call.attempts > 0) call.answer.headers.push("x-tollkeeper-attempts", String(call.attempts));
+  if (call.tries.length > 0) call.answer.headers.push("x-tollkeeper-attempts", String(call.tries.length));
 }
 
 /** What a whole answer costs, in credits. Left out when that is more than was held: what of the rest is charged shows in settlement. */
