@@ -18,13 +18,16 @@ export const url = (...protocols: string[]) =>
     { message: `must be a URL beginning with ${protocols.map((name) => `${name}://`).join(" or ")}` },
   );
 
-export const integer = (fallback: number, min: number, max: number) =>
+const wholeNumber = (min: number, max: number) =>
   z
     .string()
     .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
     .transform(Number)
-    .refine((value) => value >= min && value <= max, { message: `must be a whole number from ${min} to ${max}` })
-    .default(fallback);
+    .refine((value) => value >= min && value <= max, { message: `must be a whole number from ${min} to ${max}` });
+
+export const integer = (fallback: number, min: number, max: number) => wholeNumber(min, max).default(fallback);
+
+export const optionalPort = () => wholeNumber(1, 65_535).optional();
 
 const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { credits, duration, flag, integer, list, secrets, text, url, yuan } from "./env.ts";
+import { credits, duration, flag, integer, list, optionalPort, secrets, text, url, yuan } from "./env.ts";
 
 /** Every variable the program reads. `.env.example` lists the same names with their meaning; a test compares the two. */
 export const environmentSchema = z.object({
@@ -14,6 +14,9 @@ export const environmentSchema = z.object({
   TRUST_PROXY: integer(0, 0, 10),
   CORS_ORIGINS: list(),
   SHUTDOWN_GRACE: duration("20s"),
+
+  METRICS_PORT: optionalPort(),
+  METRICS_TOKEN: z.string().min(16, "must have at least 16 characters").optional(),
 
   DATABASE_URL: url("postgres", "postgresql"),
   DATABASE_POOL: integer(10, 2, 200),

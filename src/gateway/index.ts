@@ -3,9 +3,11 @@ import type { Config } from "../config/index.ts";
 import type { Route } from "../http/route.ts";
 import { uuidv7 } from "../platform/ids.ts";
 import type { Pool } from "../platform/postgres.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import type { Redis } from "../platform/redis.ts";
 import { createKeptAnswers } from "./answers/index.ts";
 import { createLimiter } from "./limits/index.ts";
+import { createRelayMetrics } from "./metrics.ts";
 import type { RelayConfig, RelayDeps } from "./pipeline/deps.ts";
 import { createRouting, routingConfig, type Routing } from "./routing/index.ts";
 import { createRegistry } from "./registry.ts";
@@ -17,6 +19,7 @@ export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "l
   pool: Pool;
   redis: Redis;
   config: Config;
+  metrics: Metrics;
 }
 
 export interface Gateway {
@@ -49,7 +52,7 @@ function relayConfig(config: Config): RelayConfig {
 
 /** The relay: one pipeline of admission, hold, relay, usage and settlement; a format is one folder under formats/. */
 export function createGateway(deps: GatewayDeps): Gateway {
-  const { identity, pricing, ledger, usage, catalog, incident, log, redis, config } = deps;
+  const { identity, pricing, ledger, usage, catalog, incident, log, redis, config, metrics } = deps;
   const tokenizer = createTokenizer();
   const upstream = createUpstream({ allowPrivate: config.UPSTREAM_PRIVATE_ADDRESSES });
   const routing = createRouting({ redis, log, incident, config: routingConfig(config) });
@@ -67,11 +70,17 @@ export function createGateway(deps: GatewayDeps): Gateway {
     upstream,
     routing,
     limiter: createLimiter({ redis, log }),
+    metrics: createRelayMetrics(metrics),
     config: relayConfig(config),
     owner: `relay:${process.pid}:${uuidv7().slice(-8)}`,
     retire: (call) => registry.retire(call),
   };
   const registry = createRegistry(relayDeps);
+  metrics.gauge({
+    name: "tollkeeper_relay_live",
+    help: "Calls under way in this process, by kind of answer (none: not read yet).",
+    read: () => registry.live(),
+  });
   return {
     handle: relayHandler({ ...relayDeps, registry }),
     routes: relayDocumentation(),

@@ -17,6 +17,8 @@ export interface Registry {
   /** Forgets a call that has ended, once its client's and its provider's connections are done with it too. */
   retire(call: Call): void;
   readonly size: number;
+  /** How many there are of each kind of answer. */
+  live(): { labels: { answer: string }; value: number }[];
   /** True once the process has begun to stop. */
   readonly draining: boolean;
   /** Waits for running calls; after `graceMs` ends the rest with an error. Resolves when every hold is recorded or released, or cannot be. */
@@ -98,6 +100,11 @@ export function createRegistry(deps: RelayDeps): Registry {
     retire,
     get size() {
       return calls.size;
+    },
+    live() {
+      const counts = new Map<string, number>([["stream", 0]]);
+      for (const { request } of calls) counts.set(request?.answer ?? "none", (counts.get(request?.answer ?? "none") ?? 0) + 1);
+      return [...counts].map(([answer, value]) => ({ labels: { answer }, value }));
     },
     get draining() {
       return draining;

@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import express, { type Router } from "express";
+import express, { type RequestHandler, type Router } from "express";
 import helmet from "helmet";
 import { appError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
@@ -20,6 +20,8 @@ export interface AppParts {
   documented: Route[];
   /** The relay, asked first: nothing that it does not need runs before it. False leaves the request to the routes here. */
   relay: (req: IncomingMessage, res: ServerResponse) => boolean;
+  /** Counts every other request. */
+  count?: RequestHandler;
   /** Pages for operators. */
   pages: { path: string; router: Router }[];
   authenticate: Authenticate;
@@ -46,6 +48,7 @@ export function createApp(parts: AppParts): RequestListener {
       if (!parts.relay(req, res)) next();
     });
   }
+  if (parts.count) app.use(parts.count);
   app.use(traceRequests);
   const overHttps = parts.publicUrl.startsWith("https:");
   app.use(

@@ -9,6 +9,7 @@ import { systemClock, type Clock } from "../platform/clock.ts";
 import { appError } from "../platform/errors.ts";
 import type { Invalidation } from "../platform/invalidation.ts";
 import type { Logger } from "../platform/logger.ts";
+import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { TemporalLink } from "../platform/temporal.ts";
 import { createTiers, type Tiers } from "../quotas/index.ts";
@@ -20,6 +21,7 @@ import { createKeyAuthenticator, type CallerKey } from "./keyCache.ts";
 import { createApiKeys } from "./keys.ts";
 import { createLockout } from "./lockout.ts";
 import { createLogin } from "./login.ts";
+import { createLoginMetrics } from "./metrics.ts";
 import { defineIdentityModels } from "./models.ts";
 import { createStrategies } from "./passport.ts";
 import { createPriceClasses, type PriceClasses } from "./priceClass.ts";
@@ -95,12 +97,13 @@ export interface IdentityDeps {
   temporal: TemporalLink;
   invalidation: Invalidation;
   log: Logger;
+  metrics?: Metrics;
   clock?: Clock;
 }
 
 /** Puts the domain together. Opens nothing; `invalidation` is started by its owner. */
 export function createIdentity(deps: IdentityDeps): Identity {
-  const { pool, ledger, notify, invalidation, log, config, clock = systemClock } = deps;
+  const { pool, ledger, notify, invalidation, log, config, clock = systemClock, metrics = createMetrics() } = deps;
   const hashSecret = config.HASH_SECRET;
   const models = defineIdentityModels(deps.sequelize);
   const changes = createChanges(invalidation);
@@ -110,7 +113,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
   const principalOf = createPrincipals({ pool, changes });
   const authenticateKey = createKeyAuthenticator({ pool, tiers, changes });
   const codes = createEmailCodes({ pool, notify, clock, log, hashSecret, ttlMs: config.CODE_TTL });
-  const login = createLogin({ pool, codes, lockout: createLockout({ pool }) });
+  const login = createLogin({ pool, codes, lockout: createLockout({ pool }), metrics: createLoginMetrics(metrics) });
   const strategies = createStrategies({ login, tokens, principalOf, authenticateKey });
   const workflows = createRegistrationWorkflows({
     temporal: deps.temporal,

@@ -1,8 +1,10 @@
 import { createBatcher } from "../platform/batcher.ts";
 import { appError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
+import { createMetrics } from "../platform/metrics.ts";
 import { isConnectionError, type Pool } from "../platform/postgres.ts";
 import { createLateRelease } from "./late-release.ts";
+import { createHoldMetrics, type HoldMetrics } from "./metrics.ts";
 import { decideHold } from "./rules.ts";
 import type { HoldOutcome, HoldRequest, SweptHold } from "./types.ts";
 
@@ -28,13 +30,19 @@ interface HoldRow {
 }
 
 /** Making, renewing and releasing holds; authorize and release go to Postgres by group commit. */
-export function createHolds(deps: { pool: Pool; log: Logger }) {
-  const { pool, log } = deps;
+export function createHolds(deps: { pool: Pool; log: Logger; metrics?: HoldMetrics }) {
+  const { pool, log, metrics = createHoldMetrics(createMetrics()) } = deps;
   const late = createLateRelease({ release: closeNow, log });
 
-  const authorizing = createBatcher<HoldRequest, HoldOutcome | Error>({ run: authorizeBatch, maxBatch: 500, lanes: 2 });
+  const authorizing = createBatcher<HoldRequest, HoldOutcome | Error>({
+    run: authorizeBatch,
+    maxBatch: 500,
+    lanes: 2,
+    onBatch: metrics.committed("authorize"),
+  });
   const releasing = createBatcher<string[], undefined>({
     maxBatch: 500,
+    onBatch: metrics.committed("release"),
     async run(batch) {
       const ids = batch.flat();
       try {
@@ -89,6 +97,7 @@ export function createHolds(deps: { pool: Pool; log: Logger }) {
       if (!UUID.test(hold.id)) throw new TypeError(`a hold's id must be a UUID, not ${hold.id}`);
       if (hold.amount < 0n || hold.amount > MAX_AMOUNT) throw new RangeError(`a hold cannot be ${hold.amount}`);
       const outcome = await authorizing.add(hold);
+      metrics.decided(outcome);
       if (outcome instanceof Error) throw outcome;
       return outcome;
     },
@@ -104,19 +113,23 @@ export function createHolds(deps: { pool: Pool; log: Logger }) {
     },
 
     async release(ids: string[]): Promise<void> {
-      if (ids.length > 0) await releasing.add(ids);
+      if (ids.length === 0) return;
+      await releasing.add(ids);
+      metrics.released(ids.length);
     },
 
     async sweep(now?: Date, limit = 1_000): Promise<SweptHold[]> {
       // The database's clock unless told otherwise: it is the one that set the expiry.
       const { rows } = await pool.query<HoldRow>("SELECT * FROM ledger_sweep(coalesce($1, now()), $2)", [now ?? null, limit]);
-      return rows.map((row) => ({
+      const swept = rows.map((row) => ({
         id: row.id,
         walletId: row.wallet_id,
         amount: row.amount,
         owner: row.owner,
         expiredAt: row.expires_at,
       }));
+      metrics.swept(swept);
+      return swept;
     },
 
     async forget(before: Date, limit = 10_000): Promise<number> {

@@ -1,6 +1,8 @@
 import type { Logger } from "../platform/logger.ts";
+import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { createHolds } from "./holds.ts";
+import { createHoldMetrics } from "./metrics.ts";
 import { credit, debit } from "./postings.ts";
 import type { Tolerance } from "./rules.ts";
 import { settle } from "./settle.ts";
@@ -8,12 +10,19 @@ import type { Ledger } from "./types.ts";
 import { verify } from "./verify.ts";
 import { ensureWallet, readBalance, readHistory, readIncidents } from "./wallets.ts";
 
+export { watchLedger } from "./metrics.ts";
 export type * from "./types.ts";
 
 /** The ledger on a pool whose connections read int8 as bigint (createPool). Opens nothing until it is used. */
-export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Tolerance }): Ledger {
-  const { pool, log, tolerance } = deps;
-  const holds = createHolds({ pool, log });
+export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Tolerance; metrics?: Metrics }): Ledger {
+  const { pool, log, tolerance, metrics = createMetrics() } = deps;
+  const holds = createHolds({ pool, log, metrics: createHoldMetrics(metrics) });
+  let differences: number | undefined;
+  metrics.gauge({
+    name: "tollkeeper_ledger_differences",
+    help: "Differences found by the last full proof that this process ran; without a value until then.",
+    read: () => differences ?? [],
+  });
   return {
     ensureWallet,
     balance: (walletId) => readBalance(pool, walletId),
@@ -34,7 +43,11 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
     forgetHolds: holds.forget,
     history: (walletId, filter, page) => readHistory(pool, walletId, filter, page),
     incidents: (page) => readIncidents(pool, page),
-    verify: () => verify(pool),
+    async verify() {
+      const proof = await verify(pool);
+      differences = proof.differences.length;
+      return proof;
+    },
     close: holds.close,
   };
 }

@@ -1,6 +1,4 @@
-import { readFileSync } from "node:fs";
 import type { RequestListener } from "node:http";
-import path from "node:path";
 import { keyAdminRoutes } from "../admin/keys.ts";
 import { ledgerRoutes } from "../admin/ledger.ts";
 import { opsRouter } from "../admin/ops.ts";
@@ -10,15 +8,17 @@ import { createCatalog, providerRoutes } from "../gateway/providers/index.ts";
 import { createApp } from "../http/app.ts";
 import { healthRoutes } from "../http/health.ts";
 import { createIdempotency } from "../http/idempotency.ts";
+import { countRequests } from "../http/metrics.ts";
+import { metricsRoute } from "../http/metricsPage.ts";
 import type { Route } from "../http/route.ts";
 import { createQueuesPage } from "../notify/index.ts";
 import { createPayments, paymentReviewRoutes, paymentRoutes } from "../payments/index.ts";
-import { projectRoot } from "../platform/root.ts";
 import { pricingRoutes } from "../pricing/index.ts";
 import { averageCall, createUsage, ratesOf, reportIncidents, usageRoutes } from "../usage/index.ts";
 import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
 import { partChecks } from "./checks.ts";
 import type { Platform } from "./platform.ts";
+import { release } from "./release.ts";
 import { seedDemo } from "./seed-demo.ts";
 import { createCoreServices } from "./services.ts";
 
@@ -28,11 +28,9 @@ export interface Api {
   stop(graceMs: number): Promise<void>;
 }
 
-const { version } = JSON.parse(readFileSync(path.join(projectRoot, "package.json"), "utf8")) as { version: string };
-
 /** Composition of the api process: every service once, every route mounted. */
 export async function createApi(platform: Platform, stopping: () => boolean): Promise<Api> {
-  const { config, log, pool, sequelize, redis, temporal, invalidation, secretBox } = platform;
+  const { config, log, metrics, pool, sequelize, redis, temporal, invalidation, secretBox } = platform;
   const core = createCoreServices(platform);
   const { ledger, pricing, identity, notify } = core;
   const timeouts = {
@@ -42,8 +40,8 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     totalMs: config.UPSTREAM_TOTAL_TIMEOUT,
   };
   const catalog = createCatalog({ pool, invalidation, secretBox, timeouts, log });
-  const usage = createUsage({ pool, log, temporal: temporal.client, shards: config.SETTLEMENT_SHARDS });
-  const payments = createPayments({ pool, log, temporal: temporal.client, config });
+  const usage = createUsage({ pool, log, temporal: temporal.client, shards: config.SETTLEMENT_SHARDS, metrics });
+  const payments = createPayments({ pool, log, temporal: temporal.client, config, metrics });
   const gateway = createGateway({
     identity,
     pricing,
@@ -58,6 +56,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     pool,
     redis,
     config,
+    metrics,
   });
 
   await invalidation.start();
@@ -67,6 +66,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
 
   const routes: Route[] = [
     ...healthRoutes(partChecks(platform), { stopping }),
+    ...(config.METRICS_PORT === undefined ? [metricsRoute(metrics, { token: config.METRICS_TOKEN, ownPort: false })] : []),
     ...identity.routes,
     ...walletRoutes({ pool, ledger, rate: config.CREDITS_PER_YUAN }),
     ...pointsRoutes({
@@ -89,6 +89,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     routes,
     documented: gateway.routes,
     relay: (req, res) => gateway.handle(req, res),
+    count: countRequests(metrics),
     pages: [
       {
         path: "/ops",
@@ -110,7 +111,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     trustProxy: config.TRUST_PROXY,
     corsOrigins: config.CORS_ORIGINS,
     publicUrl: config.PUBLIC_URL,
-    version,
+    version: release,
   });
 
   return {

@@ -3,6 +3,7 @@ import { createHttpServer } from "../http/server.ts";
 import { createApi } from "./api-app.ts";
 import { exitOnConfigError } from "./config-error.ts";
 import { listen } from "./listen.ts";
+import { serveMetrics } from "./metrics-server.ts";
 import { loadEnv } from "./load-env.ts";
 import { createPlatform } from "./platform.ts";
 import { onShutdown } from "./shutdown.ts";
@@ -16,6 +17,7 @@ const api = await createApi(platform, () => stopping);
 
 const server = createHttpServer(api.app);
 await listen(server, config);
+const endMetrics = await serveMetrics(platform);
 platform.log.info({ port: config.PORT }, "the api listens");
 
 onShutdown({
@@ -28,6 +30,7 @@ onShutdown({
     await api.stop(config.SHUTDOWN_GRACE);
     server.closeAllConnections();
     await closed;
+    endMetrics();
     await platform.close();
   },
 });

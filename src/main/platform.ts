@@ -4,6 +4,7 @@ import type { Config } from "../config/index.ts";
 import { currentTraceId } from "../http/trace.ts";
 import { createInvalidation, type Invalidation } from "../platform/invalidation.ts";
 import { createLogger, type Logger } from "../platform/logger.ts";
+import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import { migrate } from "../platform/migrations.ts";
 import { createPool, type Pool } from "../platform/postgres.ts";
 import { createBlockingRedis, createRedis, type Redis } from "../platform/redis.ts";
@@ -11,11 +12,15 @@ import { projectRoot } from "../platform/root.ts";
 import { createSecretBox, type SecretBox } from "../platform/secrets.ts";
 import { createSequelize } from "../platform/sequelize.ts";
 import { createTemporalLink, type TemporalLink } from "../platform/temporal.ts";
+import { countWorkflowStarts } from "../platform/workflowMetrics.ts";
+import { release } from "./release.ts";
+import { watchParts } from "./watch-parts.ts";
 
 /** Connections and adapters of one process. Made once, handed to every domain as arguments. */
 export interface Platform {
   config: Config;
   log: Logger;
+  metrics: Metrics;
   pool: Pool;
   sequelize: Sequelize;
   /** For short commands: fails at once while Redis is gone. */
@@ -33,6 +38,7 @@ export const migrationsFolder = path.join(projectRoot, "migrations");
 /** Brings the database to this release, then makes the adapters. Throws when Postgres cannot be reached: nothing works without it. */
 export async function createPlatform(config: Config, name: "api" | "worker"): Promise<Platform> {
   const log = createLogger({ level: config.LOG_LEVEL, name, traceId: currentTraceId });
+  const metrics = createMetrics({ standard: true });
   await migrate({ url: config.DATABASE_URL, folder: migrationsFolder, log });
   const pool = createPool({ url: config.DATABASE_URL, max: config.DATABASE_POOL, name: `tollkeeper-${name}`, log });
   const sequelize = createSequelize({ url: config.DATABASE_URL, max: config.DATABASE_POOL });
@@ -44,12 +50,15 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
     uiUrl: config.TEMPORAL_UI_URL.replace(/\/+$/, ""),
     apiKey: config.TEMPORAL_API_KEY,
     tls: config.TEMPORAL_TLS,
+    interceptors: [countWorkflowStarts(metrics)],
     log,
   });
   const invalidation = createInvalidation({ url: config.DATABASE_URL, log });
+  watchParts(metrics, { pool, redis, invalidation }, release);
   return {
     config,
     log,
+    metrics,
     pool,
     sequelize,
     redis,

@@ -13,14 +13,15 @@ export interface CoreServices {
 }
 
 export function createCoreServices(platform: Platform): CoreServices {
-  const { pool, log, config, sequelize, temporal, invalidation, queueRedis } = platform;
+  const { pool, log, metrics, config, sequelize, temporal, invalidation, queueRedis } = platform;
   const ledger = createLedger({
     pool,
     log,
     tolerance: { percent: config.SETTLE_TOLERANCE_PERCENT, micro: config.SETTLE_TOLERANCE_CREDITS },
+    metrics,
   });
   const pricing = createPricing({ pool, invalidation });
   const notify = createNotify({ redis: queueRedis, log });
-  const identity = createIdentity({ pool, sequelize, config, ledger, notify, temporal, invalidation, log });
+  const identity = createIdentity({ pool, sequelize, config, ledger, notify, temporal, invalidation, log, metrics });
   return { ledger, pricing, notify, identity };
 }

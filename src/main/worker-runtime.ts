@@ -21,6 +21,8 @@ export interface WorkerOptions {
   /** How long a stop waits for running activities. */
   graceMs: number;
   log: Logger;
+  /** Where Temporal's runtime serves its metrics, as `host:port`; nowhere unless told. */
+  metricsAddress?: string | undefined;
 }
 
 export interface RunningWorker {
@@ -38,7 +40,7 @@ const LEVELS = { TRACE: "trace", DEBUG: "debug", INFO: "info", WARN: "warn", ERR
 let installed = false;
 
 /** Everything Temporal's runtime, workers and workflows log goes through pino, once per process. Signals are left to the process. */
-export function installRuntime(log: Logger): void {
+export function installRuntime(log: Logger, metricsAddress?: string): void {
   if (installed) return;
   installed = true;
   const logger = new DefaultLogger("INFO", ({ level, message, meta }) => {
@@ -47,7 +49,19 @@ export function installRuntime(log: Logger): void {
     const line = level === "INFO" && sdkComponent !== "workflow" && sdkComponent !== "activity" ? "debug" : LEVELS[level];
     log[line]({ ...fields, component: sdkComponent, ...(error ? { err: error } : {}) }, message);
   });
-  Runtime.install({ logger, shutdownSignals: [] });
+  Runtime.install({
+    logger,
+    shutdownSignals: [],
+    ...(metricsAddress
+      ? {
+          telemetryOptions: {
+            metrics: {
+              prometheus: { bindAddress: metricsAddress, countersTotalSuffix: true, useSecondsForDurations: true, unitSuffix: true },
+            },
+          },
+        }
+      : {}),
+  });
 }
 
 /**
@@ -58,7 +72,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   const { log } = options;
   const stopping = new AbortController();
   let worker: Worker | undefined;
-  installRuntime(log);
+  installRuntime(log, options.metricsAddress);
 
   async function runOnce(): Promise<void> {
     const connection = await NativeConnection.connect({

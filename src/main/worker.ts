@@ -5,35 +5,50 @@ import { prepareNamespace } from "../../temporal/namespace.ts";
 import { ensureSchedules } from "../../temporal/schedules.ts";
 import { loadConfig } from "../config/index.ts";
 import { forgetExpiredAnswers } from "../gateway/answers/index.ts";
+import { errorHandler } from "../http/errorHandler.ts";
 import { healthRoutes } from "../http/health.ts";
+import { metricsRoute } from "../http/metricsPage.ts";
 import { createIdempotency } from "../http/idempotency.ts";
 import { mountRoutes } from "../http/mount.ts";
-import { startMailWorker } from "../notify/index.ts";
-import { createPaymentSteps } from "../payments/index.ts";
-import { BILLING_QUEUE, createDrain, createHousekeeping, createSettlement, startSettlements } from "../usage/index.ts";
+import { watchLedger } from "../ledger/index.ts";
+import { startMailWorker, watchQueue } from "../notify/index.ts";
+import { createPaymentSteps, watchCallbacks } from "../payments/index.ts";
+import {
+  BILLING_QUEUE,
+  createDrain,
+  createHousekeeping,
+  createSettlement,
+  createSettlementMetrics,
+  startSettlements,
+  watchBacklog,
+} from "../usage/index.ts";
 import { partChecks } from "./checks.ts";
 import { exitOnConfigError } from "./config-error.ts";
 import { listen } from "./listen.ts";
 import { loadEnv } from "./load-env.ts";
+import { serveMetrics } from "./metrics-server.ts";
 import { createPlatform } from "./platform.ts";
 import { createCoreServices } from "./services.ts";
 import { onShutdown } from "./shutdown.ts";
+import { takeTemporalMetrics } from "./temporal-metrics.ts";
 import { startWorker } from "./worker-runtime.ts";
 
 /** The worker process: workflows, activities, mail. Any number of copies. */
 loadEnv();
 const config = exitOnConfigError(() => loadConfig());
 const platform = await createPlatform(config, "worker");
-const { log, pool, temporal, invalidation } = platform;
+const { log, metrics, pool, temporal, invalidation } = platform;
 const { ledger, pricing, identity, notify } = createCoreServices(platform);
 let stopping = false;
 
 await invalidation.start();
-const settlement = createSettlement({ pool, ledger, pricing, log });
+const settlement = createSettlement({ pool, ledger, pricing, log, metrics: createSettlementMetrics(metrics) });
 const startAll = () => startSettlements(temporal.client, config.SETTLEMENT_SHARDS, BILLING_QUEUE);
 const activities = createActivities({
   identity: { registrationSteps: identity.registrationSteps },
-  payments: { topUpSteps: createPaymentSteps({ pool, log, temporal: temporal.client, config, ledger, notify, contact: identity.contact }) },
+  payments: {
+    topUpSteps: createPaymentSteps({ pool, log, temporal: temporal.client, config, metrics, ledger, notify, contact: identity.contact }),
+  },
   usage: {
     drain: createDrain({ pool, settlement, batch: config.SETTLEMENT_BATCH, log }),
     housekeeping: createHousekeeping({
@@ -63,19 +78,29 @@ const worker = startWorker({
   },
   graceMs: config.SHUTDOWN_GRACE,
   log,
+  metricsAddress: await takeTemporalMetrics(metrics),
 });
+watchLedger(metrics, pool);
+watchBacklog(metrics, pool);
+watchCallbacks(metrics, pool);
+watchQueue(metrics, notify.queue);
 
-// Health alone; nobody calls a worker.
+// Health and metrics alone; nobody calls a worker.
 const app = express();
 app.disable("x-powered-by");
 app.use(
-  mountRoutes(healthRoutes(partChecks(platform), { stopping: () => stopping }), {
-    authenticate: async () => undefined,
-    idempotency: createIdempotency(pool),
-  }),
+  mountRoutes(
+    [
+      ...healthRoutes(partChecks(platform), { stopping: () => stopping }),
+      ...(config.METRICS_PORT === undefined ? [metricsRoute(metrics, { token: config.METRICS_TOKEN, ownPort: true })] : []),
+    ],
+    { authenticate: async () => undefined, idempotency: createIdempotency(pool) },
+  ),
 );
+app.use(errorHandler(log));
 const server = createServer(app);
 await listen(server, config);
+const endMetrics = await serveMetrics(platform);
 log.info({ port: config.PORT }, "the worker is up");
 
 onShutdown({
@@ -85,6 +110,7 @@ onShutdown({
     stopping = true;
     server.close();
     await worker.stop();
+    endMetrics();
     await mail.close();
     await ledger.close();
     await notify.close();

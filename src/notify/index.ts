@@ -3,6 +3,7 @@ import type { Redis } from "../platform/redis.ts";
 import { createMailQueue, enqueueMail, type MailQueue } from "./queue.ts";
 import type { MailLocale, TemplateData, TemplateName } from "./templates.ts";
 
+export { watchQueue } from "./metrics.ts";
 export { startMailWorker, type MailWorker } from "./worker.ts";
 export { createQueuesPage } from "./queuesPage.ts";
 export type { MailQueue, TemplateName };

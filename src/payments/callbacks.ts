@@ -41,6 +41,14 @@ export async function findUndelivered(db: Queryable, options: { afterMs: number;
   return rows;
 }
 
+/** How many callbacks' workflows have not been told. */
+export async function countUndelivered(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ waiting: number }>(
+    "SELECT count(*)::integer AS waiting FROM payment_callbacks WHERE delivered_at IS NULL",
+  );
+  return rows[0]!.waiting;
+}
+
 /** The newest callback of an order that says paid. */
 export async function lastPaidCallback(db: Queryable, orderNo: string): Promise<StoredCallback | undefined> {
   const { rows } = await db.query<StoredCallback>(

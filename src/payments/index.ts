@@ -4,8 +4,10 @@ import type { Identity } from "../identity/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import type { Notify } from "../notify/index.ts";
 import type { Logger } from "../platform/logger.ts";
+import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { createDelivery } from "./delivery.ts";
+import { createPaymentMetrics } from "./metrics.ts";
 import { parseBonusTiers } from "./money.ts";
 import { createNotices } from "./notices.ts";
 import { createOrders, type OrderSettings } from "./orders.ts";
@@ -17,6 +19,7 @@ import { createSettlePayment } from "./settle.ts";
 import { createTopUpSteps, type TopUpSteps } from "./steps.ts";
 import { CONFIRM_MS, createWorkflowLink, LATE_POLL, POLL, QUERIES_PER_RUN, type TopUpTimings } from "./workflowLink.ts";
 
+export { watchCallbacks } from "./metrics.ts";
 export { paymentReviewRoutes } from "./reviewRoutes.ts";
 export { paymentRoutes } from "./routes.ts";
 export type { Payments, TopUpSteps, TopUpTimings };
@@ -43,6 +46,7 @@ interface Common {
   log: Logger;
   temporal: Client;
   config: PaymentConfig;
+  metrics?: Metrics;
   taskQueue?: string;
   /** Shorter in tests. */
   timings?: Partial<TopUpTimings>;
@@ -81,6 +85,7 @@ function workflowsOf({ temporal, config, timings, taskQueue = "billing" }: Commo
 /** What the api needs. Throws when TOPUP_BONUS_TIERS cannot be read. */
 export function createPayments(deps: Common): Payments {
   const { pool, log, config } = deps;
+  const metrics = createPaymentMetrics(deps.metrics ?? createMetrics());
   const providers = createProviders(config);
   const workflows = workflowsOf(deps);
   const settings: OrderSettings = {
@@ -90,18 +95,20 @@ export function createPayments(deps: Common): Payments {
     tiers: parseBonusTiers(config.TOPUP_BONUS_TIERS),
     ttlMs: config.TOPUP_ORDER_TTL,
   };
-  const orders = createOrders({ pool, log, providers, workflows, settings });
-  return { pool, log, orders, notices: createNotices({ pool, log, workflows }), providers, settings };
+  const orders = createOrders({ pool, log, providers, workflows, settings, metrics });
+  return { pool, log, orders, notices: createNotices({ pool, log, workflows, metrics }), providers, settings };
 }
 
 /** What the worker needs: the steps behind the activities. */
 export function createPaymentSteps(deps: Common & { ledger: Ledger; notify: Notify; contact: Identity["contact"] }): TopUpSteps {
   const { pool, log, ledger, notify, contact, config } = deps;
+  const metrics = createPaymentMetrics(deps.metrics ?? createMetrics());
   return createTopUpSteps({
     pool,
     log,
+    metrics,
     providers: createProviders(config),
-    settlePayment: createSettlePayment({ pool, ledger, log }),
+    settlePayment: createSettlePayment({ pool, ledger, log, metrics }),
     receipt: createSendReceipt({ pool, notify, contact, publicUrl: config.PUBLIC_URL }),
     delivery: createDelivery({ pool, log, workflows: workflowsOf(deps) }),
     queryAbove: config.TOPUP_QUERY_ABOVE,

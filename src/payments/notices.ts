@@ -3,6 +3,7 @@ import { inTransaction, type Pool } from "../platform/postgres.ts";
 import { alert } from "./alert.ts";
 import { markDelivered, storeCallback, storeRefusal, type StoredCallback } from "./callbacks.ts";
 import { deliverCallback } from "./delivery.ts";
+import type { PaymentMetrics } from "./metrics.ts";
 import { formatMoney } from "./money.ts";
 import type { Order } from "./order.ts";
 import type { Notice, NoticeResult, PaymentProvider, RawNotice, RefusalKind } from "./providers/types.ts";
@@ -13,6 +14,7 @@ export interface NoticeDeps {
   pool: Pool;
   log: Logger;
   workflows: WorkflowLink;
+  metrics: PaymentMetrics;
 }
 
 /** What became of a callback. */
@@ -28,7 +30,7 @@ export interface Notices {
 }
 
 export function createNotices(deps: NoticeDeps): Notices {
-  const { pool, log, workflows } = deps;
+  const { pool, log, workflows, metrics } = deps;
 
   async function refuse(
     provider: PaymentProvider,
@@ -37,6 +39,7 @@ export function createNotices(deps: NoticeDeps): Notices {
     clientIp: string,
     orderNo?: string,
   ): Promise<Reception> {
+    metrics.callback(provider.name, reason);
     const times = await storeRefusal(pool, { provider: provider.name, kind: reason, raw, orderNo, clientIp });
     alert(log, { kind: `callback_${reason}`, orderNo, provider: provider.name, client_ip: clientIp, times: times.toString() });
     return { kind: "refused", reason };
@@ -51,7 +54,8 @@ export function createNotices(deps: NoticeDeps): Notices {
       currency: order.currency,
       reported_by: "callback",
     };
-    await flagOrder(pool, { orderNo: order.order_no, kind: "wrong_amount", subject: notice.tradeNo, details });
+    if (await flagOrder(pool, { orderNo: order.order_no, kind: "wrong_amount", subject: notice.tradeNo, details }))
+      metrics.flagged("wrong_amount");
     await workflows.checkNow(order.order_no).catch(() => undefined);
   }
 
@@ -106,6 +110,7 @@ export function createNotices(deps: NoticeDeps): Notices {
         return reception;
       }
       const stored = await store(provider, notice, raw);
+      metrics.callback(provider.name, stored ? "taken" : "known");
       if (stored) {
         await deliverCallback({ pool, workflows }, stored).catch((error: unknown) => {
           log.warn({ err: error, order_no: notice.orderNo }, "a stored callback is delivered later");

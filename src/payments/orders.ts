@@ -3,6 +3,7 @@ import { systemClock, type Clock } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
 import { inTransaction, uniqueViolation, type Pool } from "../platform/postgres.ts";
 import { creditsFor, formatMoney, parseMoney, type BonusTier } from "./money.ts";
+import type { PaymentMetrics } from "./metrics.ts";
 import type { FlagKind, Order, OrderStatus } from "./order.ts";
 import { newOrderNo } from "./orderNo.ts";
 import type { PaymentProvider } from "./providers/types.ts";
@@ -24,6 +25,7 @@ export interface OrderDeps {
   providers: ReadonlyMap<string, PaymentProvider>;
   workflows: WorkflowLink;
   settings: OrderSettings;
+  metrics: PaymentMetrics;
   clock?: Clock;
 }
 
@@ -60,7 +62,7 @@ export interface Orders {
 const MAX_OPEN = 50;
 
 export function createOrders(deps: OrderDeps): Orders {
-  const { pool, log, providers, workflows, settings, clock = systemClock } = deps;
+  const { pool, log, providers, workflows, settings, metrics, clock = systemClock } = deps;
 
   async function withFlags(orders: Order[]): Promise<FlaggedOrder[]> {
     const flags =
@@ -108,7 +110,7 @@ export function createOrders(deps: OrderDeps): Orders {
     const { provider, channel, amount, credits } = check(request);
     for (;;) {
       try {
-        return await insertCounted({
+        const made = await insertCounted({
           order_no: newOrderNo(clock.now()),
           user_id: request.userId,
           wallet_id: request.walletId,
@@ -125,6 +127,8 @@ export function createOrders(deps: OrderDeps): Orders {
           requestKey: request.requestKey ?? null,
           ttlMs: settings.ttlMs,
         });
+        metrics.order(made, "pending");
+        return made;
       } catch (error) {
         if (uniqueViolation(error) === "topup_orders_pkey") continue;
         const before =
@@ -135,6 +139,10 @@ export function createOrders(deps: OrderDeps): Orders {
         return before;
       }
     }
+  }
+
+  async function close(order: Order, as: "cancelled" | "failed"): Promise<void> {
+    if (await closePending(pool, order.order_no, as)) metrics.order(order, as);
   }
 
   async function fresh(order: Order): Promise<FlaggedOrder> {
@@ -149,7 +157,7 @@ export function createOrders(deps: OrderDeps): Orders {
           await workflows.open(order);
         } catch (error) {
           // Nobody has seen a way to pay it. Should its workflow have begun all the same, it finds the order closed and ends.
-          await closePending(pool, order.order_no, "failed");
+          await close(order, "failed");
           log.warn({ order_no: order.order_no }, "an order was closed because its workflow could not be started");
           throw error;
         }
@@ -174,7 +182,7 @@ export function createOrders(deps: OrderDeps): Orders {
       if (order.status !== "pending") throw appError("invalid_state", { message: `The order is ${order.status}` });
       const result = await workflows.cancel(orderNo);
       // Without a workflow nothing watches the order: it was never payable.
-      if (!result) await closePending(pool, orderNo, "cancelled");
+      if (!result) await close(order, "cancelled");
       const now = await fresh(order);
       if (now.status !== "cancelled") throw appError("invalid_state", { message: `The order is ${now.status}` });
       return now;

@@ -1,7 +1,9 @@
 import type { Ledger } from "../ledger/index.ts";
 import type { Logger } from "../platform/logger.ts";
+import { createMetrics } from "../platform/metrics.ts";
 import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
 import { alert } from "./alert.ts";
+import { createPaymentMetrics, type PaymentMetrics } from "./metrics.ts";
 import { formatMoney } from "./money.ts";
 import { judge, type FlagKind, type Order, type PaymentReport } from "./order.ts";
 import { completeOrder, flagOrder, lockOrder, recordTrade } from "./repository.ts";
@@ -19,8 +21,8 @@ export type SettlePayment = (orderNo: string, report: PaymentReport) => Promise<
  * Applies a payment report in one transaction: the payment is recorded, the wallet credited and the order (which is the bill) completed
  * together or not at all. Exactly once by `topup:<order no>`, however often, from wherever and in whatever order reports come.
  */
-export function createSettlePayment(deps: { pool: Pool; ledger: Ledger; log: Logger }): SettlePayment {
-  const { pool, ledger, log } = deps;
+export function createSettlePayment(deps: { pool: Pool; ledger: Ledger; log: Logger; metrics?: PaymentMetrics }): SettlePayment {
+  const { pool, ledger, log, metrics = createPaymentMetrics(createMetrics()) } = deps;
 
   async function flag(tx: PoolClient, order: Order, kind: FlagKind, report: PaymentReport): Promise<void> {
     const details = {
@@ -31,7 +33,9 @@ export function createSettlePayment(deps: { pool: Pool; ledger: Ledger; log: Log
       reported_by: report.reportedBy,
     };
     const isNew = await flagOrder(tx, { orderNo: order.order_no, kind, subject: report.tradeNo, details });
-    if (isNew) alert(log, { kind: `topup_${kind}`, orderNo: order.order_no, ...details });
+    if (!isNew) return;
+    metrics.flagged(kind);
+    alert(log, { kind: `topup_${kind}`, orderNo: order.order_no, ...details });
   }
 
   async function creditOrder(tx: PoolClient, order: Order): Promise<void> {
@@ -58,8 +62,9 @@ export function createSettlePayment(deps: { pool: Pool; ledger: Ledger; log: Log
     });
   }
 
-  return (orderNo, report) =>
-    inTransaction(pool, async (tx) => {
+  return async (orderNo, report) => {
+    let credited: Order | undefined;
+    const settled = await inTransaction(pool, async (tx): Promise<Settled> => {
       const order = await lockOrder(tx, orderNo);
       if (!order) throw new Error(`there is no order ${orderNo}`);
       const verdict = judge(order, report);
@@ -83,7 +88,12 @@ export function createSettlePayment(deps: { pool: Pool; ledger: Ledger; log: Log
           await creditOrder(tx, order);
           await completeOrder(tx, orderNo, { tradeNo: report.tradeNo, late: verdict.late });
           for (const kind of verdict.flags) await flag(tx, order, kind, report);
+          credited = order;
           return { outcome: "credited", status: "completed", late: verdict.late };
       }
     });
+    // Counted once it is committed.
+    if (credited) metrics.order(credited, "completed");
+    return settled;
+  };
 }

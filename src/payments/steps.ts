@@ -5,6 +5,7 @@ import { alert } from "./alert.ts";
 import { lastPaidCallback } from "./callbacks.ts";
 import type { Delivery } from "./delivery.ts";
 import { formatMoney } from "./money.ts";
+import type { PaymentMetrics } from "./metrics.ts";
 import { needsConfirmation, type Order, type PaymentReport } from "./order.ts";
 import type { PaymentProvider } from "./providers/types.ts";
 import type { SendReceipt } from "./receipt.ts";
@@ -24,6 +25,7 @@ export interface TopUpSteps {
 export interface StepDeps {
   pool: Pool;
   log: Logger;
+  metrics: PaymentMetrics;
   providers: ReadonlyMap<string, PaymentProvider>;
   settlePayment: SettlePayment;
   receipt: SendReceipt;
@@ -44,7 +46,7 @@ export const reportToJson = (report: PaymentReport): Report => ({ ...report, amo
 const reportFromJson = (report: Report): PaymentReport => ({ ...report, amount: BigInt(report.amount) });
 
 export function createTopUpSteps(deps: StepDeps): TopUpSteps {
-  const { pool, log, settlePayment } = deps;
+  const { pool, log, metrics, settlePayment } = deps;
 
   async function load(orderNo: string): Promise<Order> {
     const order = await findOrder(pool, orderNo);
@@ -78,7 +80,10 @@ export function createTopUpSteps(deps: StepDeps): TopUpSteps {
 
   async function notConfirmed(order: Order, report: PaymentReport): Promise<Credited> {
     const isNew = await flagOrder(pool, { orderNo: order.order_no, kind: "not_confirmed", subject: report.tradeNo });
-    if (isNew) alert(log, { kind: "topup_not_confirmed", orderNo: order.order_no, trade_no: report.tradeNo });
+    if (isNew) {
+      metrics.flagged("not_confirmed");
+      alert(log, { kind: "topup_not_confirmed", orderNo: order.order_no, trade_no: report.tradeNo });
+    }
     return { outcome: "not_confirmed", status: (await reopened(order)).status, late: order.late };
   }
 
@@ -88,7 +93,7 @@ export function createTopUpSteps(deps: StepDeps): TopUpSteps {
       if (order.status !== "pending" || order.pay_url !== null) return payableOf(order);
       const provider = providerOf(order);
       if (!provider) {
-        await closePending(pool, orderNo, "failed");
+        if (await closePending(pool, orderNo, "failed")) metrics.order(order, "failed");
         alert(log, { kind: "provider_not_configured", orderNo, provider: order.provider });
         return payableOf(await load(orderNo));
       }
@@ -122,8 +127,10 @@ export function createTopUpSteps(deps: StepDeps): TopUpSteps {
     },
 
     async closeTopUp({ orderNo, as }) {
-      await closePending(pool, orderNo, as);
-      const { status } = await load(orderNo);
+      const closed = await closePending(pool, orderNo, as);
+      const order = await load(orderNo);
+      if (closed) metrics.order(order, as);
+      const { status } = order;
       const callback = status === "paid" ? await lastPaidCallback(pool, orderNo) : undefined;
       const report = callback && reportToJson({ tradeNo: callback.trade_no, amount: callback.amount, reportedBy: "callback" });
       return { status, report: report ?? null };

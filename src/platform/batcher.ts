@@ -22,8 +22,10 @@ export function createBatcher<Item, Answer>(options: {
   run: (items: Item[]) => Promise<Answer[]>;
   maxBatch?: number;
   lanes?: number;
+  /** Told of every batch that was answered: how many items it had and how many seconds it took. */
+  onBatch?: (items: number, seconds: number) => void;
 }): Batcher<Item, Answer> {
-  const { run, maxBatch = 1_000, lanes = 1 } = options;
+  const { run, maxBatch = 1_000, lanes = 1, onBatch } = options;
   let queue: Waiting<Item, Answer>[] = [];
   let running = 0;
   let inFlight = 0;
@@ -31,9 +33,11 @@ export function createBatcher<Item, Answer>(options: {
   let idleWaiters: (() => void)[] = [];
 
   async function work(batch: Waiting<Item, Answer>[]): Promise<void> {
+    const began = performance.now();
     try {
       const answers = await run(batch.map((waiting) => waiting.item));
       if (answers.length !== batch.length) throw new Error(`batch of ${batch.length} got ${answers.length} answers`);
+      onBatch?.(batch.length, (performance.now() - began) / 1_000);
       for (let i = 0; i < batch.length; i++) batch[i]!.resolve(answers[i]!);
     } catch (error) {
       for (const waiting of batch) waiting.reject(error);

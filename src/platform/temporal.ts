@@ -1,4 +1,4 @@
-import { Client, Connection, isGrpcServiceError, WorkflowNotFoundError } from "@temporalio/client";
+import { Client, Connection, isGrpcServiceError, WorkflowNotFoundError, type WorkflowClientInterceptor } from "@temporalio/client";
 import type { Logger } from "./logger.ts";
 
 /** How the rest of the program reaches Temporal. No relayed call ever waits for it. */
@@ -21,6 +21,8 @@ export function createTemporalLink(options: {
   uiUrl: string;
   apiKey?: string | undefined;
   tls?: boolean | undefined;
+  /** Run around every request about a workflow. */
+  interceptors?: WorkflowClientInterceptor[];
   log: Logger;
 }): TemporalLink {
   const connection = Connection.lazy({
@@ -28,7 +30,7 @@ export function createTemporalLink(options: {
     tls: options.tls ?? false,
     ...(options.apiKey ? { apiKey: options.apiKey } : {}),
   });
-  const client = new Client({ connection, namespace: options.namespace });
+  const client = new Client({ connection, namespace: options.namespace, interceptors: { workflow: options.interceptors ?? [] } });
   return {
     client,
     connection,

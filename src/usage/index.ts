@@ -1,6 +1,8 @@
 import type { Client } from "@temporalio/client";
 import type { Logger } from "../platform/logger.ts";
+import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
+import { createRecorderMetrics } from "./metrics.ts";
 import { createNudger } from "./nudge.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
 import { wakeSettlement } from "./wake.ts";
@@ -14,6 +16,7 @@ export { reportIncidents, type Incident } from "./incidents.ts";
 export { ratesOf } from "./rates.ts";
 export { usageRoutes } from "./routes.ts";
 export { createSettlement, type Settlement } from "./settlement.ts";
+export { createSettlementMetrics, watchBacklog } from "./settlementMetrics.ts";
 export { settlementWorkflowId, startSettlements } from "./wake.ts";
 export type { Recorder };
 
@@ -24,8 +27,15 @@ export type Usage = Recorder;
 export const BILLING_QUEUE = "billing";
 
 /** Creates the recording side of usage: durable events, and a nudge for the settlement of their shard that nobody waits for. */
-export function createUsage(deps: { pool: Pool; log: Logger; temporal: Client; shards: number; taskQueue?: string }): Usage {
-  const { pool, log, temporal, shards, taskQueue = BILLING_QUEUE } = deps;
+export function createUsage(deps: {
+  pool: Pool;
+  log: Logger;
+  temporal: Client;
+  shards: number;
+  metrics?: Metrics;
+  taskQueue?: string;
+}): Usage {
+  const { pool, log, temporal, shards, metrics = createMetrics(), taskQueue = BILLING_QUEUE } = deps;
   const nudger = createNudger({ wake: (shard) => wakeSettlement(temporal, shard, taskQueue) });
-  return createRecorder({ pool, log, shards, nudger });
+  return createRecorder({ pool, log, shards, nudger, metrics: createRecorderMetrics(metrics) });
 }

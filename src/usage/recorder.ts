@@ -1,9 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { createBatcher } from "../platform/batcher.ts";
+import { createMetrics } from "../platform/metrics.ts";
 import { appError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { eventJson, shardOf, type UsageEvent } from "./event.ts";
+import { createRecorderMetrics, type RecorderMetrics } from "./metrics.ts";
 import type { Nudger } from "./nudge.ts";
 import { insertBillable, insertFree, isDataError, type EncodedEvent } from "./repository.ts";
 
@@ -25,8 +27,8 @@ const FREE_LIMIT = 20_000;
 const MAX_BATCH = 500;
 
 /** Creates the recorder; several batches of billable events are under way at once, each in the order it was given. */
-export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; nudger: Nudger }): Recorder {
-  const { pool, log, shards, nudger } = deps;
+export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; nudger: Nudger; metrics?: RecorderMetrics }): Recorder {
+  const { pool, log, shards, nudger, metrics = createRecorderMetrics(createMetrics()) } = deps;
   const abandon = new AbortController();
   let stopping = false;
   let free: EncodedEvent[] = [];
@@ -65,7 +67,12 @@ export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; 
     return [error];
   }
 
-  const batcher = createBatcher<EncodedEvent, Error | undefined>({ run: write, maxBatch: MAX_BATCH, lanes: 2 });
+  const batcher = createBatcher<EncodedEvent, Error | undefined>({
+    run: write,
+    maxBatch: MAX_BATCH,
+    lanes: 2,
+    onBatch: metrics.committed,
+  });
 
   async function flushFree(): Promise<void> {
     while (free.length > 0) {
@@ -107,10 +114,13 @@ export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; 
       if (stopping) throw appError("unavailable", { message: "The process is stopping" });
       const refused = await batcher.add(encode(event));
       if (refused) throw refused;
+      metrics.recorded(event);
     },
     recordFailure(event) {
+      metrics.recorded(event);
       if (free.length >= FREE_LIMIT) {
         dropped += 1;
+        metrics.dropped();
         return;
       }
       free.push(encode(event));

@@ -25,6 +25,8 @@ export interface PendingEvent {
   reasoning_tokens: bigint;
   units: Units | null;
   price_multiplier: number;
+  /** Seconds since its record was durable. */
+  waited: number;
 }
 
 /** What settlement found out about one event, in micro-credits. */
@@ -38,7 +40,7 @@ export interface SettledEvent {
 const PENDING = "billable AND settled_at IS NULL AND set_aside_at IS NULL";
 const PENDING_COLUMNS = `id, created_at::text AS created_at, request_id, user_id, wallet_id, model, price_version_id,
   input_tokens, cached_input_tokens, cache_write_tokens, cache_write_long_tokens, output_tokens, reasoning_tokens, units,
-  price_multiplier`;
+  price_multiplier, extract(epoch FROM clock_timestamp() - recorded_at)::float8 AS waited`;
 
 /** First key of the two-part advisory lock "this shard is being settled". */
 const SHARD_LOCK = 7_266_005;
@@ -148,6 +150,15 @@ export async function pendingOf(db: Queryable, shard: number): Promise<{ pending
     [shard],
   );
   return rows[0] ?? { pending: 0, oldest: null };
+}
+
+/** What waits in all shards (counted up to 100 000), and the age of the oldest record. */
+export async function backlog(db: Queryable): Promise<{ pending: number; oldestSeconds: number }> {
+  const { rows } = await db.query<{ pending: number; oldest: number }>(
+    `SELECT count(*)::integer AS pending, coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0)::float8 AS oldest
+     FROM (SELECT recorded_at FROM usage_events WHERE ${PENDING} LIMIT 100000) AS waiting`,
+  );
+  return { pending: rows[0]?.pending ?? 0, oldestSeconds: Math.max(0, rows[0]?.oldest ?? 0) };
 }
 
 /** Moves waiting events of shards that no longer exist (SETTLEMENT_SHARDS was lowered) to one that does. */

@@ -1,9 +1,11 @@
 import type { Ledger, SettleItem } from "../ledger/index.ts";
 import { AppError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
+import { createMetrics } from "../platform/metrics.ts";
 import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
 import { formatMultiplier, ONE, type Pricing, type TokenClasses } from "../pricing/index.ts";
 import { reportIncidents, type Incident } from "./incidents.ts";
+import { createSettlementMetrics, type SettledBatch, type SettlementMetrics } from "./settlementMetrics.ts";
 import { isDataError, lockShard, setAside, takeOne, takePending, writeSettled, type PendingEvent } from "./repository.ts";
 
 /** What one batch did. `busy`: another worker has the shard. */
@@ -30,6 +32,7 @@ export interface SettlementDeps {
   ledger: Pick<Ledger, "settle">;
   pricing: Pick<Pricing, "cost" | "version">;
   log: Logger;
+  metrics?: SettlementMetrics;
 }
 
 const NOTHING: BatchResult = { taken: 0, settled: 0, setAside: 0, busy: false };
@@ -72,7 +75,7 @@ function isHopeless(error: unknown): boolean {
 
 /** Creates the settlement of usage events. */
 export function createSettlement(deps: SettlementDeps): Settlement {
-  const { pool, ledger, pricing, log } = deps;
+  const { pool, ledger, pricing, log, metrics = createSettlementMetrics(createMetrics()) } = deps;
 
   /** The cost of every event that has a price; the others are returned as poison. */
   async function price(
@@ -88,7 +91,12 @@ export function createSettlement(deps: SettlementDeps): Settlement {
     return { priced, poison };
   }
 
-  async function settle(tx: PoolClient, events: readonly PendingEvent[]): Promise<{ settled: number; setAside: number }> {
+  async function settle(
+    tx: PoolClient,
+    events: readonly PendingEvent[],
+    done: SettledBatch,
+  ): Promise<{ settled: number; setAside: number }> {
+    const takenAt = performance.now();
     const { priced, poison } = await price(events);
     let settled = 0;
     if (priced.length > 0) {
@@ -109,6 +117,11 @@ export function createSettlement(deps: SettlementDeps): Settlement {
         return { id: event.id, created_at: event.created_at, charged: result.charged, uncharged: result.uncharged };
       });
       settled = await writeSettled(tx, written);
+      const took = (performance.now() - takenAt) / 1_000;
+      for (const { event } of priced) {
+        const { charged, uncharged, holdMissing, replayed } = results.get(event.id)!;
+        if (!replayed) done.charges.push({ model: event.model, charged, uncharged, holdMissing, lag: event.waited + took });
+      }
     }
     if (poison.length > 0) {
       await setAside(tx, poison);
@@ -116,9 +129,18 @@ export function createSettlement(deps: SettlementDeps): Settlement {
         tx,
         poison.map((event) => incident("price_version_missing", event, { price_version: event.price_version_id?.toString() ?? null })),
       );
+      done.incidents.push(...poison.map(() => "price_version_missing"));
       log.error({ events: poison.map((event) => event.id) }, "usage events without a price were set aside");
     }
     return { settled, setAside: poison.length };
+  }
+
+  /** What is done is counted once it is committed. */
+  async function counting<T>(work: (done: SettledBatch) => Promise<T>): Promise<T> {
+    const done: SettledBatch = { charges: [], incidents: [] };
+    const result = await work(done);
+    metrics.settled(done);
+    return result;
   }
 
   async function runBatch(
@@ -127,13 +149,15 @@ export function createSettlement(deps: SettlementDeps): Settlement {
     since: Date | undefined,
     onTaken?: (events: PendingEvent[]) => void,
   ): Promise<BatchResult> {
-    return inTransaction(pool, async (tx) => {
-      if (!(await lockShard(tx, shard))) return { ...NOTHING, busy: true };
-      const events = await takePending(tx, shard, limit, since);
-      onTaken?.(events);
-      if (events.length === 0) return NOTHING;
-      return { taken: events.length, ...(await settle(tx, events)), busy: false };
-    });
+    return counting((done) =>
+      inTransaction(pool, async (tx) => {
+        if (!(await lockShard(tx, shard))) return { ...NOTHING, busy: true };
+        const events = await takePending(tx, shard, limit, since);
+        onTaken?.(events);
+        if (events.length === 0) return NOTHING;
+        return { taken: events.length, ...(await settle(tx, events, done)), busy: false };
+      }),
+    );
   }
 
   /** The slow way, after a batch was refused: one event per transaction, so that the one at fault stands alone. */
@@ -157,14 +181,17 @@ export function createSettlement(deps: SettlementDeps): Settlement {
   }
 
   async function refuse(event: PendingEvent, error: Error): Promise<BatchResult> {
-    return inTransaction(pool, async (tx) => {
-      const waiting = await takeOne(tx, event.id);
-      if (!waiting) return { ...NOTHING, taken: 1 };
-      await setAside(tx, [waiting]);
-      await reportIncidents(tx, [incident("settlement_refused", waiting, { error: error.message })]);
-      log.error({ err: error, event: event.id }, "a usage event could not be settled and was set aside");
-      return { taken: 1, settled: 0, setAside: 1, busy: false };
-    });
+    return counting((done) =>
+      inTransaction(pool, async (tx) => {
+        const waiting = await takeOne(tx, event.id);
+        if (!waiting) return { ...NOTHING, taken: 1 };
+        await setAside(tx, [waiting]);
+        await reportIncidents(tx, [incident("settlement_refused", waiting, { error: error.message })]);
+        done.incidents.push("settlement_refused");
+        log.error({ err: error, event: event.id }, "a usage event could not be settled and was set aside");
+        return { taken: 1, settled: 0, setAside: 1, busy: false };
+      }),
+    );
   }
 
   return {
@@ -174,10 +201,12 @@ export function createSettlement(deps: SettlementDeps): Settlement {
         return runSingly(shard, limit, since);
       }),
     settleNow: (id) =>
-      inTransaction(pool, async (tx) => {
-        const event = await takeOne(tx, id);
-        if (!event) return false;
-        return (await settle(tx, [event])).settled === 1;
-      }),
+      counting((done) =>
+        inTransaction(pool, async (tx) => {
+          const event = await takeOne(tx, id);
+          if (!event) return false;
+          return (await settle(tx, [event], done)).settled === 1;
+        }),
+      ),
   };
 }

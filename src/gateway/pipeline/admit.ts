@@ -68,7 +68,7 @@ const notPriced = (): Failure => failure("model_not_priced", { param: "model", s
 
 /** Counts the request against its limits, takes a permit and tells the figures. */
 export async function passLimits(
-  deps: Pick<RelayDeps, "limiter">,
+  deps: Pick<RelayDeps, "limiter" | "metrics">,
   caller: CallerKey,
   headers: string[],
   callId: string | undefined,
@@ -87,6 +87,7 @@ export async function passLimits(
   );
   if (verdict.rate) addRateHeaders(headers, verdict.rate);
   if (verdict.allowed) return { verdict };
+  deps.metrics.limited(verdict.scope, verdict.reason);
   const whose = verdict.scope === "key" ? "this key" : "this account";
   return {
     failure: failure("rate_limited", {

@@ -91,6 +91,8 @@ export class Call {
   /** How often, and when last, a client that closed its half of the connection was looked for. */
   looks = 0;
   lookedMs = 0;
+  /** Its record is durable. */
+  recorded = false;
   /** Any event has been handed to the client's socket. */
   delivered = false;
 

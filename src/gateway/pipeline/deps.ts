@@ -6,6 +6,7 @@ import type { Incident, Usage } from "../../usage/index.ts";
 import type { KeptAnswers } from "../answers/index.ts";
 import type { Routing } from "../routing/index.ts";
 import type { Limiter } from "../limits/index.ts";
+import type { RelayMetrics } from "../metrics.ts";
 import type { Tokenizer } from "../tokens/index.ts";
 import type { Catalog } from "../providers/index.ts";
 import type { Call } from "./call.ts";
@@ -36,6 +37,7 @@ export interface RelayDeps {
   tokenizer: Tokenizer;
   upstream: Upstream;
   config: RelayConfig;
+  metrics: RelayMetrics;
   /** Keeps something that must not happen and did; never awaited. */
   incident(incident: Incident): void;
   /** Forgets a call when client and provider are both done with it. */

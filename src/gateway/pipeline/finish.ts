@@ -34,18 +34,19 @@ export function finish(deps: RelayDeps, call: Call, end: End): void {
   call.permit = undefined;
   const work = end.kind === "done" ? complete(deps, call, end) : end.kind === "failed" ? fail(deps, call, end.failure) : leave(deps, call);
   work.then(
-    () => close(deps, call),
+    () => close(deps, call, end),
     (error: unknown) => {
       deps.log.error({ err: error, trace_id: call.traceId }, "a call could not be ended in order");
       call.res.destroy();
-      close(deps, call);
+      close(deps, call, end);
     },
   );
 }
 
-function close(deps: RelayDeps, call: Call): void {
+function close(deps: RelayDeps, call: Call, end: End): void {
   call.phase = "ended";
   call.endedMs = performance.now();
+  deps.metrics.ended(call, end);
   deps.retire(call);
 }
 
@@ -101,6 +102,7 @@ async function record(deps: RelayDeps, call: Call, event: ReturnType<typeof usag
   try {
     await deps.usage.record(event);
     call.holdOpen = false;
+    call.recorded = true;
     return true;
   } catch (error) {
     deps.log.error({ err: error, trace_id: call.traceId, call: call.id }, "a call could not be recorded and is not charged");

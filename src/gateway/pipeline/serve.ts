@@ -53,6 +53,7 @@ export async function serve(
     // Whatever ended the call meanwhile (its client, a shutdown) could not know of what was taken since.
     if (call.phase !== "admitting") return giveBack(deps, call);
     if (refusal) return finish(deps, call, { kind: "failed", failure: refusal });
+    deps.metrics.admitted(call);
     relay(deps, call);
   } catch (error) {
     const why = failureOf(error);

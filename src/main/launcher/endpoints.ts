@@ -8,6 +8,8 @@ import type { PortName } from "./ports.ts";
 export interface Endpoints {
   api?: string;
   worker?: string;
+  /** Pages with metrics for Prometheus. */
+  metrics?: { api?: string; worker?: string };
   temporal?: string;
   temporal_ui?: string;
   inbox?: string;
@@ -42,9 +44,11 @@ export function endpointsOf(
   namespace: string,
 ): Endpoints {
   const at = (port: number | undefined) => (port === undefined ? undefined : `http://127.0.0.1:${port}`);
+  const page = (port: number | undefined) => (port === undefined ? undefined : `http://127.0.0.1:${port}/metrics`);
   const endpoints = {
     api: at(ports.api),
     worker: at(ports.worker),
+    metrics: { api: page(Number(env["METRICS_PORT"]) || ports.api), worker: page(ports.worker_metrics) },
     temporal: addresses.temporalAddress,
     temporal_ui: addresses.temporalUiUrl,
     inbox: at(ports.inbox),

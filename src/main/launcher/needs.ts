@@ -19,7 +19,7 @@ export function isReplaced(name: PartName, env: Environment): boolean {
 /** The ports that each part listens on. */
 export const PORTS_OF: Record<PartName, PortName[]> = {
   api: ["api"],
-  worker: ["worker"],
+  worker: ["worker", "worker_metrics"],
   upstream: ["upstream"],
   sandbox: ["sandbox"],
   inbox: ["inbox", "smtp"],

@@ -5,7 +5,18 @@ import getPort from "get-port";
 import { readJson, writePrivateJson } from "./files.ts";
 import type { Reporter } from "./report.ts";
 
-export type PortName = "api" | "temporal_ui" | "inbox" | "sandbox" | "upstream" | "temporal" | "postgres" | "redis" | "smtp" | "worker";
+export type PortName =
+  | "api"
+  | "temporal_ui"
+  | "inbox"
+  | "sandbox"
+  | "upstream"
+  | "temporal"
+  | "postgres"
+  | "redis"
+  | "smtp"
+  | "worker"
+  | "worker_metrics";
 
 /** Where people expect things. The others are internal: any free port, the same one next time if it is still free. */
 const USUAL: Partial<Record<PortName, number>> = {

@@ -101,7 +101,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await Promise.all(starts);
 
     const host: Environment = env["HOST"] ? { HOST: env["HOST"] } : {};
-    await Promise.all([has("api") ? node("api", host) : undefined, has("worker") ? node("worker", host) : undefined]);
+    await Promise.all([
+      has("api") ? node("api", host) : undefined,
+      has("worker") ? node("worker", { METRICS_PORT: String(ports.worker_metrics), ...host }) : undefined,
+    ]);
 
     const settings = childEnv();
     const endpoints = endpointsOf(ports, addresses, settings, namespace);

@@ -11,6 +11,7 @@ import { parseCredits } from "../../../src/platform/credits.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { createInvalidation, type Invalidation } from "../../../src/platform/invalidation.ts";
 import { createLogger } from "../../../src/platform/logger.ts";
+import { createMetrics, type Metrics } from "../../../src/platform/metrics.ts";
 import { createPool, type Pool } from "../../../src/platform/postgres.ts";
 import { createRedis, type Redis } from "../../../src/platform/redis.ts";
 import { createSecretBox } from "../../../src/platform/secrets.ts";
@@ -18,6 +19,7 @@ import { createPricing, type Pricing } from "../../../src/pricing/index.ts";
 import { createTiers } from "../../../src/quotas/index.ts";
 import { createSettlement, reportIncidents } from "../../../src/usage/index.ts";
 import { waitFor } from "../../support/waitFor.ts";
+import { createRecorderMetrics } from "../../../src/usage/metrics.ts";
 import { createRecorder, type Recorder } from "../../../src/usage/recorder.ts";
 
 /** The relay on real parts, in this process; only settlement is called by hand, so that a test sees a charge at once. */
@@ -27,6 +29,7 @@ export interface Relay {
   pool: Pool;
   ledger: Ledger;
   usage: Recorder;
+  metrics: Metrics;
   redis: Redis;
   invalidation: Invalidation;
   /** A verified user with credit and a key. */
@@ -110,15 +113,23 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
   const pool = createPool({ url: places.databaseUrl, max: 10, name: "relay-test", log, connectTimeoutMs: 1_000 });
   const invalidation = createInvalidation({ url: places.databaseUrl, log });
   const redis = createRedis({ url: places.redisUrl, log });
+  const metrics = createMetrics();
   const secretBox = createSecretBox(config.ENCRYPTION_KEYS);
   const ledger = createLedger({
     pool,
     log,
     tolerance: { percent: config.SETTLE_TOLERANCE_PERCENT, micro: config.SETTLE_TOLERANCE_CREDITS },
+    metrics,
   });
   const pricing: Pricing = createPricing({ pool, invalidation });
   const tiers = createTiers({ pool, invalidation, requestsPerMinute: config.REQUESTS_PER_MINUTE });
-  const usage = createRecorder({ pool, log, shards: 1, nudger: { nudge: () => undefined, stop: () => Promise.resolve() } });
+  const usage = createRecorder({
+    pool,
+    log,
+    shards: 1,
+    nudger: { nudge: () => undefined, stop: () => Promise.resolve() },
+    metrics: createRecorderMetrics(metrics),
+  });
   const settlement = createSettlement({ pool, ledger, pricing, log });
   const catalog = createCatalog({
     pool,
@@ -142,6 +153,7 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
     redis,
     config,
     log,
+    metrics,
     incident: (incident) => void reportIncidents(pool, [incident]).catch(() => undefined),
   });
   const server = createHttpServer((req, res) => {
@@ -155,6 +167,7 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
     pool,
     ledger,
     usage,
+    metrics,
     redis,
     invalidation,
     async customer(options = {}) {

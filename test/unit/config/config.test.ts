@@ -50,6 +50,8 @@ describe("configuration", () => {
     ["UPSTREAM_PRIVATE_ADDRESSES", "yes"],
     ["NODE_ENV", "staging"],
     ["LOG_LEVEL", "loud"],
+    ["METRICS_PORT", "0"],
+    ["METRICS_TOKEN", "short"],
   ];
   for (const [name, value] of bad) {
     it(`names ${name} when it is ${JSON.stringify(value)}`, () => {

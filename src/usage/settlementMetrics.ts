@@ -1,0 +1,73 @@
+import { SECONDS, type Metrics } from "../platform/metrics.ts";
+import type { Pool } from "../platform/postgres.ts";
+import { backlog } from "./repository.ts";
+
+/** What one committed batch of settlement did. Amounts in micro-credits; lags in seconds from the record to the charge. */
+export interface SettledBatch {
+  charges: { model: string; charged: bigint; uncharged: bigint; holdMissing: boolean; lag: number }[];
+  incidents: string[];
+}
+
+export interface SettlementMetrics {
+  settled(batch: SettledBatch): void;
+}
+
+/** Declares what settlement counts, and what waits for it; once per process. */
+export function createSettlementMetrics(metrics: Metrics): SettlementMetrics {
+  const settled = metrics.counters({ name: "tollkeeper_settled_total", help: "Settled usage events by model.", labels: ["model"] });
+  const charged = metrics.counters({
+    name: "tollkeeper_charged_credits_total",
+    help: "Credits charged for calls, by model.",
+    labels: ["model"],
+  });
+  const uncharged = metrics.counter({
+    name: "tollkeeper_uncharged_credits_total",
+    help: "Credits of cost that neither hold, tolerance nor balance covered.",
+  });
+  const lag = metrics.histogram({
+    name: "tollkeeper_settlement_lag_seconds",
+    help: "From the durable record of a call to its charge.",
+    buckets: SECONDS,
+  });
+  const incidents = metrics.counters({
+    name: "tollkeeper_settlement_incidents_total",
+    help: "Incidents noted by settlement, by kind.",
+    labels: ["kind"],
+  });
+  for (const kind of ["uncharged", "hold_missing", "price_version_missing", "settlement_refused"]) incidents.of(kind);
+  return {
+    settled(batch) {
+      for (const charge of batch.charges) {
+        settled.of(charge.model).add();
+        charged.of(charge.model).add(Number(charge.charged) / 1e6);
+        lag.observe(charge.lag);
+        if (charge.uncharged > 0n) {
+          uncharged.add(Number(charge.uncharged) / 1e6);
+          incidents.of("uncharged").add();
+        }
+        if (charge.holdMissing) incidents.of("hold_missing").add();
+      }
+      for (const kind of batch.incidents) incidents.of(kind).add();
+    },
+  };
+}
+
+/** What waits for settlement in all shards, as Postgres knows it: the same on every copy, so alert on the largest. */
+export function watchBacklog(metrics: Metrics, pool: Pool): void {
+  let asked: { at: number; answer: ReturnType<typeof backlog> } | undefined;
+  const recent = () => {
+    // Two metrics, one question.
+    if (!asked || Date.now() - asked.at > 1_000) asked = { at: Date.now(), answer: backlog(pool) };
+    return asked.answer;
+  };
+  metrics.gauge({
+    name: "tollkeeper_settlement_backlog",
+    help: "Recorded calls that wait for their charge (counted up to 100000).",
+    read: async () => (await recent()).pending,
+  });
+  metrics.gauge({
+    name: "tollkeeper_settlement_oldest_seconds",
+    help: "Age of the oldest record that waits for its charge; 0 when none waits.",
+    read: async () => (await recent()).oldestSeconds,
+  });
+}
