@@ -5,7 +5,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
  * like a client that left, so whoever answers late has to find out, see the relay's presence.ts.
  */
 export function createHttpServer(app: RequestListener): Server {
-  const server = createServer(app);
+  const server = createServer({ connectionsCheckingInterval: 5_000 }, app);
   // Longer than load balancers keep idle connections, so that they and not we close them.
   server.keepAliveTimeout = 65_000;
   server.headersTimeout = 20_000;

@@ -30,6 +30,15 @@ export function nextBoundary(text: string, from: number, hasCr: boolean): number
   return end;
 }
 
+/** The index after the first blank line at or after `from`, which there is. */
+function firstEnd(bytes: Buffer, from: number): number {
+  const ends = ["\n\n", "\n\r\n", "\r\r"].map((needle) => {
+    const at = bytes.indexOf(needle, from, "latin1");
+    return at < 0 ? Infinity : at + needle.length;
+  });
+  return Math.min(...ends);
+}
+
 /**
  * Cuts a byte stream into runs of complete events. Bytes of an unfinished event are copied into one growing buffer, so that a stream
  * cut into single bytes costs no more than one cut into large pieces.
@@ -57,14 +66,14 @@ export class EventCutter {
     this.#keep(chunk);
     const all = this.#held.subarray(0, this.#length);
     const cut = lastBoundary(all, Math.max(0, before - 3), all.length);
-    if (cut === 0) return undefined;
+    if (cut === 0 || (all.length > EVENT_LIMIT && firstEnd(all, Math.max(0, before - 3)) > EVENT_LIMIT)) return undefined;
     this.#held = Buffer.alloc(0);
     this.#length = 0;
     if (cut < all.length) this.#keep(all.subarray(cut));
     return all.subarray(0, cut);
   }
 
-  /** Bytes of the unfinished event. */
+  /** Bytes of the unfinished event, or of one that is whole but larger than {@link EVENT_LIMIT}: such a one is never handed on. */
   get pending(): number {
     return this.#length;
   }
