@@ -31,6 +31,8 @@ function send(res: Response, reply: Reply): void {
   res.status(status).json({ success: true, message: reply.message ?? "OK", data: reply.data });
 }
 
+const CSV = "text/csv";
+
 type JsonDefinition = Extract<Route, { kind: "json" }>;
 
 function jsonHandler(definition: JsonDefinition, deps: { authenticate: Authenticate; idempotency: Idempotency }): RequestHandler {
@@ -38,7 +40,12 @@ function jsonHandler(definition: JsonDefinition, deps: { authenticate: Authentic
   return async (req: Request, res: Response): Promise<void> => {
     const principal = access === "none" ? undefined : await deps.authenticate(req);
     checkAccess(access, principal);
-    if (req.body !== undefined && definition.body && !req.is("json") && Object.keys(req.headers).includes("content-type")) {
+    if (
+      req.body !== undefined &&
+      definition.body &&
+      !req.is(definition.csv ? ["json", CSV] : ["json"]) &&
+      Object.keys(req.headers).includes("content-type")
+    ) {
       throw appError("unsupported_media_type");
     }
     const [params, query, body] = validateParts([
@@ -75,10 +82,11 @@ export function mountRoutes(
 ): express.Router {
   const router = express.Router({ caseSensitive: true });
   const json = express.json({ limit: deps.jsonLimit ?? "1mb", strict: false });
+  const csv = express.text({ limit: deps.jsonLimit ?? "1mb", type: CSV });
   const ordered = [...routes].sort((a, b) => parameterCount(a.path) - parameterCount(b.path));
   for (const definition of ordered) {
     if (definition.kind === "json") {
-      router[definition.method](definition.path, json, jsonHandler(definition, deps));
+      router[definition.method](definition.path, json, ...(definition.csv ? [csv] : []), jsonHandler(definition, deps));
     } else {
       const access = definition.access;
       const guard: RequestHandler = async (req: Request, _res: Response, next: NextFunction) => {

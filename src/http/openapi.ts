@@ -44,6 +44,7 @@ function errorResponses(route: Route): Record<string, object> {
 function operation(route: Route): ZodOpenApiOperationObject {
   const produces = route.kind === "raw" ? (route.produces ?? "application/json") : "application/json";
   const consumes = route.kind === "raw" ? (route.consumes ?? "application/json") : "application/json";
+  const csv = route.kind === "json" && route.csv ? { "text/csv": { schema: z.string() } } : {};
   const responses: Record<string, object> = {};
   for (const [status, schema] of Object.entries(route.responses)) {
     const body = schema && (route.kind === "json" ? envelope(schema) : schema);
@@ -61,7 +62,7 @@ function operation(route: Route): ZodOpenApiOperationObject {
     ...(route.description ? { description: route.description } : {}),
     tags: [route.tag],
     ...(route.alias ? { "x-alias": true } : {}),
-    ...(route.body ? { requestBody: { required: true, content: { [consumes]: { schema: route.body } } } } : {}),
+    ...(route.body ? { requestBody: { required: true, content: { [consumes]: { schema: route.body }, ...csv } } } : {}),
     requestParams: {
       ...(route.params ? { path: route.params as z.ZodObject } : {}),
       ...(route.query ? { query: route.query as z.ZodObject } : {}),

@@ -63,6 +63,8 @@ export interface JsonRoute<
   body?: B;
   query?: Q;
   params?: P;
+  /** True for a route that also takes its body as `text/csv`; the handler then gets the text. */
+  csv?: boolean;
   /** True for a POST that moves money: the same Idempotency-Key and body give the same answer. */
   idempotent?: boolean;
   handler(input: RouteInput<Output<B>, Output<Q>, Output<P>, A>): Promise<Reply>;

@@ -29,7 +29,8 @@ function unacceptable(value: unknown, path: string, depth = 0): FieldProblem | u
   return undefined;
 }
 
-function problemsOf(error: z.ZodError, root: string): FieldProblem[] {
+/** What is wrong with a value, field by field; `root` names the value itself. */
+export function problemsOf(error: z.ZodError, root: string): FieldProblem[] {
   return error.issues.flatMap((issue): FieldProblem[] => {
     const path = issue.path.map(String);
     if (issue.code === "unrecognized_keys") {

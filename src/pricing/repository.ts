@@ -124,6 +124,13 @@ export async function activeModels(db: Queryable): Promise<ModelRecord[]> {
   return rows.map(modelOf);
 }
 
+/** Every model by name; with `lock` none of them changes until the transaction ends. */
+export async function allModels(db: Queryable, options: { lock?: boolean } = {}): Promise<ModelRecord[]> {
+  if (options.lock) await db.query("SELECT 1 FROM models ORDER BY name FOR UPDATE");
+  const { rows } = await db.query<ModelRow>(`${MODELS} ORDER BY m.name`);
+  return rows.map(modelOf);
+}
+
 /** The model of this name or alias, ignoring case. */
 export async function findModel(db: Queryable, name: string): Promise<ModelRecord | undefined> {
   const { rows } = await db.query<ModelRow>(`${MODELS} WHERE m.name = (SELECT model FROM model_names WHERE name_key = lower($1))`, [name]);

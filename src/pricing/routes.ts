@@ -3,6 +3,7 @@ import { pageOf } from "../http/schemas.ts";
 import { appError } from "../platform/errors.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { createModelAdmin } from "./admin.ts";
+import { priceListRoutes } from "./import/routes.ts";
 import { multiplierRoutes } from "./multipliers/routes.ts";
 import { presentModel, presentPriceRecord, presentPublicModel } from "./present.ts";
 import type { Pricing } from "./pricing.ts";
@@ -49,6 +50,7 @@ export function pricingRoutes(deps: {
 
   return [
     ...multiplierRoutes({ pool, tierExists: deps.tierExists, changed: () => pricing.drop() }),
+    ...priceListRoutes({ pool, changed: () => pricing.drop() }),
     route({
       method: "get",
       path: "/api/models",
