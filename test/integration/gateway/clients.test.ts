@@ -1,14 +1,16 @@
 import { expect } from "chai";
 import OpenAI from "openai";
 import { useStack, waitFor } from "../../support/stack.ts";
-import { FULL, hang, REST } from "./faultTable.ts";
 import { startRelay, type Customer, type Relay } from "./harness.ts";
 import {
   answerOf,
   closed,
   DONE,
+  FULL,
+  hang,
   LAST_PIECE,
   piece,
+  REST,
   ROLE,
   startRawUpstream,
   STOP,

@@ -116,3 +116,11 @@ export function answerOf(status: number, body: string, headers = "content-type: 
 /** Waits until the other side has closed the connection. */
 export const closed = (socket: Socket): Promise<void> =>
   new Promise((resolve) => (socket.destroyed ? resolve() : socket.once("close", () => resolve())));
+
+/** 1500 and 800 tokens at 30 and 60 per 1000 are 93 credits. */
+export const FULL = usage(1500, 800);
+/** 4 tokens. */
+export const REST = "Hello, traveller.";
+
+/** Never answers. */
+export const hang: Behaviour = (socket) => closed(socket);

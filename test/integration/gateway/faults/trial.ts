@@ -1,0 +1,53 @@
+import { waitFor } from "../../../support/stack.ts";
+import type { RawAnswer, RawCall } from "../../../support/rawCall.ts";
+import { billOf, type Bill } from "../bill.ts";
+import type { EventRow } from "../harness.ts";
+import type { Asking } from "./askings.ts";
+import { HEALTHY, idle, type FaultRig, type Lane } from "./rig.ts";
+import type { Fault } from "./table.ts";
+import { viewOf, type View } from "./view.ts";
+
+/** Everything that is known of a call when it is over. */
+export interface Trial {
+  answer: RawAnswer;
+  view: View;
+  bill: Bill;
+  event: EventRow;
+  /** Micro-credits. */
+  held: bigint;
+  /** Requests that came to the provider that was told, and to the one behind it. */
+  asked: number;
+}
+
+/** One call of a new customer to a provider that was told this; over when nothing is under way any more. */
+export async function tryCall(
+  rig: FaultRig,
+  lane: Lane,
+  asking: Asking,
+  fault: Pick<Fault, "tell" | "short">,
+  options: { backed?: boolean; call?: Partial<RawCall> } = {},
+): Promise<Trial> {
+  const { relay } = rig;
+  const customer = await relay.customer();
+  const model = await lane.model(asking, { short: fault.short, backed: options.backed ?? false });
+  await lane.told.reset();
+  await lane.told.tell(`${HEALTHY} ${fault.tell}`);
+  const answer = await rig.call(asking, model, customer, options.call);
+  const bill = await billOf(relay, customer);
+  await idle(lane.told);
+  const holds = await relay.pool.query<{ amount: bigint }>("SELECT amount FROM ledger_holds WHERE wallet_id = $1", [customer.walletId]);
+  return {
+    answer,
+    view: viewOf(asking, answer),
+    bill,
+    event: (await relay.lastEvent(customer))!,
+    held: BigInt(holds.rows[0]?.amount ?? 0),
+    asked: (await lane.told.calls()).length,
+  };
+}
+
+/** Waits until operators were told this of a call. */
+export async function told({ relay }: FaultRig, { event }: Trial, incident: string): Promise<void> {
+  const query = "SELECT FROM incidents WHERE subject = $1 AND kind = $2";
+  await waitFor(async () => (await relay.pool.query(query, [event.id, incident])).rowCount, { timeoutMs: 3_000, message: incident });
+}
