@@ -17,7 +17,7 @@ export const FAULTS = {
   no_done: "everything but the last event",
   bad_json: "sends an event that is no JSON and goes on: after=3; not streaming, a cut body",
   silent: "sends nothing any more: after=3 for=<duration, for ever unless told>",
-  endless: "goes on for ever: after=3; not streaming, a body without end",
+  endless: "goes on for ever: after=3 every=1ms; not streaming, a body without end",
   extra_data: "more after the end: events after the last one, bytes after the JSON",
   extra_bytes: "bytes on the connection after the answer's declared end",
   no_usage: "sends no usage, asked or not",

@@ -1,4 +1,5 @@
 import { countsOf, usageField } from "../content/counts.ts";
+import { wordsOf } from "../content/plan.ts";
 import { hash, seeded } from "../content/text.ts";
 import { tokensOf } from "../content/tokens.ts";
 import { refuse, type Endpoint } from "../endpoint.ts";
@@ -55,10 +56,7 @@ export const embeddings: Endpoint = {
   method: "POST",
   path: /^\/v1\/embeddings$/,
   vendor: openai,
-  prompt({ input }) {
-    const first = Array.isArray(input) ? (input as unknown[])[0] : input;
-    return typeof first === "string" ? first : "";
-  },
+  prompt: ({ input }) => wordsOf(input).join(" "),
   answer({ body, directives }) {
     if (typeof body["model"] !== "string") refuse("you must provide a model parameter");
     const format = body["encoding_format"] ?? "float";

@@ -22,8 +22,7 @@ export async function sendBytes(sending: Sending, { contentType, parts }: Extrac
     if (here(faults.no_terminal)) return wire.end();
     if (here(faults.silent)) await (faults.silent?.["for"] ? wire.wait(milliseconds(faults.silent["for"])) : wire.forever());
     while (here(faults.endless) && !wire.gone) {
-      await wire.write(part);
-      await wire.wait(1);
+      await wire.writeApart([part], milliseconds(faults.endless?.["every"] ?? "1ms"));
     }
     if (wire.gone) return;
     await writeCut(wire, directives, part);

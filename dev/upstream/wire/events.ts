@@ -79,7 +79,7 @@ async function interrupted(
   if (here(faults.endless)) {
     while (!wire.gone) {
       await write(at.event);
-      await wire.wait(Math.max(paceMs, 1));
+      await wire.wait(Math.max(paceMs, milliseconds(faults.endless?.["every"] ?? "1ms"), 1));
     }
     return true;
   }

@@ -1,3 +1,4 @@
+import { milliseconds } from "../control/directives.ts";
 import type { Answer } from "../endpoint.ts";
 import { OVERLOADED } from "../overloaded.ts";
 import { contentTypeOf, endAnswer, lieOf, stoppedAfterHeaders, strange, writeCut } from "./parts.ts";
@@ -39,7 +40,8 @@ export async function sendWhole(sending: Sending, answer: Whole): Promise<void> 
   if (await stoppedAfterHeaders(wire, directives)) return;
   if (faults.die_mid_stream || faults.silent || faults.endless) {
     await wire.write(body.subarray(0, body.length >> 1));
-    while (faults.endless && !wire.gone) await wire.write(FILLER);
+    const everyMs = milliseconds(faults.endless?.["every"] ?? "1ms");
+    while (faults.endless && !wire.gone) await wire.writeApart([FILLER], everyMs);
     return faults.silent ? wire.forever() : wire.breakOff();
   }
   await writeCut(wire, directives, body);

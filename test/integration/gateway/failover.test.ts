@@ -1,13 +1,14 @@
 import { expect } from "chai";
 import OpenAI from "openai";
 import { useStack, waitFor } from "../../support/stack.ts";
-import { FULL, REST } from "./faultTable.ts";
 import { startRelay, type Customer, type Relay } from "./harness.ts";
 import {
   answerOf,
   closed,
   DONE,
+  FULL,
   piece,
+  REST,
   ROLE,
   startRawUpstream,
   STOP,

@@ -15,7 +15,8 @@ const LANES = 6;
 /** A provider that does as it is told, with models of its own; one call at a time. */
 export interface Lane {
   told: Directed;
-  model(asking: Asking, options?: { short?: string | undefined; backed?: boolean }): Promise<string>;
+  /** `short`: the time-out that is short there; `once`: for one call alone. */
+  model(asking: Asking, options: { short?: string | undefined; once?: boolean | undefined; backed?: boolean }): Promise<string>;
 }
 
 export interface FaultRig {
@@ -31,14 +32,14 @@ function laneOf(rig: FaultRig, told: Directed): Lane {
   const models = new Map<string, Promise<string>>();
   return {
     told,
-    model({ speaks }, { short, backed = false } = {}) {
+    model({ speaks }, { short, once = false, backed = false }) {
       const name = `${speaks} ${short} ${backed}`;
-      let model = models.get(name);
-      if (!model) {
-        const urls = backed ? [told.url, rig.well.url] : [told.url];
-        model = rig.relay.model(urls, { apiFormat: speaks, maxOutput: 10_000, ...(short ? { timeouts: { [short]: SHORT_MS } } : {}) });
-        models.set(name, model);
-      }
+      const known = once ? undefined : models.get(name);
+      if (known) return known;
+      const urls = backed ? [told.url, rig.well.url] : [told.url];
+      const timeouts = short ? { timeouts: { [short]: SHORT_MS } } : {};
+      const model = rig.relay.model(urls, { apiFormat: speaks, maxOutput: 10_000, ...timeouts });
+      if (!once) models.set(name, model);
       return model;
     },
   };

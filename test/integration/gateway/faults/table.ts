@@ -29,6 +29,8 @@ export interface Fault {
   short?: "first_byte_ms" | "idle_ms" | "total_ms";
   /** Where a provider can do this at all. */
   only?(asking: Asking): boolean;
+  /** The provider's key rests afterwards. */
+  rests?: boolean;
   /** What is said then, when it is not what is always said. */
   says?: RegExp;
   /** What operators are told. */
@@ -97,7 +99,7 @@ const BEFORE: Fault[] = [
   ...[401, 402, 403].map((code) => always(status(code, noRepeat), refused("upstream_refused"))),
   always(status(408), refused("upstream_timeout", 504, "upstream_timeout")),
   always(
-    { name: "status 429", tell: "[[fault:status code=429 retry_after=7]]", header: "retry-after" },
+    told("status 429", "status code=429 retry_after=7", { header: "retry-after", rests: true }),
     refused("upstream_rate_limited", 429, "upstream_rate_limited"),
   ),
   ...[500, 502, 503, 504].map((code) => always(status(code), refused("upstream_5xx"))),
@@ -146,9 +148,10 @@ const MIDDLE: Fault[] = [
   row(
     told("no end", "endless", { short: "total_ms", says: /\S/ }),
     broken("upstream_total_timeout", "upstream_timeout"),
-    refused("upstream_malformed"),
+    refused("upstream_total_timeout", 504, "upstream_timeout"),
     broken("upstream_total_timeout", "upstream_timeout"),
   ),
+  always(told("more than 64 MB", "endless every=0ms", { only: ({ answer }) => answer === "whole" }), refused("upstream_malformed")),
   row(told("a length that lies", "content_length_lie"), FULL, refused("upstream_closed"), broken("upstream_closed")),
   row(
     told("an event over 8 MB", "big_event bytes=9000000", { says: /large piece|^\S+ $/, only: wording }),

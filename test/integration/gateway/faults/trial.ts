@@ -24,12 +24,12 @@ export async function tryCall(
   rig: FaultRig,
   lane: Lane,
   asking: Asking,
-  fault: Pick<Fault, "tell" | "short">,
+  fault: Pick<Fault, "tell" | "short" | "rests">,
   options: { backed?: boolean; call?: Partial<RawCall> } = {},
 ): Promise<Trial> {
   const { relay } = rig;
   const customer = await relay.customer();
-  const model = await lane.model(asking, { short: fault.short, backed: options.backed ?? false });
+  const model = await lane.model(asking, { short: fault.short, once: fault.rests, backed: options.backed ?? false });
   await lane.told.reset();
   await lane.told.tell(`${HEALTHY} ${fault.tell}`);
   const answer = await rig.call(asking, model, customer, options.call);
