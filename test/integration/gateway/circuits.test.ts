@@ -1,9 +1,8 @@
 import { expect } from "chai";
 import { useStack, waitFor } from "../../support/stack.ts";
-import { FULL, REST } from "./faultTable.ts";
 import { startRelay, type Customer, type Relay } from "./harness.ts";
 import { startProxy } from "./proxy.ts";
-import { answerOf, DONE, ROLE, startRawUpstream, STOP, streamOf, text, type RawUpstream } from "./rawUpstream.ts";
+import { answerOf, DONE, FULL, type RawUpstream, REST, ROLE, startRawUpstream, STOP, streamOf, text } from "./rawUpstream.ts";
 
 const ENV = { CIRCUIT_BREAKER: "true", CIRCUIT_MIN_CALLS: "5", CIRCUIT_COOL_DOWN: "400ms", RELAY_MAX_ATTEMPTS: "1" };
 const good = streamOf(ROLE, text(REST), STOP, FULL, DONE);

@@ -1,8 +1,19 @@
 import { expect } from "chai";
 import { useStack, waitFor } from "../../support/stack.ts";
-import { FULL, REST } from "./faultTable.ts";
 import { startRelay, type Customer, type Relay } from "./harness.ts";
-import { answerOf, DONE, ROLE, startRawUpstream, STOP, streamOf, text, type Behaviour, type RawUpstream } from "./rawUpstream.ts";
+import {
+  answerOf,
+  type Behaviour,
+  DONE,
+  FULL,
+  type RawUpstream,
+  REST,
+  ROLE,
+  startRawUpstream,
+  STOP,
+  streamOf,
+  text,
+} from "./rawUpstream.ts";
 
 const ENV = { PROVIDER_KEY_REST: "10m", PROVIDER_RATE_LIMIT_REST: "200ms", RELAY_MAX_ATTEMPTS: "1" };
 const good = streamOf(ROLE, text(REST), STOP, FULL, DONE);
