@@ -6,6 +6,7 @@ import type { LimitVerdict } from "../limits/index.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
+import type { Speaks } from "./format.ts";
 import { canCharge } from "./meters.ts";
 
 /** The API key of a request: `Authorization: Bearer …` or `x-api-key`. */
@@ -56,12 +57,29 @@ export async function chooseModel(deps: Pick<RelayDeps, "pricing" | "catalog">, 
   call.price = model.price;
   const { tier, keyGroup } = call.caller!;
   call.priceMultiplier = multiplierFor(model.rules, { tier, keyGroup, model: model.name, at: call.startedAt });
-  const candidates = await deps.catalog.route(model.name);
-  const { speaks } = call.format;
-  call.candidates = candidates.every(({ provider }) => speaks.includes(provider.speaks))
-    ? candidates
-    : candidates.filter(({ provider }) => speaks.includes(provider.speaks));
-  return call.candidates.length > 0 ? undefined : failure("no_provider", { retryAfter: 5 });
+  call.candidates = await deps.catalog.route(model.name);
+  return leaveOutUnfit(call) ?? (call.candidates.length > 0 ? undefined : failure("no_provider", { retryAfter: 5 }));
+}
+
+/** Leaves out providers that cannot be asked this in what they speak; when all are left out for the request's sake, that is the refusal. */
+function leaveOutUnfit(call: Call): Failure | undefined {
+  const { candidates, format } = call;
+  // The first is the client's own format.
+  const native = format.speaks[0];
+  if (candidates.every(({ provider }) => provider.speaks === native)) return undefined;
+  let refusal: Failure | undefined;
+  const known = new Map<Speaks, boolean>();
+  const fits = (speaks: Speaks): boolean => {
+    if (!format.speaks.includes(speaks)) return false;
+    const dialect = call.request!.dialect(speaks);
+    if ("code" in dialect) refusal = dialect;
+    return !("code" in dialect);
+  };
+  call.candidates = candidates.filter(({ provider: { speaks } }) => {
+    if (!known.has(speaks)) known.set(speaks, fits(speaks));
+    return known.get(speaks);
+  });
+  return call.candidates.length > 0 ? undefined : refusal;
 }
 
 const notPriced = (): Failure => failure("model_not_priced", { param: "model", shouldRetry: false });

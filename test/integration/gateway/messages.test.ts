@@ -1,48 +1,21 @@
 import Anthropic from "@anthropic-ai/sdk";
 import { expect } from "chai";
-import { useStack, waitFor } from "../../support/stack.ts";
-import { startUpstream, type Directed } from "../../support/upstream.ts";
-import { billOf } from "./bill.ts";
-import { startRelay, type Customer, type Relay } from "./harness.ts";
+import { waitFor } from "../../support/stack.ts";
+import { PIXEL, useDemoRelay } from "./demoRelay.ts";
 
 /** Prices per 1000 tokens: input 30, cached 3, cache write 37.5, for an hour 60, output 60. */
 const PRICES = { cached_input_price: "3", cache_write_price: "37.5", cache_write_1h_price: "60" };
-const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 describe("Anthropic's official client", () => {
-  const places = useStack();
-  let relay: Relay;
-  let upstream: Directed & { close(): Promise<void> };
-  let model: string;
-  let ada: Customer;
-
-  before(async () => {
-    upstream = await startUpstream({ key: "upstream-key" });
-    relay = await startRelay(places, { STREAM_HEARTBEAT: "200ms", HOLD_TTL: "30s" });
-    model = await relay.model([upstream.url], {
-      apiFormat: "claude",
-      prices: PRICES,
-      maxOutput: 10_000,
-      timeouts: { first_byte_ms: 900, idle_ms: 900, total_ms: 5_000 },
-    });
-  });
-  beforeEach(async () => {
-    await upstream.reset();
-    ada = await relay.customer();
-  });
-  after(async () => {
-    await relay?.close();
-    await upstream?.close();
-  });
-
-  const client = (options: object = {}): Anthropic => new Anthropic({ apiKey: ada.key, baseURL: relay.url, maxRetries: 0, ...options });
+  const demo = useDemoRelay({ apiFormat: "claude", prices: PRICES });
+  const client = (options: object = {}): Anthropic =>
+    new Anthropic({ apiKey: demo.ada.key, baseURL: demo.relay.url, maxRetries: 0, ...options });
   const ask = (content: Anthropic.MessageParam["content"], more: object = {}): Anthropic.MessageCreateParamsNonStreaming => ({
-    model,
+    model: demo.model,
     max_tokens: 2_000,
     messages: [{ role: "user", content }],
     ...more,
   });
-  const bill = () => billOf(relay, ada);
 
   it("gets a whole answer, charged by the provider's usage", async () => {
     const { data, response, request_id } = await client()
@@ -53,25 +26,25 @@ describe("Anthropic's official client", () => {
     expect(request_id).to.equal("mine-1");
     expect(response.headers.get("x-request-id")).to.equal("mine-1");
     expect(response.headers.get("set-cookie")).to.equal(null);
-    expect(await bill()).to.deep.include({ charged: 93_000_000n, status: "ok", estimated: false });
-    const [call] = await upstream.calls();
+    expect(await demo.bill()).to.deep.include({ charged: 93_000_000n, status: "ok", estimated: false });
+    const [call] = await demo.upstream.calls();
     expect(call!.headers).to.include({ "anthropic-version": "2026-10-21" }).and.to.have.property("x-api-key");
     expect(call!.headers).to.not.have.property("authorization");
     expect(call!.body).to.deep.include({ model: "upstream-model", max_tokens: 2_000 });
-    expect(JSON.stringify(call)).to.not.contain(ada.key);
+    expect(JSON.stringify(call)).to.not.contain(demo.ada.key);
   });
 
   it("may bring its key under either name", async () => {
-    const ways: Record<string, string>[] = [{ "x-api-key": ada.key }, { authorization: `Bearer ${ada.key}` }];
+    const ways: Record<string, string>[] = [{ "x-api-key": demo.ada.key }, { authorization: `Bearer ${demo.ada.key}` }];
     for (const headers of ways) {
-      const response = await fetch(`${relay.url}/v1/messages`, {
+      const response = await fetch(`${demo.relay.url}/v1/messages`, {
         method: "POST",
         headers: { "content-type": "application/json", ...headers },
         body: JSON.stringify(ask("Hello")),
       });
       expect(response.status).to.equal(200);
     }
-    const calls = await upstream.calls();
+    const calls = await demo.upstream.calls();
     expect(calls.map((call) => call.headers["anthropic-version"])).to.deep.equal(["2023-06-01", "2023-06-01"]);
   });
 
@@ -80,7 +53,7 @@ describe("Anthropic's official client", () => {
     for await (const event of await client().messages.create({ ...ask("Tell me [[usage:1500,800]]"), stream: true })) events.push(event);
     expect(events[0]!.type).to.equal("message_start");
     expect(events.at(-1)!.type).to.equal("message_stop");
-    expect(await bill()).to.deep.include({ charged: 93_000_000n, status: "ok" });
+    expect(await demo.bill()).to.deep.include({ charged: 93_000_000n, status: "ok" });
     const text = events
       .map((event) => (event.type === "content_block_delta" && event.delta.type === "text_delta" ? event.delta.text : ""))
       .join("");
@@ -92,9 +65,9 @@ describe("Anthropic's official client", () => {
   it("pays for what came from a cache and went into one at their own prices", async () => {
     await client().messages.create(ask("Again [[usage:1500,800 cached=500 cache_write=400 cache_write_1h=100]]"));
     // 600 x 30 + 500 x 3 + 300 x 37.5 + 100 x 60 + 800 x 60, by thousands.
-    expect((await bill()).charged).to.equal(18_000_000n + 1_500_000n + 11_250_000n + 6_000_000n + 48_000_000n);
+    expect((await demo.bill()).charged).to.equal(18_000_000n + 1_500_000n + 11_250_000n + 6_000_000n + 48_000_000n);
     await client().messages.stream(ask("Again [[usage:1500,800 cached=500 cache_write=400 cache_write_1h=100]]")).finalMessage();
-    expect((await bill()).charged).to.equal(2n * 84_750_000n);
+    expect((await demo.bill()).charged).to.equal(2n * 84_750_000n);
   });
 
   it("calls tools in parallel, thinks, and sends their results and images back", async () => {
@@ -117,7 +90,7 @@ describe("Anthropic's official client", () => {
     ];
     const answer = await client().messages.create({ ...question, messages: turn });
     expect(answer.type).to.equal("message");
-    const [, second] = await upstream.calls();
+    const [, second] = await demo.upstream.calls();
     expect((second!.body as { messages: unknown }).messages).to.deep.equal(JSON.parse(JSON.stringify(turn)));
   });
 
@@ -127,7 +100,7 @@ describe("Anthropic's official client", () => {
         .messages.stream(ask(`Hm [[usage:1500,800]] [[finish:${reason}]]`))
         .finalMessage();
       expect(message.stop_reason).to.equal(reason);
-      expect((await bill()).charged).to.equal(93_000_000n);
+      expect((await demo.bill()).charged).to.equal(93_000_000n);
     });
   }
 
@@ -136,9 +109,9 @@ describe("Anthropic's official client", () => {
       client(options)
         .messages.create({ ...ask("Hello"), ...params })
         .catch((error: unknown) => error);
-    const poor = await relay.customer({ credits: "0" });
-    const limited = await relay.customer({ keyLimits: { requests_per_minute: 1 } });
-    const narrow = await relay.customer({ models: ["another"] });
+    const poor = await demo.relay.customer({ credits: "0" });
+    const limited = await demo.relay.customer({ keyLimits: { requests_per_minute: 1 } });
+    const narrow = await demo.relay.customer({ models: ["another"] });
     const broke = (await caught({ apiKey: poor.key })) as InstanceType<typeof Anthropic.PaymentRequiredError>;
     expect(broke)
       .to.be.instanceOf(Anthropic.PaymentRequiredError)
@@ -167,17 +140,17 @@ describe("Anthropic's official client", () => {
       .messages.batches.list()
       .catch((error: unknown) => error);
     expect(batches).to.be.instanceOf(Anthropic.NotFoundError).and.include({ type: "not_found_error" });
-    const method = await fetch(`${relay.url}/v1/messages`, { headers: { "anthropic-version": "2023-06-01" } });
+    const method = await fetch(`${demo.relay.url}/v1/messages`, { headers: { "anthropic-version": "2023-06-01" } });
     expect(method.status).to.equal(405);
     expect(await method.json()).to.deep.include({ type: "error" });
   });
 
   it("retries by itself what is worth it, each time a call of its own", async () => {
-    await upstream.tell("[[fault:status code=529]]", { times: 1 });
+    await demo.upstream.tell("[[fault:status code=529]]", { times: 1 });
     const message = await client({ maxRetries: 2 }).messages.create(ask("Hello [[usage:1500,800]]"));
     expect(message.type).to.equal("message");
-    expect(await upstream.calls()).to.have.length(2);
-    expect((await bill()).charged).to.equal(93_000_000n);
+    expect(await demo.upstream.calls()).to.have.length(2);
+    expect((await demo.bill()).charged).to.equal(93_000_000n);
   });
 
   for (const [directives, kind, record] of [
@@ -190,12 +163,12 @@ describe("Anthropic's official client", () => {
     ["[[fault:bad_json]]", Anthropic.InternalServerError, "upstream_malformed"],
   ] as const) {
     it(`throws ${kind.name} for ${directives} at the provider, charged 0`, async () => {
-      await upstream.tell(directives);
+      await demo.upstream.tell(directives);
       const error = await client()
         .messages.create(ask("Hello"))
         .catch((thrown: unknown) => thrown);
       expect(error).to.be.instanceOf(kind);
-      expect(await bill()).to.deep.include({ charged: 0n, status: "failed", code: record });
+      expect(await demo.bill()).to.deep.include({ charged: 0n, status: "failed", code: record });
     });
   }
 
@@ -207,7 +180,7 @@ describe("Anthropic's official client", () => {
     ["[[fault:silent after=3]]", "upstream_idle_timeout"],
   ] as const) {
     it(`throws in the middle of a stream for ${directives} at the provider, charged 0`, async () => {
-      await upstream.tell(directives);
+      await demo.upstream.tell(directives);
       let text = "";
       let error: unknown;
       try {
@@ -223,15 +196,15 @@ describe("Anthropic's official client", () => {
           "type",
           record === "upstream_error_event" ? "overloaded_error" : record.includes("timeout") ? "timeout_error" : "api_error",
         );
-      expect(await bill()).to.deep.include({ charged: 0n, status: "failed", code: record });
+      expect(await demo.bill()).to.deep.include({ charged: 0n, status: "failed", code: record });
     });
   }
 
   it("is kept waiting with pings, which it does not show", async () => {
-    await upstream.tell("[[delay:700ms]]");
-    const response = await fetch(`${relay.url}/v1/messages`, {
+    await demo.upstream.tell("[[delay:700ms]]");
+    const response = await fetch(`${demo.relay.url}/v1/messages`, {
       method: "POST",
-      headers: { "x-api-key": ada.key, "content-type": "application/json" },
+      headers: { "x-api-key": demo.ada.key, "content-type": "application/json" },
       body: JSON.stringify({ ...ask("Hello"), stream: true }),
     });
     const text = await response.text();
@@ -242,7 +215,7 @@ describe("Anthropic's official client", () => {
   });
 
   it("pays the prompt as the provider counted it and what it was given, when it leaves in the middle", async () => {
-    await upstream.tell("[[usage:1000,800 cached=400]] [[fault:silent after=3]]");
+    await demo.upstream.tell("[[usage:1000,800 cached=400]] [[fault:silent after=3]]");
     const stream = client().messages.stream(ask("Tell me a long story"));
     let text = "";
     stream.on("text", (piece) => {
@@ -250,37 +223,40 @@ describe("Anthropic's official client", () => {
       if (text.split(" ").length > 3) stream.abort();
     });
     await stream.finalMessage().catch(() => undefined);
-    const { charged, status, estimated } = await bill();
+    const { charged, status, estimated } = await demo.bill();
     expect({ status, estimated }).to.deep.equal({ status: "client_gone", estimated: true });
     // 600 x 30 + 400 x 3, and three words of about a token each.
     const output = charged - 18_000_000n - 1_200_000n;
     expect(Number(output) / 60_000).to.be.within(3, 6);
-    await waitFor(async () => (await upstream.calls())[0]?.aborted, { timeoutMs: 3_000, message: "the provider's socket to be closed" });
+    await waitFor(async () => (await demo.upstream.calls())[0]?.aborted, {
+      timeoutMs: 3_000,
+      message: "the provider's socket to be closed",
+    });
   });
 
   it("pays nothing when it leaves before any content", async () => {
-    await upstream.tell("[[fault:hang_after_headers]]");
+    await demo.upstream.tell("[[fault:hang_after_headers]]");
     const stream = client().messages.stream(ask("Hello"));
     stream.on("error", () => undefined);
-    await waitFor(async () => (await upstream.calls()).length === 1, { timeoutMs: 3_000, message: "the provider's call" });
+    await waitFor(async () => (await demo.upstream.calls()).length === 1, { timeoutMs: 3_000, message: "the provider's call" });
     stream.abort();
     await stream.done().catch(() => undefined);
-    expect(await bill()).to.deep.include({ charged: 0n, status: "client_gone" });
+    expect(await demo.bill()).to.deep.include({ charged: 0n, status: "client_gone" });
   });
 
   it("ends by its own time-out, and pays nothing", async () => {
-    await upstream.tell("[[fault:hang]]");
+    await demo.upstream.tell("[[fault:hang]]");
     const error = await client({ timeout: 300 })
       .messages.create(ask("Hello"))
       .catch((thrown: unknown) => thrown);
     expect(error).to.be.instanceOf(Anthropic.APIConnectionTimeoutError);
-    expect(await bill()).to.deep.include({ charged: 0n, status: "client_gone" });
+    expect(await demo.bill()).to.deep.include({ charged: 0n, status: "client_gone" });
   });
 
   it("gets no more output than the model's cap", async () => {
-    const short = await relay.model([upstream.url], { apiFormat: "claude", maxOutput: 20 });
+    const short = await demo.relay.model([demo.upstream.url], { apiFormat: "claude", maxOutput: 20 });
     const message = await client().messages.create(ask("Tell me a long story", { model: short }));
     expect(message.stop_reason).to.equal("max_tokens");
-    expect((await upstream.calls())[0]!.body).to.deep.include({ max_tokens: 20 });
+    expect((await demo.upstream.calls())[0]!.body).to.deep.include({ max_tokens: 20 });
   });
 });

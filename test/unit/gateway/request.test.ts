@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { readRequest } from "../../../src/gateway/formats/openai-chat/read.ts";
 import { newBudget, type Tokenizer } from "../../../src/gateway/tokens/index.ts";
+import { dialectOf, sentTo } from "./dialects.ts";
 
 const good = { model: "m", messages: [{ role: "user", content: "hello there" }] };
 const letters: Tokenizer = { ready: Promise.resolve(), count: (text) => text.length };
@@ -10,8 +11,7 @@ function request(body: object) {
   if (!read.ok) throw new Error(read.failure.message);
   return read.request;
 }
-const sent = (body: object, cap?: number): Record<string, unknown> =>
-  JSON.parse(request(body).dialect().encode("up", cap).body.toString()) as Record<string, unknown>;
+const sent = (body: object, cap?: number): Record<string, unknown> => sentTo(request(body), "openai", cap);
 
 describe("a chat request", () => {
   for (const [param, body] of [
@@ -72,7 +72,7 @@ describe("a chat request", () => {
     const read = readRequest(JSON.parse('{"model":"dear","model":"cheap","messages":[{"role":"user","content":"x"}]}'));
     if (!read.ok) throw new Error("refused");
     expect(read.request.model).to.equal("cheap");
-    expect(read.request.dialect().encode("up-cheap", undefined).body.toString()).to.not.contain("dear");
+    expect(dialectOf(read.request, "openai").encode("up-cheap", undefined).body.toString()).to.not.contain("dear");
   });
 
   it("always asks for usage in a stream, and leaves the other options alone", () => {
@@ -107,7 +107,7 @@ describe("a chat request", () => {
     expect(older.ok && older.request.answer).to.equal("stream");
     const whole = readRequest({ ...good, stream: false }, { streams: true });
     expect(whole.ok && whole.request.answer).to.equal("whole");
-    if (older.ok) expect(JSON.parse(older.request.dialect().encode("up", undefined).body.toString())).to.include({ stream: true });
+    if (older.ok) expect(sentTo(older.request, "openai")).to.include({ stream: true });
   });
 
   it("is counted with tools and schemas, images by a fixed rule, never by their base64", () => {

@@ -5,7 +5,7 @@ import { readRequest } from "./read.ts";
 /** Anthropic's messages (https://docs.anthropic.com/en/api/messages). */
 export const anthropicMessages: Format = {
   route: "/v1/messages",
-  speaks: ["claude"],
+  speaks: ["claude", "openai"],
   body: "json",
   meters: ["tokens", "requests"],
   voice: anthropicVoice,

@@ -6,6 +6,7 @@ import { checkMessages, checkSystem } from "./content.ts";
 import { checkThinking, checkToolChoice, checkTools, MESSAGES_FIELDS } from "./fields.ts";
 import { NativeMessages } from "./native.ts";
 import { countPrompt } from "./prompt.ts";
+import { messagesToOpenai } from "./to-openai/index.ts";
 import { betasOf, checkBetas, checkContextManagement, UNPRICED_FIELDS } from "./unpriced.ts";
 import { checkVersion } from "./version.ts";
 
@@ -33,8 +34,8 @@ export class MessagesRequest implements RelayRequest {
     return countPrompt(this.body, tokenizer, budget);
   }
 
-  dialect(_speaks: Speaks): Dialect | Failure {
-    return new NativeMessages(this);
+  dialect(speaks: Speaks): Dialect | Failure {
+    return speaks === "claude" ? new NativeMessages(this) : messagesToOpenai(this);
   }
 }
 

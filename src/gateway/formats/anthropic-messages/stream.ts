@@ -1,10 +1,11 @@
-import { failure, type Failure } from "../../pipeline/failure.ts";
+import type { Failure } from "../../pipeline/failure.ts";
 import type { Delivered, StreamReader, Usage } from "../../pipeline/format.ts";
 import { EVENT_LIMIT, EventCutter, nextBoundary } from "../../sse/cutter.ts";
 import { eventData } from "../../sse/data.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { isObject, type Fields } from "../checks.ts";
 import { DeliveredContent } from "./delivered.ts";
+import { brokeOff, malformed } from "../events.ts";
 import { inBandFailure } from "./errors.ts";
 import { mergeUsage, readPromptUsage, readUsage } from "./usage.ts";
 
@@ -17,12 +18,6 @@ const DELTA = 'event: content_block_delta\ndata: {"type":"content_block_delta",'
 const CLOSE_BRACE = 0x7d;
 
 const NOT_JSON = "The provider sent an event that is not JSON";
-
-const malformed = (message: string): Failure =>
-  failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
-
-const brokeOff = (): Failure =>
-  failure("upstream_error", { message: "The provider's stream broke off", record: "upstream_closed", class: "network", elsewhere: true });
 
 /**
  * A stream of message events. They pass as bytes. Deltas, which are nearly all of them, pass by their looks and are parsed in batches as

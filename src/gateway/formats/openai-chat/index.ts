@@ -5,7 +5,7 @@ import { readRequest } from "./read.ts";
 /** OpenAI's chat completions (https://platform.openai.com/docs/api-reference/chat). */
 export const openaiChat: Format = {
   route: "/v1/chat/completions",
-  speaks: ["openai"],
+  speaks: ["openai", "claude"],
   body: "json",
   meters: ["tokens", "requests"],
   voice: openaiVoice,

@@ -40,7 +40,7 @@ export class NativeChat implements Dialect {
  * What the cap is called when the client gave no number: the name it left empty, else the model's: reasoning models refuse the old name,
  * other vendors know no other.
  */
-function capName(body: Record<string, unknown>, upstreamModel: string): string {
+export function capName(body: Record<string, unknown>, upstreamModel: string): string {
   if (body["max_completion_tokens"] === null) return "max_completion_tokens";
   if (body["max_tokens"] === null) return "max_tokens";
   return /(^|\/)(o\d|gpt-[5-9])/i.test(upstreamModel) ? "max_completion_tokens" : "max_tokens";

@@ -1,9 +1,11 @@
-import type { AnswerKind, Dialect, ReadResult, RelayRequest } from "../../pipeline/format.ts";
+import type { Failure } from "../../pipeline/failure.ts";
+import type { AnswerKind, Dialect, ReadResult, RelayRequest, Speaks } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { asObject, checkFields, checkModel, refuse } from "../checks.ts";
 import { CHAT_FIELDS, checkMessages } from "./fields.ts";
 import { NativeChat } from "./native.ts";
 import { countPrompt } from "./prompt.ts";
+import { chatToClaude } from "./to-claude/index.ts";
 
 /** A validated chat request. Known fields are checked, unknown ones pass to the provider as they are. */
 export class ChatRequest implements RelayRequest {
@@ -31,8 +33,8 @@ export class ChatRequest implements RelayRequest {
     return countPrompt(this.body, tokenizer, budget);
   }
 
-  dialect(): Dialect {
-    return new NativeChat(this);
+  dialect(speaks: Speaks): Dialect | Failure {
+    return speaks === "openai" ? new NativeChat(this) : chatToClaude(this);
   }
 }
 

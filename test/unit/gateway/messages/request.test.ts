@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { readRequest } from "../../../../src/gateway/formats/anthropic-messages/read.ts";
 import { newBudget, type Tokenizer } from "../../../../src/gateway/tokens/index.ts";
+import { dialectOf, sentTo } from "../dialects.ts";
 
 const messages = [{ role: "user", content: "hello there" }];
 const good = { model: "m", max_tokens: 2_000, messages };
@@ -13,13 +14,7 @@ function request(body: object, headers: Record<string, string> = VERSION) {
   if (!read.ok) throw new Error(read.failure.message);
   return read.request;
 }
-function native(body: object) {
-  const dialect = request(body).dialect("claude");
-  if ("code" in dialect) throw new Error(dialect.message);
-  return dialect;
-}
-const sent = (body: object, cap?: number): Record<string, unknown> =>
-  JSON.parse(native(body).encode("up", cap).body.toString()) as Record<string, unknown>;
+const sent = (body: object, cap?: number): Record<string, unknown> => sentTo(request(body), "claude", cap);
 const blocks = (...content: object[]) => ({ ...good, messages: [{ role: "user", content }] });
 
 describe("a messages request", () => {
@@ -99,10 +94,7 @@ describe("a messages request", () => {
   });
 
   it("may be made under either version or none, and says the one it is made under", () => {
-    const headers = (caller: Record<string, string>) => {
-      const dialect = request(good, caller).dialect("claude");
-      return "code" in dialect ? [] : dialect.headers!(caller);
-    };
+    const headers = (caller: Record<string, string>) => dialectOf(request(good, caller), "claude").headers!(caller);
     expect(headers({})).to.deep.equal(["anthropic-version", "2023-06-01"]);
     expect(headers({ "anthropic-version": "2026-10-21", "anthropic-beta": "interleaved-thinking-2025-05-14" })).to.deep.equal([
       "anthropic-version",

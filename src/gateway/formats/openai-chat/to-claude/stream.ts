@@ -1,0 +1,180 @@
+import type { TokenClasses } from "../../../../pricing/index.ts";
+import type { Usage } from "../../../pipeline/format.ts";
+import type { ServerEvent } from "../../../sse/events.ts";
+import { GatheredText } from "../../../tokens/gathered.ts";
+import { inBandFailure } from "../../anthropic-messages/errors.ts";
+import { mergeUsage, readPromptUsage, readUsage } from "../../anthropic-messages/usage.ts";
+import { isObject, type Fields } from "../../checks.ts";
+import type { Conversion, Step } from "../../conversion/stream.ts";
+import { malformed } from "../../events.ts";
+import { finishReasonOf } from "../../conversion/stop.ts";
+import { chatUsage } from "../../conversion/usage.ts";
+import { envelope, toolCall } from "./answer.ts";
+import { inOpenaiWords } from "./errors.ts";
+
+const DONE = "data: [DONE]\n\n";
+const NOTHING: Step = {};
+
+/** The block being written: blocks of a message never overlap. */
+interface Open {
+  block: Fields;
+  /** Of a tool call: its place among the calls. */
+  call: number;
+  thinking: string;
+  signature: string;
+  wrote: boolean;
+}
+
+/** Events of a message as chunks of a chat completion. */
+export class MessageToChunks implements Conversion {
+  usage: Usage | undefined;
+  unreadableUsage = false;
+  readonly texts = new GatheredText();
+  readonly #showUsage: boolean;
+  #head: Fields | undefined;
+  #said: Fields = {};
+  #open: Open | undefined;
+  #calls = 0;
+
+  constructor(options: { showUsage: boolean }) {
+    this.#showUsage = options.showUsage;
+  }
+
+  get prompt(): TokenClasses | undefined {
+    return readPromptUsage(this.#said);
+  }
+
+  close(): undefined {
+    return undefined;
+  }
+
+  read({ name, data }: ServerEvent & { data: string }): Step {
+    let event: unknown;
+    try {
+      event = JSON.parse(data);
+    } catch {
+      event = undefined;
+    }
+    if (!isObject(event)) return { failure: malformed("The provider sent an event that is not JSON") };
+    if (event["type"] === "error" || event["error"] || name === "error") return { failure: inOpenaiWords(inBandFailure(event)) };
+    if (event["type"] === "message_start") return this.#start(isObject(event["message"]) ? event["message"] : {});
+    if (!this.#head)
+      return event["type"] === "message_stop" ? { failure: malformed("The provider ended an answer that it had not begun") } : NOTHING;
+    return this.#continue(event);
+  }
+
+  #continue(event: Fields): Step {
+    switch (event["type"]) {
+      case "content_block_start":
+        return this.#openBlock(isObject(event["content_block"]) ? event["content_block"] : {});
+      case "content_block_delta":
+        return this.#delta(isObject(event["delta"]) ? event["delta"] : {});
+      case "content_block_stop":
+        return this.#closeBlock();
+      case "message_delta": {
+        this.#noteUsage(event["usage"]);
+        const reason = isObject(event["delta"]) ? event["delta"]["stop_reason"] : undefined;
+        return typeof reason === "string" ? this.#chunk({}, finishReasonOf(reason)) : NOTHING;
+      }
+      case "message_stop":
+        return { tail: this.#usageChunk() + DONE };
+      default:
+        return NOTHING;
+    }
+  }
+
+  #start(message: Fields): Step {
+    const { output_tokens: _placeholder, ...input } = mergeUsage({}, message["usage"]);
+    this.#said = input;
+    this.#head = envelope(message, "chat.completion.chunk");
+    return this.#chunk({ role: "assistant", content: "" });
+  }
+
+  #openBlock(block: Fields): Step {
+    this.#open = { block, call: 0, thinking: "", signature: "", wrote: false };
+    switch (block["type"]) {
+      case "tool_use": {
+        this.#open.call = this.#calls++;
+        this.texts.append(`${this.#open.call} name`, block["name"]);
+        return this.#chunk({ tool_calls: [{ index: this.#open.call, ...toolCall(block, "") }] });
+      }
+      case "text":
+        return this.#text(block["text"]);
+      case "thinking":
+        this.#open.signature = typeof block["signature"] === "string" ? block["signature"] : "";
+        return this.#think(block["thinking"]);
+      case "redacted_thinking":
+        return this.#chunk({ thinking_blocks: [block] });
+      default:
+        return NOTHING;
+    }
+  }
+
+  #delta(delta: Fields): Step {
+    switch (delta["type"]) {
+      case "text_delta":
+        return this.#text(delta["text"]);
+      case "thinking_delta":
+        return this.#think(delta["thinking"]);
+      case "signature_delta":
+        if (this.#open && typeof delta["signature"] === "string") this.#open.signature = delta["signature"];
+        return NOTHING;
+      case "input_json_delta":
+        return this.#input(delta["partial_json"]);
+      default:
+        return NOTHING;
+    }
+  }
+
+  #text(text: unknown): Step {
+    if (typeof text !== "string" || text === "") return NOTHING;
+    this.texts.append("text", text);
+    return this.#chunk({ content: text });
+  }
+
+  #think(thinking: unknown): Step {
+    if (typeof thinking !== "string" || thinking === "") return NOTHING;
+    this.texts.append("thinking", thinking);
+    if (this.#open) this.#open.thinking += thinking;
+    return this.#chunk({ reasoning_content: thinking });
+  }
+
+  #input(json: unknown): Step {
+    const open = this.#open;
+    if (typeof json !== "string" || json === "" || open?.block["type"] !== "tool_use") return NOTHING;
+    open.wrote = true;
+    this.texts.append(`${open.call} input`, json);
+    return this.#chunk({ tool_calls: [{ index: open.call, function: { arguments: json } }] });
+  }
+
+  #closeBlock(): Step {
+    const open = this.#open;
+    this.#open = undefined;
+    // Arguments that came with the block, or not at all, are an object too.
+    if (open?.block["type"] === "tool_use" && !open.wrote) {
+      this.#open = open;
+      const step = this.#input(JSON.stringify(open.block["input"] ?? {}));
+      this.#open = undefined;
+      return step;
+    }
+    if (open?.block["type"] !== "thinking" || open.signature === "") return NOTHING;
+    return this.#chunk({ thinking_blocks: [{ type: "thinking", thinking: open.thinking, signature: open.signature }] });
+  }
+
+  #noteUsage(usage: unknown): void {
+    if (usage === undefined || usage === null) return;
+    this.#said = mergeUsage(this.#said, usage);
+    this.usage = readUsage(this.#said);
+    this.unreadableUsage = this.usage === undefined;
+  }
+
+  #chunk(delta: Fields, finish: string | null = null): Step {
+    const choices = [{ index: 0, delta, logprobs: null, finish_reason: finish }];
+    return { out: `data: ${JSON.stringify({ ...this.#head, choices, ...(this.#showUsage && { usage: null }) })}\n\n` };
+  }
+
+  #usageChunk(): string {
+    if (!this.#showUsage || !this.usage) return "";
+    return `data: ${JSON.stringify({ ...this.#head, choices: [], usage: chatUsage(this.usage, this.#said) })}\n\n`;
+  }
+}
