@@ -8,6 +8,8 @@ import type { Redis } from "../platform/redis.ts";
 import { createKeptAnswers } from "./answers/index.ts";
 import { createLimiter } from "./limits/index.ts";
 import { createRelayMetrics } from "./metrics.ts";
+import { createProviderStates, watchProviders, type ProviderState } from "./providerStates.ts";
+import type { Catalog } from "./providers/index.ts";
 import type { RelayConfig, RelayDeps } from "./pipeline/deps.ts";
 import { createRouting, routingConfig, type Routing } from "./routing/index.ts";
 import { createRegistry } from "./registry.ts";
@@ -15,7 +17,10 @@ import { relayDocumentation, relayHandler } from "./routes.ts";
 import { createTokenizer } from "./tokens/index.ts";
 import { createUpstream } from "./upstream/exchange.ts";
 
-export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "ledger" | "usage" | "catalog" | "incident" | "log"> {
+export type { ProviderState } from "./providerStates.ts";
+
+export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "ledger" | "usage" | "incident" | "log"> {
+  catalog: Pick<Catalog, "route" | "providers">;
   pool: Pool;
   redis: Redis;
   config: Config;
@@ -29,6 +34,8 @@ export interface Gateway {
   routes: Route[];
   /** How providers are, as this copy knows it. */
   routing: Pick<Routing, "health" | "reset">;
+  /** Every provider with its state and its last answer's latency, for whoever asks how it goes. */
+  providers(): Promise<ProviderState[]>;
   /** Calls under way. */
   readonly live: number;
   /** Resolves when the tokenizer is loaded; calls before that are estimated by size. */
@@ -57,6 +64,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const upstream = createUpstream({ allowPrivate: config.UPSTREAM_PRIVATE_ADDRESSES });
   const routing = createRouting({ redis, log, incident, config: routingConfig(config) });
   routing.start();
+  const relayMetrics = createRelayMetrics(metrics);
+  const providers = createProviderStates({ catalog, routing, latencyOf: relayMetrics.latencyOf });
+  watchProviders(metrics, providers);
   const relayDeps: RelayDeps = {
     identity,
     pricing,
@@ -70,7 +80,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     upstream,
     routing,
     limiter: createLimiter({ redis, log }),
-    metrics: createRelayMetrics(metrics),
+    metrics: relayMetrics,
     config: relayConfig(config),
     owner: `relay:${process.pid}:${uuidv7().slice(-8)}`,
     retire: (call) => registry.retire(call),
@@ -85,6 +95,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     handle: relayHandler({ ...relayDeps, registry }),
     routes: relayDocumentation(),
     routing,
+    providers,
     get live() {
       return registry.size;
     },

@@ -11,6 +11,8 @@ export interface RelayMetrics {
   limited(scope: string, kind: string): void;
   /** The one end of a call. */
   ended(call: Call, end: End): void;
+  /** Milliseconds to the first byte of a provider's last answer. */
+  latencyOf(providerId: string): number | undefined;
 }
 
 /** Refusals because what a caller may spend is spent: its wallet, a budget of its key, a quota. */
@@ -64,6 +66,13 @@ export function createRelayMetrics(metrics: Metrics): RelayMetrics {
     buckets: SECONDS,
   });
 
+  const latencies = new Map<string, number>();
+
+  function noteLatency({ tries }: Call): void {
+    for (const { candidate, startedMs, firstByteMs } of tries)
+      if (firstByteMs !== null) latencies.set(candidate.provider.id, firstByteMs - startedMs);
+  }
+
   function failed({ class: kind, record }: Failure): void {
     if (kind === "refused") refusals.of(record).add();
     else failures.of(kind, record).add();
@@ -71,6 +80,7 @@ export function createRelayMetrics(metrics: Metrics): RelayMetrics {
   }
 
   return {
+    latencyOf: (providerId) => latencies.get(providerId),
     admitted: (call) => admission.observe((performance.now() - call.startedMs) / 1_000),
     limited(scope, kind) {
       limited.add();
@@ -78,6 +88,7 @@ export function createRelayMetrics(metrics: Metrics): RelayMetrics {
     },
     ended(call, end) {
       const outcome = outcomeOf(call, end);
+      noteLatency(call);
       const counter: Counter = outcome === "ok" || outcome === "client_gone" ? ok : error;
       counter.add();
       calls.of(call.format.route, outcome).add();

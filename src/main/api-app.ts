@@ -14,9 +14,9 @@ import type { Route } from "../http/route.ts";
 import { createQueuesPage } from "../notify/index.ts";
 import { createPayments, paymentReviewRoutes, paymentRoutes } from "../payments/index.ts";
 import { pricingRoutes } from "../pricing/index.ts";
-import { averageCall, createUsage, ratesOf, reportIncidents, usageRoutes } from "../usage/index.ts";
+import { averageCall, createUsage, ratesOf, createIncidentReporter, usageRoutes } from "../usage/index.ts";
 import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
-import { partChecks } from "./checks.ts";
+import { partChecks, providerCheck } from "./checks.ts";
 import type { Platform } from "./platform.ts";
 import { release } from "./release.ts";
 import { seedDemo } from "./seed-demo.ts";
@@ -48,10 +48,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ledger,
     usage,
     catalog,
-    incident: (incident) =>
-      void reportIncidents(pool, [incident]).catch((error: unknown) =>
-        log.error({ err: error, incident }, "an incident could not be kept"),
-      ),
+    incident: createIncidentReporter({ pool, log, metrics }),
     log,
     pool,
     redis,
@@ -64,9 +61,10 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
   if (config.NODE_ENV !== "production" && config.DEMO_UPSTREAM_URL) await seedDemo({ pool, secretBox, url: config.DEMO_UPSTREAM_URL, log });
   await gateway.ready;
 
+  const access = { token: config.METRICS_TOKEN, ownPort: false };
   const routes: Route[] = [
-    ...healthRoutes(partChecks(platform), { stopping }),
-    ...(config.METRICS_PORT === undefined ? [metricsRoute(metrics, { token: config.METRICS_TOKEN, ownPort: false })] : []),
+    ...healthRoutes([...partChecks(platform), providerCheck(gateway.providers)], { stopping, access }),
+    ...(config.METRICS_PORT === undefined ? [metricsRoute(metrics, access)] : []),
     ...identity.routes,
     ...walletRoutes({ pool, ledger, rate: config.CREDITS_PER_YUAN }),
     ...pointsRoutes({

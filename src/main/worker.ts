@@ -86,13 +86,14 @@ watchCallbacks(metrics, pool);
 watchQueue(metrics, notify.queue);
 
 // Health and metrics alone; nobody calls a worker.
+const access = { token: config.METRICS_TOKEN, ownPort: true };
 const app = express();
 app.disable("x-powered-by");
 app.use(
   mountRoutes(
     [
-      ...healthRoutes(partChecks(platform), { stopping: () => stopping }),
-      ...(config.METRICS_PORT === undefined ? [metricsRoute(metrics, { token: config.METRICS_TOKEN, ownPort: true })] : []),
+      ...healthRoutes(partChecks(platform), { stopping: () => stopping, access }),
+      ...(config.METRICS_PORT === undefined ? [metricsRoute(metrics, access)] : []),
     ],
     { authenticate: async () => undefined, idempotency: createIdempotency(pool) },
   ),

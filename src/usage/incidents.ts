@@ -1,4 +1,6 @@
-import type { Queryable } from "../platform/postgres.ts";
+import type { Logger } from "../platform/logger.ts";
+import type { Metrics } from "../platform/metrics.ts";
+import type { Pool, Queryable } from "../platform/postgres.ts";
 
 /** What can be wrong with a call. Incidents of holds and charges are the ledger's own. */
 export type IncidentKind =
@@ -32,4 +34,18 @@ export async function reportIncidents(db: Queryable, incidents: readonly Inciden
       incidents.map((incident) => JSON.stringify(incident.details ?? {})),
     ],
   );
+}
+
+/** Keeps and counts incidents as they happen, without making anybody wait. Declares its metric; once per process. */
+export function createIncidentReporter(deps: { pool: Pool; log: Logger; metrics: Metrics }): (incident: Incident) => void {
+  const { pool, log, metrics } = deps;
+  const noted = metrics.counters({
+    name: "tollkeeper_relay_incidents_total",
+    help: "Incidents noted by the relay, by kind.",
+    labels: ["kind"],
+  });
+  return (incident) => {
+    noted.of(incident.kind).add();
+    reportIncidents(pool, [incident]).catch((error: unknown) => log.error({ err: error, incident }, "an incident could not be kept"));
+  };
 }

@@ -12,7 +12,7 @@ export type { UpstreamAttempt } from "./attempts.ts";
 export { createDrain, type Drain, type DrainResult } from "./drain.ts";
 export { shardOf, type UsageEvent } from "./event.ts";
 export { createHousekeeping, type HouseKept, type Housekeeping } from "./housekeeping.ts";
-export { reportIncidents, type Incident } from "./incidents.ts";
+export { createIncidentReporter, reportIncidents, type Incident } from "./incidents.ts";
 export { ratesOf } from "./rates.ts";
 export { usageRoutes } from "./routes.ts";
 export { createSettlement, type Settlement } from "./settlement.ts";

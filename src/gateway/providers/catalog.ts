@@ -64,6 +64,8 @@ export interface Catalog {
   route(modelName: string): Promise<readonly Candidate[]>;
   /** The same without waiting; undefined when {@link Catalog.route} must be asked. */
   peek(modelName: string): readonly Candidate[] | undefined;
+  /** Everyone who serves anything. Rejects when Postgres is needed and away. */
+  providers(): Promise<readonly UpstreamProvider[]>;
   /** Forgets what is kept; for the copy that made a change. */
   drop(): void;
 }
@@ -107,7 +109,7 @@ export function openProvider(row: ProviderRow, deps: Pick<CatalogDeps, "secretBo
 
 /** Which provider serves which model, from Postgres, kept in memory and dropped by the topic `provider`. */
 export function createCatalog(deps: CatalogDeps): Catalog {
-  async function load(): Promise<Map<string, readonly Candidate[]>> {
+  async function load(): Promise<{ byModel: Map<string, readonly Candidate[]>; providers: readonly UpstreamProvider[] }> {
     const { providers, models } = await activeRoutes(deps.pool);
     const opened = new Map<string, { provider: UpstreamProvider; row: ProviderRow }>();
     for (const row of providers) {
@@ -133,19 +135,20 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       byModel.set(key, candidates);
     }
     for (const candidates of byModel.values()) candidates.sort((a, b) => b.priority - a.priority);
-    return byModel;
+    return { byModel, providers: [...opened.values()].map(({ provider }) => provider) };
   }
 
   const choices = createSnapshot({ invalidation: deps.invalidation, topics: ["provider"], maxAgeMs: MAX_AGE_MS, load });
 
   return {
     async route(modelName) {
-      return (await choices.get()).get(modelName.toLowerCase()) ?? NOBODY;
+      return (await choices.get()).byModel.get(modelName.toLowerCase()) ?? NOBODY;
     },
     peek(modelName) {
       const present = choices.peek();
-      return present && (present.get(modelName.toLowerCase()) ?? NOBODY);
+      return present && (present.byModel.get(modelName.toLowerCase()) ?? NOBODY);
     },
+    providers: async () => (await choices.get()).providers,
     drop: choices.drop,
   };
 }

@@ -22,8 +22,8 @@ describe("what relayed calls are counted as", () => {
 
   const samples = async (): Promise<Sample[]> => readSamples(await relay.metrics.text());
 
-  async function call(who: Customer, more: object = {}): Promise<number> {
-    const response = await fetch(`${relay.url}/v1/chat/completions`, {
+  async function call(who: Customer, more: object = {}, at: Relay = relay): Promise<number> {
+    const response = await fetch(`${at.url}/v1/chat/completions`, {
       method: "POST",
       headers: { "content-type": "application/json", authorization: `Bearer ${who.key}` },
       body: JSON.stringify({ model, messages: [{ role: "user", content: "hi" }], stream: true, max_tokens: 100, ...more }),
@@ -97,5 +97,25 @@ describe("what relayed calls are counted as", () => {
     const labels = (await samples()).flatMap((sample) => Object.values(sample.labels));
     expect(labels).not.to.include("made-up-by-the-caller");
     expect(labels.filter((value) => [ada.userId, ada.keyId, ada.key].includes(value))).to.deep.equal([]);
+  });
+
+  it("a provider that cannot be reached again and again is shown as open, with what it last took to answer", async () => {
+    const own = await startRelay(places, { CIRCUIT_BREAKER: "true", CIRCUIT_MIN_CALLS: "3" });
+    try {
+      const ada = await own.customer();
+      const other = await own.model([upstream.url]);
+      const ask = (): Promise<number> => call(ada, { model: other }, own);
+      upstream.behave(streamOf(text("Hello"), STOP, usage(10, 5), DONE));
+      expect(await ask()).to.equal(200);
+      upstream.behave((socket) => void socket.destroy());
+      for (let n = 0; n < 5; n++) await ask();
+      const broken = (await own.gateway.providers()).find((provider) => provider.state === "open");
+      expect(broken?.latencyMs).to.be.a("number");
+      const states = readSamples(await own.metrics.text()).filter((sample) => sample.name === "tollkeeper_provider_state");
+      const shown = states.filter(({ labels, value }) => labels["provider"] === broken!.name && value === 1);
+      expect(shown.map(({ labels }) => labels["state"])).to.deep.equal(["open"]);
+    } finally {
+      await own.close();
+    }
   });
 });

@@ -3,14 +3,15 @@ import express, { type Request } from "express";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { errorHandler } from "../../../src/http/errorHandler.ts";
-import { metricsRoute, type MetricsAccess } from "../../../src/http/metricsPage.ts";
+import type { InsideAccess } from "../../../src/http/insiders.ts";
+import { metricsRoute } from "../../../src/http/metricsPage.ts";
 import { createLogger } from "../../../src/platform/logger.ts";
 import { createMetrics } from "../../../src/platform/metrics.ts";
 
 const TOKEN = "a-token-of-many-letters";
 
 /** The page as a caller at `peer` meets it. */
-async function ask(access: MetricsAccess, peer: string, headers: Record<string, string> = {}): Promise<{ status: number; text: string }> {
+async function ask(access: InsideAccess, peer: string, headers: Record<string, string> = {}): Promise<{ status: number; text: string }> {
   const route = metricsRoute(createMetrics(), access);
   if (route.kind !== "raw") throw new Error("the metrics are not a raw route");
   const app = express();
@@ -31,9 +32,9 @@ async function ask(access: MetricsAccess, peer: string, headers: Record<string, 
 }
 
 describe("who may read /metrics", () => {
-  const main: MetricsAccess = { token: undefined, ownPort: false };
-  const own: MetricsAccess = { token: undefined, ownPort: true };
-  const cases: [string, MetricsAccess, string, Record<string, string>, number][] = [
+  const main: InsideAccess = { token: undefined, ownPort: false };
+  const own: InsideAccess = { token: undefined, ownPort: true };
+  const cases: [string, InsideAccess, string, Record<string, string>, number][] = [
     ["this machine", main, "127.0.0.1", {}, 200],
     ["this machine by IPv6", main, "::1", {}, 200],
     ["this machine on a socket for both", main, "::ffff:127.0.0.1", {}, 200],
