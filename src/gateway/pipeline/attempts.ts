@@ -3,8 +3,12 @@ import type { UpstreamAttempt, UsageEvent } from "../../usage/index.ts";
 import type { UpstreamPrices } from "../providers/index.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Call } from "./call.ts";
+import type { Tally } from "./tally.ts";
 
-type Used = { tokens: TokenClasses; units?: Units | undefined };
+interface Used {
+  tokens: TokenClasses;
+  units?: Units | undefined;
+}
 
 const NOTHING: Used = { tokens: { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 }, units: { requests: 0 } };
 /** After these the provider had the whole prompt and worked on it, for all we know. */
@@ -44,6 +48,7 @@ function recordOf(
   attempt: Attempt,
   ending: Pick<UpstreamAttempt, "status" | "errorCode" | "errorClass">,
   seen: Used,
+  charged?: TokenClasses,
 ): UpstreamAttempt {
   const { candidate } = attempt;
   const used = usedBy(call, seen, ending.status, ending.errorCode ?? null);
@@ -57,7 +62,7 @@ function recordOf(
     startedMs: attempt.startedMs - call.startedMs,
     firstByteMs: attempt.firstByteMs === null ? null : attempt.firstByteMs - attempt.startedMs,
     durationMs: (attempt.endedMs ?? performance.now()) - attempt.startedMs,
-    ...(used === seen ? {} : { tokens: used.tokens }),
+    ...(used.tokens === charged || isNothing(used) ? {} : { tokens: used.tokens }),
     ...costOf(candidate.costs, used),
   };
 }
@@ -67,7 +72,7 @@ function recordOf(
  * out until then, whether or not the caller is charged; one that answered with an error, or could not be reached, bills nothing. All but
  * the last ended before any content.
  */
-export function attemptsOf(call: Call, used: Used, end: Ending): UpstreamAttempt[] {
+export function attemptsOf(call: Call, tally: Tally, end: Ending): UpstreamAttempt[] {
   const { tries } = call;
   const last = tries.length - 1;
   return tries.map((attempt, index) => {
@@ -75,6 +80,8 @@ export function attemptsOf(call: Call, used: Used, end: Ending): UpstreamAttempt
     if (index < last || (attempt.outcome === "failed" && end.status === "client_gone"))
       return recordOf(call, attempt, { status: "failed", errorCode: attempt.errorCode, errorClass: attempt.errorClass }, NOTHING);
     const { errorCode, errorClass } = end;
-    return recordOf(call, attempt, { status: end.status === "client_gone" ? "gone" : end.status, errorCode, errorClass }, used);
+    const status = end.status === "client_gone" ? "gone" : end.status;
+    const used = { tokens: tally.made ?? tally.tokens, units: tally.units };
+    return recordOf(call, attempt, { status, errorCode, errorClass }, used, tally.tokens);
   });
 }

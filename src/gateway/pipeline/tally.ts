@@ -12,6 +12,8 @@ export interface Tally {
   tokens: TokenClasses;
   units?: Units | undefined;
   estimated: boolean;
+  /** What the provider made, where that is more than the caller is charged for. */
+  made?: TokenClasses;
 }
 
 export const NO_TOKENS: TokenClasses = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 };
@@ -30,13 +32,14 @@ export function counted(deps: Pick<RelayDeps, "pricing">, call: Call, delivered:
   if (delivered.units && !pricesTokens(call.price!)) return { tokens: NO_TOKENS, units, estimated: false };
   const multiplier = call.priceMultiplier;
   const prompt = delivered.prompt ?? { ...NO_TOKENS, input: call.promptTokens };
+  const made = { ...prompt, output: delivered.tokens };
   const tokens = { ...prompt, output: Math.min(delivered.tokens, call.outputLimit) };
   if (pricing.cost(call.price!, tokens, units, multiplier) > call.held) {
     const expected = { inputTokens: inputOf(prompt), safetyPercent: 100, units, multiplier };
     const affordable = pricing.affordableOutput(call.price!, expected, call.held);
     tokens.output = Math.max(0, Math.min(tokens.output, affordable));
   }
-  return { tokens, units, estimated: true };
+  return { tokens, units, estimated: true, ...(made.output > tokens.output ? { made } : {}) };
 }
 
 const inputOf = (tokens: TokenClasses): number => tokens.input + tokens.cachedInput + tokens.cacheWrite + (tokens.cacheWriteLong ?? 0);

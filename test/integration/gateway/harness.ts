@@ -72,6 +72,8 @@ export interface ModelOptions {
   apiFormat?: "openai" | "claude";
   /** Of each provider in turn; by default the first has the highest priority, and each one key. */
   providers?: { keys?: string[]; priority?: number; weight?: number; apiFormat?: "openai" | "claude"; config?: object }[];
+  /** What it costs at every provider, in whole units of the currency per 1000 tokens. */
+  cost?: { input: string; output: string; currency?: "CREDITS" | "CNY" | "USD" };
   /** More columns of the price, e.g. `cached_input_price`; in credits. */
   prices?: Record<string, string>;
 }
@@ -238,8 +240,16 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
           ],
         );
         await pool.query(
-          "INSERT INTO provider_models (id, provider_id, model_name, upstream_model) VALUES ($1, $2, $3, 'upstream-model')",
-          [uuidv7(), providerId, name],
+          `INSERT INTO provider_models (id, provider_id, model_name, upstream_model, input_price, output_price, price_currency)
+           VALUES ($1, $2, $3, 'upstream-model', $4, $5, $6)`,
+          [
+            uuidv7(),
+            providerId,
+            name,
+            options.cost ? micro(options.cost.input) : null,
+            options.cost ? micro(options.cost.output) : null,
+            options.cost?.currency ?? "CREDITS",
+          ],
         );
       }
       await pool.query("SELECT pg_notify('tollkeeper_changed', 'model:*'), pg_notify('tollkeeper_changed', 'provider:*')");
