@@ -61,6 +61,7 @@ export const environmentSchema = z.object({
   EPAY_KEY_SEPARATOR: z.string().max(8).default(""),
 
   REQUESTS_PER_MINUTE: integer(100, 1, 1_000_000),
+  PERMIT_LEASE: duration("25s"),
   UPSTREAM_CONNECT_TIMEOUT: duration("5s"),
   UPSTREAM_FIRST_BYTE_TIMEOUT: duration("120s"),
   UPSTREAM_IDLE_TIMEOUT: duration("60s"),
@@ -134,6 +135,7 @@ function crossChecks(data: Environment, env: NodeJS.ProcessEnv): string[] {
     if (data.EPAY_TYPES.length === 0) problems.push("EPAY_TYPES: needs at least one type");
     if (data.NODE_ENV === "production" && !data.EPAY_URL.startsWith("https://")) problems.push("EPAY_URL: must be https in production");
   }
+  if (data.PERMIT_LEASE < 1_000 || data.PERMIT_LEASE > 30_000) problems.push("PERMIT_LEASE: must be from 1s to 30s");
   if (data.NODE_ENV === "production" && !data.PUBLIC_URL) problems.push("PUBLIC_URL: is required in production");
   if (data.NODE_ENV === "production" && !data.SMTP_URL) problems.push("SMTP_URL: is required in production");
   if (data.TOPUP_MIN > data.TOPUP_MAX) problems.push("TOPUP_MIN: must not be above TOPUP_MAX");

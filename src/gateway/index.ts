@@ -79,7 +79,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     tokenizer,
     upstream,
     routing,
-    limiter: createLimiter({ redis, log }),
+    limiter: createLimiter({ redis, log, leaseMs: config.PERMIT_LEASE }),
     metrics: relayMetrics,
     config: relayConfig(config),
     owner: `relay:${process.pid}:${uuidv7().slice(-8)}`,

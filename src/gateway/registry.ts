@@ -3,7 +3,6 @@ import type { RelayDeps } from "./pipeline/deps.ts";
 import { failure } from "./pipeline/failure.ts";
 import { finish } from "./pipeline/finish.ts";
 import { watch } from "./pipeline/watch.ts";
-import { RENEW_MS } from "./limits/types.ts";
 
 /** One tick looks at every live call; while there is none nothing ticks. */
 const TICK_MS = 100;
@@ -31,7 +30,6 @@ export function createRegistry(deps: RelayDeps): Registry {
   let timer: NodeJS.Timeout | undefined;
   let tickedMs = 0;
   let holdsMs = 0;
-  let permitsMs = 0;
   let renewing = false;
   let draining = false;
   let empty: (() => void) | undefined;
@@ -53,10 +51,6 @@ export function createRegistry(deps: RelayDeps): Registry {
       return;
     }
     if (!late) look(nowMs);
-    if (nowMs - permitsMs > RENEW_MS) {
-      permitsMs = nowMs;
-      deps.limiter.renew([...calls].flatMap((call) => call.permit ?? []));
-    }
     if (nowMs - holdsMs > deps.config.holdTtlMs / 3) {
       holdsMs = nowMs;
       void renewHolds();
@@ -92,7 +86,6 @@ export function createRegistry(deps: RelayDeps): Registry {
       calls.add(call);
       if (timer) return;
       tickedMs = performance.now();
-      permitsMs = Math.max(permitsMs, tickedMs - RENEW_MS / 2);
       holdsMs = Math.max(holdsMs, tickedMs - deps.config.holdTtlMs / 6);
       timer = setInterval(tick, TICK_MS);
       timer.unref();

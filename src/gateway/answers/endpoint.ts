@@ -1,10 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import { addressOf } from "../../http/address.ts";
 import { openaiVoice, readError } from "../formats/openai-chat/errors.ts";
-import { authenticate, passLimits } from "../pipeline/admit.ts";
+import { authenticate } from "../pipeline/admit.ts";
 import { endWhole, sendFailure, type Answer } from "../pipeline/answer.ts";
 import type { RelayDeps } from "../pipeline/deps.ts";
 import { failure, type Failure } from "../pipeline/failure.ts";
+import { passRequest } from "../pipeline/pass.ts";
 import { failureOf } from "../pipeline/serve.ts";
 import { upstreamAuth, upstreamUrl } from "../providers/index.ts";
 import { ask, NoAnswer } from "../upstream/ask.ts";
@@ -32,8 +33,8 @@ export async function serveKeptAnswer(deps: RelayDeps, req: IncomingMessage, ans
   try {
     const who = await authenticate(deps, req, addressOf(req, deps.config.proxyHops));
     if ("failure" in who) return refuse(who.failure);
-    const passed = await passLimits(deps, who.caller, answer.headers, undefined);
-    if ("failure" in passed) return refuse(passed.failure);
+    const limited = await passRequest(deps, who.caller, answer.headers, openaiVoice.vendor);
+    if (limited) return refuse(limited);
     const { userId } = who.caller.principal;
     const [kept] = ID.test(id) ? await deps.answers.find(userId, [id]) : [];
     if (!kept || kept.responseId !== id) return refuse(unknown());

@@ -1,80 +1,130 @@
-import { LEASE_MS } from "./types.ts";
-import { WINDOW_MS } from "./window.ts";
+import { MINUTE_MS, SECOND_MS, SKEW_MS } from "./window.ts";
 
-/** Keys carry the user as hash tag, so that all of one call's keys live on one node of a cluster. */
-export const rateKey = (userId: string, keyId?: string): string => `tk:{u:${userId}}:rate${keyId === undefined ? "" : `:${keyId}`}`;
-export const permitsKey = (userId: string, keyId?: string): string => `tk:{u:${userId}}:permits${keyId === undefined ? "" : `:${keyId}`}`;
+/** Counters of calls at once outlive their last renewal by this, so that what a dead copy left does not stay for ever. */
+const SETS_TTL_MS = 600_000;
 
-/**
- * KEYS: rate of user, rate of key, permits of user, permits of key.
- * ARGV: limit a minute of user and of key, parallel calls of user and of key (0 = no limit), call id ("" = no permit wanted).
- * Answers {reason, limit, remaining, reset ms, retry ms}; reason 0 allowed, 1 and 2 rate of user and key, 3 and 4 parallel.
- * Nothing is written unless everything allows the call. The clock is Redis's own: copies need not agree on the time.
- */
-export const ADMIT = `
+const CLOCK = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local W = ${WINDOW_MS}
-local limit, remaining, reset = 0, -1, 0
-local writes = {}
-for i = 1, 2 do
-  local max = tonumber(ARGV[i])
-  if max > 0 then
-    local start, current, previous = now, 0, 0
-    local saved = redis.call('GET', KEYS[i])
-    if saved then
-      local a, b, c = string.match(saved, '(%d+) (%d+) (%d+)')
-      start, current, previous = tonumber(a), tonumber(b), tonumber(c)
-      local elapsed = now - start
-      if elapsed < 0 or elapsed >= 2 * W then start, current, previous = now, 0, 0
-      elseif elapsed >= W then start, current, previous = start + W, 0, current end
-    end
-    local elapsed = now - start
-    local left = W - elapsed
-    local used = math.ceil(previous * left / W) + current
-    if used >= max then
-      local room = max - 1 - current
-      local wait
-      if room >= 0 then wait = math.max(1, math.ceil(W * (1 - room / previous)) - elapsed)
-      else wait = left + math.ceil(W * (1 - (max - 1) / current)) end
-      return {i, max, 0, left, wait}
-    end
-    if remaining < 0 or max - used - 1 < remaining then limit, remaining, reset = max, max - used - 1, left end
-    writes[#writes + 1] = {KEYS[i], string.format('%d %d %d', start, current + 1, previous), start + 2 * W - now}
-  end
-end
-if ARGV[5] ~= '' then
-  for i = 3, 4 do
-    local max = tonumber(ARGV[i])
-    if max > 0 then
-      redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
-      if redis.call('ZCARD', KEYS[i]) >= max then
-        return {i, limit, math.max(remaining + 1, 0), reset, 0}
-      end
-    end
-  end
-  for i = 3, 4 do
-    if tonumber(ARGV[i]) > 0 then
-      redis.call('ZADD', KEYS[i], now + ${LEASE_MS}, ARGV[5])
-      redis.call('PEXPIRE', KEYS[i], ${LEASE_MS * 2})
-    end
-  end
-end
-for _, w in ipairs(writes) do redis.call('SET', w[1], w[2], 'PX', w[3]) end
-return {0, limit, remaining, reset, 0}
 `;
 
-/** KEYS: sorted sets of permits. ARGV: call id. */
+/** As {@link Window}: start, current, previous, and how much of the window is over. */
+const READ_WINDOW = `
+local function window(key, W)
+  local saved = redis.call('GET', key)
+  if not saved then return now, 0, 0, 0 end
+  local a, b, c = string.match(saved, '(%d+) (%d+) (%d+)')
+  local start, current, previous = tonumber(a), tonumber(b), tonumber(c)
+  local elapsed = now - start
+  local counted = current
+  if elapsed < W then counted = current + previous end
+  if elapsed < -${SKEW_MS} or elapsed >= 2 * W or counted == 0 then return now, 0, 0, 0 end
+  if elapsed >= W then return start + W, 0, current, elapsed - W end
+  return start, current, previous, math.max(0, elapsed)
+end
+local function save(key, W, start, current, previous)
+  redis.call('SET', key, string.format('%d %d %d', start, current, previous), 'PX', math.max(1, start + 2 * W - now))
+end
+`;
+
+/**
+ * KEYS: one counter for each check, rates first.
+ * ARGV: call id; the checks' kinds as letters (s requests a second, r requests a minute, t tokens a minute, p calls at once; a capital
+ * only looks); then for each check its limit, and for tokens how many are asked for.
+ * Answers {0 allowed or 1 refused, the time, then for each rate start, current and previous of its window before the call, then for each
+ * counter of calls at once how many run}; the last only as far as it was asked. Who refuses, and for how long, follows from these.
+ * Nothing is counted unless everything allows the call. The clock is Redis's own: copies need not agree on the time.
+ */
+export const admitScript = (leaseMs: number): string => `
+${CLOCK}${READ_WINDOW}
+local shape = ARGV[2]
+local reply = {0, now}
+local size, arg = 2, 2
+local refused = false
+local writes
+for i = 1, #KEYS do
+  local letter = string.byte(shape, i)
+  local shadow = letter < 97
+  if shadow then letter = letter + 32 end
+  arg = arg + 1
+  local max = tonumber(ARGV[arg])
+  if letter == 112 then
+    if refused then break end
+    local running = redis.call('ZCARD', KEYS[i])
+    if running >= max then
+      redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
+      running = redis.call('ZCARD', KEYS[i])
+    end
+    size = size + 1
+    reply[size] = running
+    if running >= max then
+      if not shadow then refused = true end
+    else
+      writes = {writes, i, running}
+    end
+  else
+    local amount, W = 1, ${MINUTE_MS}
+    if letter == 116 then
+      arg = arg + 1
+      amount = tonumber(ARGV[arg])
+    elseif letter == 115 then
+      W = ${SECOND_MS}
+    end
+    local start, current, previous, elapsed = window(KEYS[i], W)
+    reply[size + 1], reply[size + 2], reply[size + 3] = start, current, previous
+    size = size + 3
+    if math.ceil(previous * (W - elapsed) / W) + current + amount > max then
+      if not shadow then refused = true end
+    else
+      writes = {writes, i, W, start, current + amount, previous}
+    end
+  end
+end
+if refused then
+  reply[1] = 1
+  return reply
+end
+while writes do
+  local key = KEYS[writes[2]]
+  if writes[4] then
+    save(key, writes[3], writes[4], writes[5], writes[6])
+  else
+    redis.call('ZADD', key, now + ${leaseMs}, ARGV[1])
+    if writes[3] == 0 then redis.call('PEXPIRE', key, ${SETS_TTL_MS}) end
+  end
+  writes = writes[1]
+end
+return reply
+`;
+
+/**
+ * KEYS: token counters, then counters of calls at once. ARGV: call id, number of token counters, then for each the start of the window
+ * that was counted in and what to add, which may be negative. Does as `correct` in window.ts.
+ */
 export const RELEASE = `
-for i = 1, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
+${CLOCK}${READ_WINDOW}
+local W = ${MINUTE_MS}
+local rates = tonumber(ARGV[2])
+for i = 1, rates do
+  local from, by = tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2])
+  local start, current, previous = window(KEYS[i], W)
+  if by > 0 or start == from then save(KEYS[i], W, start, math.max(0, current + by), previous)
+  elseif start == from + W then save(KEYS[i], W, start, current, math.max(0, previous + by)) end
+end
+for i = rates + 1, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
 return 0
 `;
 
-/** KEYS: one sorted set of permits. ARGV: call ids. Also puts back permits that a restarted Redis has forgotten. */
-export const RENEW = `
-local t = redis.call('TIME')
-local until_ms = t[1] * 1000 + math.floor(t[2] / 1000) + ${LEASE_MS}
-for i = 1, #ARGV do redis.call('ZADD', KEYS[1], until_ms, ARGV[i]) end
-redis.call('PEXPIRE', KEYS[1], ${LEASE_MS * 2})
+/** KEYS: one counter of calls at once. ARGV: call ids. Also puts back permits that a restarted Redis has forgotten. */
+export const renewScript = (leaseMs: number): string => `
+${CLOCK}
+local expires = now + ${leaseMs}
+local args = {}
+for i = 1, #ARGV do
+  args[2 * i - 1] = expires
+  args[2 * i] = ARGV[i]
+end
+redis.call('ZADD', KEYS[1], unpack(args))
+redis.call('PEXPIRE', KEYS[1], ${SETS_TTL_MS})
 return 0
 `;

@@ -1,48 +1,100 @@
-/** Limits of one caller; undefined means none. */
-export interface CallLimits {
-  userId: string;
-  keyId: string;
-  userPerMinute: number | undefined;
-  keyPerMinute: number | undefined;
-  userParallel: number | undefined;
-  keyParallel: number | undefined;
+/** Whose limit it is. */
+export type Scope = "user" | "key" | "token" | "ip" | "model" | "global";
+
+/** What is limited: requests a minute, requests a second, weighted tokens a minute, calls at once. */
+export type Kind = "requests" | "requests_per_second" | "tokens" | "parallel";
+
+/** One limit a call is held against. */
+export interface Check {
+  scope: Scope;
+  kind: Kind;
+  /** Names the counter: its key in Redis, and here. */
+  id: string;
+  limit: number;
+  /** Of the sliding window; 0 for calls at once. */
+  lengthMs: number;
+  /** Only looked at: it never refuses. */
+  shadow: boolean;
 }
 
-/** The figures for the `x-ratelimit-*-requests` headers: those of the tighter of the two limits. */
-export interface RateFigures {
+/** Everything one kind of caller is held against, ready for use: rates first, calls at once last. Shared between calls. */
+export interface Plan {
+  checks: readonly Check[];
+  /** One letter for each check, see script.ts. */
+  shape: string;
+  /** How many of the checks are rates. */
+  rates: number;
+  /** The smallest limit on tokens that is enforced; undefined when tokens are not limited. */
+  mostTokens: number | undefined;
+  /** Whether any check, enforced or not, is about tokens. */
+  countsTokens: boolean;
+}
+
+/** One call that asks for leave. */
+export interface Ask {
+  plan: Plan;
+  callId: string;
+  /** Weighted tokens it may use, prompt and answer together. */
+  tokens: number;
+  /** What a token of its model counts, in percent. */
+  weightPercent: number;
+}
+
+/** What `x-ratelimit-*` headers say. */
+export interface Figures {
   limit: number;
   remaining: number;
   resetMs: number;
 }
 
-/** Leave to run one call. It is a lease: the registry renews it, and a copy that dies stops renewing. */
-export interface Permit {
+/** Tokens that were counted before they were used. */
+export interface Reservation {
   id: string;
-  userId: string;
-  keyId: string;
-  userLimited: boolean;
-  keyLimited: boolean;
+  lengthMs: number;
+  /** Start of the window they were counted in. */
+  fromMs: number;
+  /** Weighted tokens counted so far. */
+  counted: number;
 }
 
-export type LimitVerdict =
-  | { allowed: true; rate: RateFigures | undefined; permit: Permit | undefined }
-  | { allowed: false; reason: "rate" | "parallel"; scope: "user" | "key"; rate: RateFigures | undefined; retryMs: number };
+/** Leave to run one call. It is a lease: the limiter renews it, and a copy that dies stops renewing. */
+export interface Permit {
+  id: string;
+  /** The counters of calls at once it stands in. */
+  sets: readonly string[];
+  reserved: readonly Reservation[];
+  weightPercent: number;
+}
+
+export interface Refusal {
+  allowed: false;
+  scope: Scope;
+  kind: Kind;
+  limit: number;
+  /** Until it may be asked again; Infinity when that would never help. */
+  retryMs: number;
+}
+
+/** The tightest figures of each kind, when there are any. */
+interface Rates {
+  requests: Figures | undefined;
+  tokens: Figures | undefined;
+}
+
+export type LimitVerdict = ({ allowed: true; permit: Permit | undefined } & Rates) | (Refusal & Rates);
 
 export interface Limiter {
-  /** Counts one request and, with a `callId`, takes a permit to run; all in one round trip, all or nothing. Never rejects. */
-  admit(limits: CallLimits, callId: string | undefined): Promise<LimitVerdict>;
-  /** Sends the permit back, at the latest at the end of this turn of the event loop and ahead of anything asked later. */
-  release(permit: Permit): void;
-  /** Renews the permits of live calls. */
-  renew(permits: Permit[]): void;
-  /** Called by the shared ticker; decides locally what Redis has left unanswered for too long. */
+  /** Counts one request, reserves its tokens and takes a permit to run; all in one round trip, all or nothing. Never rejects. */
+  admit(ask: Ask): Promise<LimitVerdict>;
+  /**
+   * Ends a permit, at the latest at the end of this turn of the event loop and ahead of anything asked later, and counts `tokens` (not
+   * weighted) in place of what was reserved. Asked again it only corrects the tokens.
+   */
+  release(permit: Permit, tokens: number): void;
+  /** Called by the shared ticker while calls run: renews their permits, and decides locally what Redis has left unanswered for too long. */
   tick(nowMs: number): void;
 }
 
-/** A permit that is not renewed for this long returns by itself. */
-export const LEASE_MS = 25_000;
-/** Live calls renew this often. */
-export const RENEW_MS = 8_000;
 /** After this long without an answer the local limiter decides. */
 export const SLOW_MS = 200;
 /** How long to stay local after Redis was slow or failed, before it is asked again. */

@@ -1,7 +1,7 @@
 /**
- * A sliding-window counter over one minute. The window begins with the first request, not with the clock's minute, so that a
- * caller who was silent gets exactly `limit` requests in any burst; after that the previous window counts by the share of it
- * that the last minute still covers. The Lua script does the same arithmetic.
+ * A sliding-window counter. The window begins with the first request, not with the clock's minute, so that a caller who was silent
+ * gets exactly the limit in any burst; after that the previous window counts by the share of it that the last minute still covers.
+ * The Lua script does the same arithmetic.
  */
 export interface Window {
   startMs: number;
@@ -9,47 +9,59 @@ export interface Window {
   previous: number;
 }
 
-export const WINDOW_MS = 60_000;
+export const MINUTE_MS = 60_000;
+export const SECOND_MS = 1_000;
 
-/** What a counter says about one more request. */
-export interface RateVerdict {
-  allowed: boolean;
-  /** Requests left after this one (when allowed) or now (when not). */
-  remaining: number;
-  /** Until the present window is over. */
-  resetMs: number;
-  /** Until one more request would be allowed; 0 when it is allowed now. */
-  retryMs: number;
-}
+/** A window that seems to begin later than now by less than this was begun by a clock that is a little ahead; beyond, the clock was set back. */
+export const SKEW_MS = 1_000;
+
+/** Milliseconds of the window that are over. */
+const elapsedOf = (window: Window, nowMs: number): number => Math.max(0, nowMs - window.startMs);
 
 /** Moves the window up to `nowMs`, in place. */
-export function roll(window: Window, nowMs: number): void {
+export function roll(window: Window, lengthMs: number, nowMs: number): void {
   const elapsed = nowMs - window.startMs;
   // A window in which nothing was counted is as good as none: the next request begins a new one.
-  const counted = elapsed < WINDOW_MS ? window.current + window.previous > 0 : window.current > 0;
-  if (elapsed < 0 || elapsed >= 2 * WINDOW_MS || !counted) {
+  const counted = elapsed < lengthMs ? window.current + window.previous : window.current;
+  if (elapsed < -SKEW_MS || elapsed >= 2 * lengthMs || counted === 0) {
     window.startMs = nowMs;
     window.current = 0;
     window.previous = 0;
-  } else if (elapsed >= WINDOW_MS) {
-    window.startMs += WINDOW_MS;
+  } else if (elapsed >= lengthMs) {
+    window.startMs += lengthMs;
     window.previous = window.current;
     window.current = 0;
   }
 }
 
-/** Decides on one more request without counting it; `window` must have been rolled to `nowMs`. */
-export function judge(window: Window, limit: number, nowMs: number): RateVerdict {
-  const elapsed = nowMs - window.startMs;
-  const resetMs = WINDOW_MS - elapsed;
-  const used = Math.ceil((window.previous * resetMs) / WINDOW_MS) + window.current;
-  if (used < limit) return { allowed: true, remaining: limit - used - 1, resetMs, retryMs: 0 };
-  return { allowed: false, remaining: 0, resetMs, retryMs: waitMs(window, limit, elapsed) };
+/** What counts now; `window` must have been rolled to `nowMs`. */
+export function usedOf(window: Window, lengthMs: number, nowMs: number): number {
+  const { previous, current } = window;
+  return previous === 0 ? current : Math.ceil((previous * (lengthMs - elapsedOf(window, nowMs))) / lengthMs) + current;
 }
 
-function waitMs(window: Window, limit: number, elapsed: number): number {
-  const room = limit - 1 - window.current;
+/** Until the present window is over. */
+export const resetMsOf = (window: Window, lengthMs: number, nowMs: number): number => lengthMs - elapsedOf(window, nowMs);
+
+/** Until `amount` more would be allowed if nothing else is counted meanwhile; Infinity when that is more than the limit itself. */
+export function waitMsOf(window: Window, lengthMs: number, limit: number, amount: number, nowMs: number): number {
+  const elapsed = elapsedOf(window, nowMs);
+  const room = limit - amount - window.current;
+  if (amount > limit) return Infinity;
   // Either the previous window has to fade within this one, or this one has to end and then fade in its turn.
-  if (room >= 0) return Math.max(1, Math.ceil(WINDOW_MS * (1 - room / window.previous)) - elapsed);
-  return WINDOW_MS - elapsed + Math.ceil(WINDOW_MS * (1 - (limit - 1) / window.current));
+  if (room >= 0) return Math.max(1, fadeMs(window.previous, room, lengthMs) - elapsed);
+  return lengthMs - elapsed + fadeMs(window.current, limit - amount, lengthMs);
+}
+
+/** How far a window must have moved on until no more than `room` of `count` is left. */
+const fadeMs = (count: number, room: number, lengthMs: number): number =>
+  count <= room ? 0 : lengthMs - Math.floor((room * lengthMs) / count);
+
+/**
+ * Corrects what was counted at `fromMs`, the start of the window it was counted in, by `by`. What is given back leaves the window it went
+ * into; what comes on top was used until now.
+ */
+export function correct(window: Window, lengthMs: number, fromMs: number, by: number): void {
+  if (by > 0 || window.startMs === fromMs) window.current = Math.max(0, window.current + by);
+  else if (window.startMs === fromMs + lengthMs) window.previous = Math.max(0, window.previous + by);
 }

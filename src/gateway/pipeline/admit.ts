@@ -1,8 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { CallerKey } from "../../identity/index.ts";
 import { multiplierFor } from "../../pricing/index.ts";
-import { addRateHeaders } from "../limits/headers.ts";
-import type { LimitVerdict } from "../limits/index.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
@@ -83,34 +81,3 @@ function leaveOutUnfit(call: Call): Failure | undefined {
 }
 
 const notPriced = (): Failure => failure("model_not_priced", { param: "model", shouldRetry: false });
-
-/** Counts the request against its limits, takes a permit and tells the figures. */
-export async function passLimits(
-  deps: Pick<RelayDeps, "limiter" | "metrics">,
-  caller: CallerKey,
-  headers: string[],
-  callId: string | undefined,
-): Promise<{ verdict: Extract<LimitVerdict, { allowed: true }> } | { failure: Failure }> {
-  const { user, key } = caller.limits;
-  const verdict = await deps.limiter.admit(
-    {
-      userId: caller.principal.userId,
-      keyId: caller.keyId,
-      userPerMinute: user.requests_per_minute,
-      keyPerMinute: key.requests_per_minute,
-      userParallel: user.max_parallel,
-      keyParallel: key.max_parallel,
-    },
-    callId,
-  );
-  if (verdict.rate) addRateHeaders(headers, verdict.rate);
-  if (verdict.allowed) return { verdict };
-  deps.metrics.limited(verdict.scope, verdict.reason);
-  const whose = verdict.scope === "key" ? "this key" : "this account";
-  return {
-    failure: failure("rate_limited", {
-      message: verdict.reason === "rate" ? `Too many requests a minute for ${whose}` : `Too many parallel calls for ${whose}`,
-      retryAfter: verdict.reason === "rate" ? verdict.retryMs / 1_000 : 1,
-    }),
-  };
-}

@@ -64,7 +64,10 @@ export function endWhole(answer: Answer, body: Buffer, contentType = "applicatio
 /** An error answer in the format's shape, before anything else was sent. */
 export function sendFailure({ res, headers, traceId }: Answer, voice: Pick<Voice, "errorBody">, failure: Failure): void {
   const body = Buffer.from(voice.errorBody(failure, traceId));
-  if (failure.retryAfter !== undefined) headers.push("retry-after", String(Math.max(1, Math.ceil(failure.retryAfter))));
+  if (failure.retryAfter !== undefined) {
+    const seconds = String(Math.max(1, Math.ceil(failure.retryAfter)));
+    headers.push("retry-after", seconds, "retry-after-ms", String(Math.max(1, Math.ceil(failure.retryAfter * 1_000))));
+  }
   if (failure.shouldRetry === false) headers.push("x-should-retry", "false");
   // What is left of a body that was not read would be taken for the next request.
   if (!res.req.complete) headers.push("connection", "close");

@@ -47,6 +47,8 @@ export class Call {
   /** True from a successful hold to its record or release. */
   holdOpen = false;
   held = 0n;
+  /** Whether the prompt has been counted and the cap settled. */
+  measured = false;
   promptTokens = 0;
   /** What the provider adds to the prompt of an earlier answer it keeps. */
   carriedTokens = 0;

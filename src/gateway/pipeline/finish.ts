@@ -8,7 +8,7 @@ import { failure, type Failure } from "./failure.ts";
 import type { Delivered } from "./format.ts";
 import { noteKept } from "./keep.ts";
 import { releaseWithin } from "./release.ts";
-import { counted, NO_TOKENS, reported, seen, usageEvent, type Tally } from "./tally.ts";
+import { allTokens, counted, NO_TOKENS, reported, seen, usageEvent, type Tally } from "./tally.ts";
 
 /** How a call may end. */
 export type End =
@@ -29,18 +29,24 @@ export function finish(deps: RelayDeps, call: Call, end: End): void {
   call.cancelWait?.();
   closeAttempt(deps, call, end.kind === "done" ? { kind: "ok" } : end);
   if (end.kind !== "done") call.exchange?.abort();
-  // Nothing runs at the provider any more. On its way before the last bytes are, so that the client's next call never meets this permit.
-  if (call.permit) deps.limiter.release(call.permit);
-  call.permit = undefined;
   const work = end.kind === "done" ? complete(deps, call, end) : end.kind === "failed" ? fail(deps, call, end.failure) : leave(deps, call);
   work.then(
     () => close(deps, call, end),
     (error: unknown) => {
       deps.log.error({ err: error, trace_id: call.traceId }, "a call could not be ended in order");
       call.res.destroy();
+      endPermit(deps, call, 0);
       close(deps, call, end);
     },
   );
+}
+
+/**
+ * Nothing runs at the provider any more. On its way before the last bytes are, so that the client's next call never meets this permit.
+ * Limits count the tokens that are charged: said again, it only corrects those.
+ */
+function endPermit(deps: RelayDeps, call: Call, tokens: number): void {
+  if (call.permit) deps.limiter.release(call.permit, tokens);
 }
 
 function close(deps: RelayDeps, call: Call, end: End): void {
@@ -53,6 +59,7 @@ function close(deps: RelayDeps, call: Call, end: End): void {
 async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "done" }>): Promise<void> {
   const usage = call.reader ? call.reader.usage : call.usage;
   const tally: Tally = usage ? reported(usage) : counted(deps, call, end.count());
+  endPermit(deps, call, allTokens(tally.tokens));
   reportOddities(deps, call);
   const noted = noteKept(deps, call, tally);
   const recorded = await record(deps, call, usageEvent(call, tally, { status: "ok", errorCode: null, errorClass: null, httpStatus: 200 }));
@@ -68,25 +75,29 @@ async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "
 
 /** The client left: what it was given is charged, the provider's count first. Before any content it is nothing. */
 async function leave(deps: RelayDeps, call: Call): Promise<void> {
-  if (!call.holdOpen) return;
+  if (!call.holdOpen) return endPermit(deps, call, 0);
   const event = { status: "client_gone", errorCode: "client_gone", errorClass: null, httpStatus: 499 } as const;
   const { reader } = call;
   if (!call.delivered || !reader?.hasContent()) {
+    endPermit(deps, call, 0);
     deps.usage.recordFailure(usageEvent(call, { tokens: NO_TOKENS, estimated: false }, event));
     return dropHold(deps, call);
   }
   reportOddities(deps, call);
   if (reader.unreadable) {
+    endPermit(deps, call, 0);
     const failed = { status: "failed", errorCode: "upstream_malformed", errorClass: "malformed", httpStatus: 499 } as const;
     deps.usage.recordFailure(usageEvent(call, seen(deps, call), failed));
     return dropHold(deps, call);
   }
   const tally = reader.usage ? reported(reader.usage) : counted(deps, call, reader.count(deps.tokenizer, newBudget()));
+  endPermit(deps, call, allTokens(tally.tokens));
   void noteKept(deps, call, tally);
   await record(deps, call, usageEvent(call, tally, event));
 }
 
 async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {
+  endPermit(deps, call, 0);
   if (call.holdOpen) {
     const tally = seen(deps, call);
     void noteKept(deps, call, tally);
@@ -106,6 +117,7 @@ async function record(deps: RelayDeps, call: Call, event: ReturnType<typeof usag
     return true;
   } catch (error) {
     deps.log.error({ err: error, trace_id: call.traceId, call: call.id }, "a call could not be recorded and is not charged");
+    endPermit(deps, call, 0);
     await dropHold(deps, call);
     return false;
   }

@@ -1,7 +1,7 @@
-import { newBudget } from "../tokens/index.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
+import { measure } from "./measure.ts";
 
 /** An answer that may not even have this many tokens is not worth asking for. */
 export const MIN_USEFUL_TOKENS = 16;
@@ -19,19 +19,12 @@ export async function makeHold(
 ): Promise<Failure | undefined> {
   const request = call.request!;
   const price = call.price!;
-  const modelCap = call.model!.maxOutputTokens ?? undefined;
-  const cap = Math.min(request.outputCap ?? modelCap ?? deps.config.defaultMaxOutputTokens, modelCap ?? Infinity);
-  const counted = request.countPrompt(deps.tokenizer, newBudget(), call.model!.contextLength);
-  if (typeof counted !== "number") return counted;
-  const inputTokens = counted + call.carriedTokens;
-  call.promptTokens = inputTokens;
-  call.outputLimit = cap * request.choices;
-  // What the client named stands; what it did not name has to be said, or the provider would go by its own idea of a cap.
-  if (request.outputCap === undefined || cap < request.outputCap) call.sentCap = cap;
-
+  const misfit = measure(deps, call);
+  if (misfit) return misfit;
+  const inputTokens = call.promptTokens;
   const expected = { inputTokens, units: request.units, multiplier: call.priceMultiplier, safetyPercent: call.model!.safetyPercent };
   const amount = deps.pricing.estimate(price, { ...expected, maxOutputTokens: call.outputLimit });
-  const leastOutput = Math.min(cap, MIN_USEFUL_TOKENS) * request.choices;
+  const leastOutput = Math.min(call.outputLimit, MIN_USEFUL_TOKENS * request.choices);
   const least = request.outputCap === undefined ? deps.pricing.estimate(price, { ...expected, maxOutputTokens: leastOutput }) : undefined;
   if ((least ?? amount) > MOST_HELD) return failure("insufficient_balance", { message: "The wallet does not cover this call" });
   const outcome = await deps.ledger.authorize({

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { addressOf } from "../../http/address.ts";
 import { AppError } from "../../platform/errors.ts";
 import { isConnectionError } from "../../platform/postgres.ts";
-import { authenticate, chooseModel, passLimits } from "./admit.ts";
+import { authenticate, chooseModel } from "./admit.ts";
 import type { Answer } from "./answer.ts";
 import { readJson } from "./body.ts";
 import { Call } from "./call.ts";
@@ -12,6 +12,7 @@ import { finish } from "./finish.ts";
 import type { Format } from "./format.ts";
 import { makeHold } from "./hold.ts";
 import { takeUp } from "./keep.ts";
+import { passLimits } from "./pass.ts";
 import { relay } from "./relay.ts";
 import { releaseWithin } from "./release.ts";
 
@@ -81,15 +82,14 @@ async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> 
     const unknown = await takeUp(deps, call, refersTo);
     if (unknown) return unknown;
   }
-  const passed = await passLimits(deps, who.caller, call.answer.headers, call.id);
-  if ("failure" in passed) return passed.failure;
-  call.permit = passed.verdict.permit;
+  const limited = await passLimits(deps, call);
+  if (limited) return limited;
   if (call.phase !== "admitting") return undefined;
   return makeHold(deps, call);
 }
 
 function giveBack(deps: RelayDeps, call: Call): void {
-  if (call.permit) deps.limiter.release(call.permit);
+  if (call.permit) deps.limiter.release(call.permit, 0);
   call.permit = undefined;
   if (call.holdOpen && call.phase !== "admitting") {
     call.holdOpen = false;

@@ -18,6 +18,10 @@ export interface Tally {
 
 export const NO_TOKENS: TokenClasses = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 };
 
+/** How many there are, of all classes. */
+export const allTokens = ({ input, cachedInput, cacheWrite, cacheWriteLong, output, reasoning }: TokenClasses): number =>
+  input + cachedInput + cacheWrite + (cacheWriteLong ?? 0) + output + reasoning;
+
 /** What the provider says it used. */
 export const reported = (usage: Usage): Tally => ({ tokens: usage.tokens, units: usage.units, estimated: false });
 

@@ -85,7 +85,7 @@ describe("what relayed calls are counted as", () => {
     const ada = await relay.customer({ userLimits: { requests_per_minute: 1, max_parallel: 10 } });
     expect(await growth(() => call(ada), "rate_limit_rejections_total")).to.equal(0);
     expect(await growth(() => call(ada), "rate_limit_rejections_total")).to.equal(1);
-    expect(await growth(() => call(ada), "tollkeeper_limiter_refusals_total", { scope: "user", kind: "rate" })).to.equal(1);
+    expect(await growth(() => call(ada), "tollkeeper_limiter_refusals_total", { scope: "user", kind: "requests" })).to.equal(1);
     expect(await growth(() => call(ada), "proxy_requests_total", { status: "error" })).to.equal(1);
   });
 

@@ -1,0 +1,92 @@
+import type { Redis } from "../../platform/redis.ts";
+import { admitScript, RELEASE, renewScript } from "./script.ts";
+import type { Ask, Permit } from "./types.ts";
+import { amountOf } from "./verdict.ts";
+
+interface Scripted {
+  tollkeeperAdmit(...args: (string | number)[]): Promise<number[]>;
+  tollkeeperRelease(...args: (string | number)[]): Promise<unknown>;
+  tollkeeperRenew(...args: (string | number)[]): Promise<unknown>;
+}
+
+/** What is counted in Redis, for all copies together. Nothing here waits or retries; commands take effect in the order of the calls. */
+export interface LimitStore {
+  readonly ready: boolean;
+  /** Answers as script.ts says. Rejects when Redis fails. */
+  admit(ask: Ask): Promise<number[]>;
+  /** Ends a permit; `by` corrects its reservations, one number for each. */
+  release(permit: Permit, by: readonly number[]): void;
+  renew(permits: Iterable<Permit>): void;
+}
+
+const ignore = (): undefined => undefined;
+/** Ids in one command. */
+const MOST_AT_ONCE = 1_000;
+
+export function createLimitStore(redis: Redis, leaseMs: number): LimitStore {
+  redis.defineCommand("tollkeeperAdmit", { lua: admitScript(leaseMs) });
+  redis.defineCommand("tollkeeperRelease", { lua: RELEASE });
+  redis.defineCommand("tollkeeperRenew", { lua: renewScript(leaseMs), numberOfKeys: 1 });
+  const scripts = redis as unknown as Scripted;
+  let corked = false;
+
+  /** Commands of one turn of the event loop go out in one write: the system call costs more than the command. */
+  function gather(): void {
+    const { stream } = redis;
+    if (corked || !stream) return;
+    corked = true;
+    stream.cork();
+    setImmediate(() => {
+      corked = false;
+      stream.uncork();
+    });
+  }
+
+  return {
+    get ready() {
+      return redis.status === "ready";
+    },
+    admit({ plan: { checks, shape }, callId, tokens }) {
+      const args: (string | number)[] = [checks.length];
+      for (const { id } of checks) args.push(id);
+      args.push(callId, shape);
+      for (const check of checks) {
+        args.push(check.limit);
+        if (check.kind === "tokens") args.push(amountOf(check, tokens));
+      }
+      gather();
+      return scripts.tollkeeperAdmit(...args);
+    },
+    release({ id, sets, reserved }, by) {
+      if (redis.status !== "ready") return;
+      const corrected = reserved.filter((_, i) => by[i] !== 0);
+      if (corrected.length === 0 && sets.length <= 1) {
+        const [only] = sets;
+        if (only === undefined) return;
+        gather();
+        redis.zrem(only, id).catch(ignore);
+        return;
+      }
+      const args: (string | number)[] = [corrected.length + sets.length];
+      for (const reservation of corrected) args.push(reservation.id);
+      args.push(...sets, id, corrected.length);
+      for (const [i, { fromMs }] of reserved.entries()) if (by[i] !== 0) args.push(fromMs, by[i]!);
+      gather();
+      scripts.tollkeeperRelease(...args).catch(ignore);
+    },
+    renew(permits) {
+      if (redis.status !== "ready") return;
+      const bySet = new Map<string, string[]>();
+      for (const { id, sets } of permits) {
+        for (const set of sets) {
+          const ids = bySet.get(set);
+          if (ids) ids.push(id);
+          else bySet.set(set, [id]);
+        }
+      }
+      for (const [set, ids] of bySet) {
+        for (let i = 0; i < ids.length; i += MOST_AT_ONCE) scripts.tollkeeperRenew(set, ...ids.slice(i, i + MOST_AT_ONCE)).catch(ignore);
+      }
+    },
+  };
+}

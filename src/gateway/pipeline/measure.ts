@@ -1,0 +1,24 @@
+import { newBudget } from "../tokens/index.ts";
+import type { Call } from "./call.ts";
+import type { RelayDeps } from "./deps.ts";
+import type { Failure } from "./failure.ts";
+
+/**
+ * Counts the prompt and settles how long the answer may be, once for each call: a limit on tokens and the hold both need them. Answers a
+ * failure when the prompt does not fit the model.
+ */
+export function measure(deps: Pick<RelayDeps, "tokenizer" | "config">, call: Call): Failure | undefined {
+  if (call.measured) return undefined;
+  const request = call.request!;
+  const { maxOutputTokens, contextLength } = call.model!;
+  const modelCap = maxOutputTokens ?? undefined;
+  const cap = Math.min(request.outputCap ?? modelCap ?? deps.config.defaultMaxOutputTokens, modelCap ?? Infinity);
+  const counted = request.countPrompt(deps.tokenizer, newBudget(), contextLength);
+  if (typeof counted !== "number") return counted;
+  call.measured = true;
+  call.promptTokens = counted + call.carriedTokens;
+  call.outputLimit = cap * request.choices;
+  // What the client named stands; what it did not name has to be said, or the provider would go by its own idea of a cap.
+  if (request.outputCap === undefined || cap < request.outputCap) call.sentCap = cap;
+  return undefined;
+}

@@ -1,0 +1,80 @@
+import type { CallerKey } from "../../identity/index.ts";
+import { addRateHeaders } from "../limits/headers.ts";
+import { plansOf, type LimitVerdict } from "../limits/index.ts";
+import type { Call } from "./call.ts";
+import type { RelayDeps } from "./deps.ts";
+import { failure, type Failure } from "./failure.ts";
+import type { Voice } from "./format.ts";
+import { measure } from "./measure.ts";
+
+type PassDeps = Pick<RelayDeps, "limiter" | "metrics" | "tokenizer" | "config">;
+type Refused = Extract<LimitVerdict, { allowed: false }>;
+
+/** A client's timer may fire this much early. */
+const TIMER_SLACK_MS = 1;
+
+/** Counts a call against all its limits, reserves its tokens, takes a permit and tells the figures. */
+export async function passLimits(deps: PassDeps, call: Call): Promise<Failure | undefined> {
+  const plan = plansOf(call.caller!).full;
+  const weightPercent = 100;
+  let tokens = 0;
+  // The prompt is counted here only for those whose tokens are limited, so that nobody who is refused costs that work for nothing.
+  if (plan.countsTokens) {
+    const misfit = measure(deps, call);
+    if (misfit) return misfit;
+    const prompt = weighted(call.promptTokens, weightPercent);
+    if (plan.mostTokens !== undefined && prompt > plan.mostTokens) return tooLarge(deps, prompt, plan.mostTokens);
+    tokens = weighted(call.promptTokens + call.outputLimit, weightPercent);
+  }
+  const verdict = await deps.limiter.admit({ plan, callId: call.id, tokens, weightPercent });
+  addRateHeaders(call.answer.headers, call.format.voice.vendor, verdict);
+  if (!verdict.allowed) return refused(deps, verdict);
+  call.permit = verdict.permit;
+  return undefined;
+}
+
+/** Counts a request that uses no tokens and does not run on. */
+export async function passRequest(
+  deps: Pick<PassDeps, "limiter" | "metrics">,
+  caller: CallerKey,
+  headers: string[],
+  vendor: Voice["vendor"],
+): Promise<Failure | undefined> {
+  const verdict = await deps.limiter.admit({ plan: plansOf(caller).requests, callId: "", tokens: 0, weightPercent: 100 });
+  addRateHeaders(headers, vendor, verdict);
+  return verdict.allowed ? undefined : refused(deps, verdict);
+}
+
+const weighted = (tokens: number, percent: number): number => Math.ceil((tokens * percent) / 100);
+
+/** No waiting makes room for a prompt that is larger than all that a minute has. */
+function tooLarge(deps: Pick<PassDeps, "metrics">, prompt: number, limit: number): Failure {
+  deps.metrics.limited("request", "tokens");
+  return failure("rate_limited", {
+    message: `The prompt alone counts ${prompt} tokens; ${limit} tokens a minute are allowed`,
+    shouldRetry: false,
+  });
+}
+
+const WHOSE: Record<Refused["scope"], string> = {
+  user: "this account",
+  key: "this key",
+  token: "this token",
+  ip: "this address",
+  model: "this model",
+  global: "this service",
+};
+const WHAT: Record<Refused["kind"], string> = {
+  requests: "requests a minute",
+  requests_per_second: "requests a second",
+  tokens: "tokens a minute",
+  parallel: "parallel calls",
+};
+
+function refused(deps: Pick<PassDeps, "metrics">, { scope, kind, limit, retryMs }: Refused): Failure {
+  deps.metrics.limited(scope, kind);
+  return failure("rate_limited", {
+    message: `Too many ${WHAT[kind]} for ${WHOSE[scope]}: ${limit} are allowed`,
+    retryAfter: (kind === "parallel" ? retryMs : retryMs + TIMER_SLACK_MS) / 1_000,
+  });
+}
