@@ -82,6 +82,10 @@ export const environmentSchema = z.object({
   STREAM_HEARTBEAT: duration("10s"),
   RELAY_BODY_LIMIT_MB: integer(32, 1, 512),
   DEFAULT_MAX_OUTPUT_TOKENS: integer(4_096, 1, 10_000_000),
+  ANTINOMY_API_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,1000}$/, "must be visible ASCII characters without spaces")
+    .optional(),
   DEMO_UPSTREAM_URL: url("http", "https").optional(),
 
   HOLD_TTL: duration("60s"),

@@ -79,7 +79,15 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ...pricingRoutes({ pool, pricing, tierExists: identity.tiers.exists }),
     ...userAdminRoutes(identity.users),
     ...keyAdminRoutes(identity.priceClasses),
-    ...providerRoutes({ pool, secretBox, catalog, allowPrivate: config.UPSTREAM_PRIVATE_ADDRESSES, timeouts }),
+    ...providerRoutes({
+      pool,
+      secretBox,
+      catalog,
+      routing: gateway.routing,
+      allowPrivate: config.UPSTREAM_PRIVATE_ADDRESSES,
+      timeouts,
+      presetKeys: { antinomy: config.ANTINOMY_API_KEY },
+    }),
     ...ledgerRoutes(ledger),
   ];
   const app = createApp({

@@ -1,4 +1,4 @@
-import { sha256 } from "../../platform/secrets.ts";
+import { sha256, type SecretBox } from "../../platform/secrets.ts";
 
 /** One of a provider's keys, in clear. */
 export interface ProviderKey {
@@ -16,3 +16,15 @@ export const fingerprintOf = (key: string): string => sha256(`provider key ${key
 
 /** What an operator recognises a key by; nothing of a short one. */
 export const hintOf = (key: string): string => (key.length >= LONG_ENOUGH ? `…${key.slice(-SHOWN)}` : "…");
+
+/** A provider's stored keys in clear; undefined in place of one that was sealed with a secret that is not configured any more. */
+export function readKeys(row: { api_keys: string[] }, secretBox: Pick<SecretBox, "open">): (ProviderKey | undefined)[] {
+  return row.api_keys.map((sealed) => {
+    try {
+      const value = secretBox.open(sealed);
+      return { fingerprint: fingerprintOf(value), value };
+    } catch {
+      return undefined;
+    }
+  });
+}

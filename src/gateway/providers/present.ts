@@ -1,5 +1,8 @@
+import type { SecretBox } from "../../platform/secrets.ts";
+import type { ProviderHealth } from "../routing/index.ts";
 import { apiRoot } from "./baseUrl.ts";
 import { presentCosts } from "./cost.ts";
+import { hintOf, readKeys } from "./key.ts";
 import type { ProviderModelRow, ProviderRow } from "./repository.ts";
 
 /** What operators see: neither keys nor header values. */
@@ -21,6 +24,47 @@ export function presentProvider(row: ProviderRow) {
     updated_at: row.updated_at.toISOString(),
   };
 }
+
+const timeIn = (ms: number | null): string | null => (ms === null ? null : new Date(Date.now() + ms).toISOString());
+
+/** Keys as operators tell them apart, and whether they are in use. */
+function presentKeys(row: ProviderRow, secretBox: Pick<SecretBox, "open">, { restingKeys }: ProviderHealth) {
+  return readKeys(row, secretBox).map((key, index) => {
+    if (!key)
+      return { index, fingerprint: null, hint: null, status: "unreadable" as const, reason: null, ready_at: null, limited_models: [] };
+    const rests = restingKeys.filter(({ fingerprint }) => fingerprint === key.fingerprint);
+    const whole = rests.find(({ model }) => model === null);
+    return {
+      index,
+      fingerprint: key.fingerprint,
+      hint: hintOf(key.value),
+      status: whole ? ("resting" as const) : ("ready" as const),
+      reason: whole?.reason ?? null,
+      ready_at: timeIn(whole?.forMs ?? null),
+      limited_models: rests.flatMap(({ model, forMs }) => (model === null ? [] : [{ model, ready_at: timeIn(forMs)! }])),
+    };
+  });
+}
+
+/** The circuits of a provider. */
+function presentHealth(health: ProviderHealth) {
+  return {
+    state: health.state,
+    retry_at: timeIn(health.retryInMs),
+    circuits: health.circuits.map(({ model, retryInMs, ...circuit }) => ({
+      upstream_model: model,
+      ...circuit,
+      retry_at: timeIn(retryInMs),
+    })),
+  };
+}
+
+/** A provider with its keys and health. */
+export const presentWhole = (row: ProviderRow, secretBox: Pick<SecretBox, "open">, health: ProviderHealth) => ({
+  ...presentProvider(row),
+  keys: presentKeys(row, secretBox, health),
+  health: presentHealth(health),
+});
 
 /** Cost prices as decimal text in their currency, per 1000 tokens or per one. */
 export function presentProviderModel(row: ProviderModelRow) {

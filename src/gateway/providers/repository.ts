@@ -203,6 +203,14 @@ export async function listProviderModels(
   return { items: rows, total: Number(total.rows[0]?.total ?? 0n) };
 }
 
+/** All models of a provider, for comparing them with others. */
+export async function allProviderModels(db: Queryable, providerId: string): Promise<ProviderModelRow[]> {
+  const { rows } = await db.query<ProviderModelRow>("SELECT * FROM provider_models WHERE provider_id = $1 ORDER BY lower(model_name), id", [
+    providerId,
+  ]);
+  return rows;
+}
+
 /** Everything calls may be routed to now: active models of active providers. */
 export async function activeRoutes(db: Queryable): Promise<{ providers: ProviderRow[]; models: ProviderModelRow[] }> {
   const providers = await db.query<ProviderRow>("SELECT * FROM providers WHERE status = 'active' ORDER BY created_at, id");

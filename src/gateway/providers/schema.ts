@@ -77,11 +77,12 @@ const costPrice = creditsInput.nullable().optional();
 const perTokens = costPrice.meta({ description: "What it costs us per 1000 tokens; null when not known" });
 const perOne = costPrice.meta({ description: "What one costs us; null when not known" });
 
+const upstreamModel = text(200)
+  .regex(/^[^\p{Cc}]+$/u, "must not contain control characters")
+  .refine((name) => !/^\.{1,2}$/.test(name), "must be a name");
+
 export const providerModelChange = z.strictObject({
-  upstream_model: text(200)
-    .regex(/^[^\p{Cc}]+$/u, "must not contain control characters")
-    .refine((name) => !/^\.{1,2}$/.test(name), "must be a name")
-    .optional(),
+  upstream_model: upstreamModel.optional(),
   display_name: text(100).nullable().optional(),
   input_price: perTokens,
   output_price: perTokens,
@@ -108,14 +109,77 @@ const modelNameInput = z
 export const newProviderModel = z.strictObject({ model_name: modelNameInput, ...providerModelChange.shape });
 export const providerModelParams = z.strictObject({ id: uuid, modelId: uuid });
 
+const fingerprint = z.string().regex(/^[0-9a-f]{8}$/, "must be a key's fingerprint");
+
 export const testRequest = z.strictObject({
   model: text(200).optional().meta({ description: "Ask this model for one token instead of listing models" }),
+  key: fingerprint.optional().meta({ description: "Use this key; the first one when left out" }),
+});
+export const discoverRequest = z.strictObject({ key: fingerprint.optional() });
+
+export const newKey = z.strictObject({ api_key: headerSafe(1_000) });
+export const keyParams = z.strictObject({
+  id: uuid,
+  key: z
+    .string()
+    .regex(/^([0-9a-f]{8}|\d{1,3})$/, "must be a fingerprint or a place in the list")
+    .meta({ description: "Its fingerprint, or its place in the list from 0" }),
+});
+
+export const importRequest = z.strictObject({
+  models: z
+    .array(
+      z.strictObject({
+        upstream_model: upstreamModel,
+        model_name: modelNameInput.optional(),
+        display_name: text(100).nullable().optional(),
+      }),
+    )
+    .min(1)
+    .max(500),
+});
+
+export const fromPreset = z.strictObject({
+  preset: z
+    .string()
+    .min(1)
+    .max(50)
+    .meta({ examples: ["antinomy"] }),
+  api_key: headerSafe(1_000).optional().meta({ description: "For `antinomy`, ANTINOMY_API_KEY of the environment when left out" }),
 });
 
 export type NewProvider = z.output<typeof newProvider>;
 export type ProviderChange = z.output<typeof providerChange>;
 export type NewProviderModel = z.output<typeof newProviderModel>;
 export type ProviderModelChange = z.output<typeof providerModelChange>;
+export type ImportRequest = z.output<typeof importRequest>;
+
+export const keyView = z.object({
+  index: z.number().int(),
+  fingerprint: z.string().nullable().meta({ description: "Null when it cannot be decrypted" }),
+  hint: z.string().nullable().meta({ description: "Its last signs; nothing of a short key" }),
+  status: z.enum(["ready", "resting", "unreadable"]).meta({ description: "`resting`: refused, spent or limited, for all models" }),
+  reason: z.string().nullable(),
+  ready_at: isoTime.nullable(),
+  limited_models: z.array(z.object({ model: z.string(), ready_at: isoTime })).meta({ description: "For which it is rate limited" }),
+});
+
+const circuitState = z.enum(["closed", "open", "half_open"]);
+const health = z
+  .object({
+    state: z.enum(["closed", "open", "half_open", "degraded"]).meta({ description: "`degraded`: some models or keys are out of use" }),
+    retry_at: isoTime.nullable(),
+    circuits: z.array(
+      z.object({
+        upstream_model: z.string().nullable().meta({ description: "Null: the provider as a whole" }),
+        state: circuitState,
+        retry_at: isoTime.nullable(),
+        calls: z.number().int().meta({ description: "In the window, on this copy of the api" }),
+        failures: z.number().int(),
+      }),
+    ),
+  })
+  .meta({ description: "Circuit breakers, as this copy of the api knows them" });
 
 export const providerView = z.object({
   id: uuid,
@@ -129,6 +193,8 @@ export const providerView = z.object({
   timeouts: z.record(z.string(), z.number()),
   header_names: z.array(z.string()),
   key_count: z.number().int(),
+  keys: z.array(keyView),
+  health,
   config: z.record(z.string(), z.unknown()),
   created_at: isoTime,
   updated_at: isoTime,
@@ -158,26 +224,42 @@ export const providerModelView = z.object({
   updated_at: isoTime,
 });
 
+const probeError = z.object({
+  kind: z.enum(["private_address", "timeout", "connection", "authentication", "not_found", "rate_limited", "upstream_error", "malformed"]),
+  status: z.number().int().optional(),
+  message: z.string(),
+});
+export type ProbeError = z.output<typeof probeError>;
+
 export const testResult = z.object({
   ok: z.boolean(),
   checked: z.enum(["models", "chat"]),
   latency_ms: z.number(),
   models: z.array(z.string()).optional(),
-  error: z
-    .object({
-      kind: z.enum([
-        "private_address",
-        "timeout",
-        "connection",
-        "authentication",
-        "not_found",
-        "rate_limited",
-        "upstream_error",
-        "malformed",
-      ]),
-      status: z.number().int().optional(),
-      message: z.string(),
-    })
-    .optional(),
+  error: probeError.optional(),
+});
+
+export const discoverResult = z.object({
+  ok: z.boolean(),
+  models: z.array(
+    z.object({
+      upstream_model: z.string(),
+      state: z.enum(["new", "known", "gone"]).meta({ description: "`gone`: served here, but the provider does not list it" }),
+      model_names: z.array(z.string()).meta({ description: "Under which it is served here" }),
+    }),
+  ),
+  error: probeError.optional(),
+});
+
+export const importResult = z.object({ imported: z.array(z.lazy(() => providerModelView)), skipped: z.array(z.string()) });
+
+export const presetView = z.object({
+  preset: z.string(),
+  name: z.string(),
+  base_url: z.string(),
+  api_format: z.string(),
+  config: z.record(z.string(), z.unknown()),
+  models: z.array(z.string()),
+  key_in_environment: z.boolean(),
 });
 export type TestResult = z.output<typeof testResult>;

@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
 import express from "express";
 import { createCatalog, providerRoutes, type Catalog } from "../../../src/gateway/providers/index.ts";
+import { createRouting, type Routing } from "../../../src/gateway/routing/index.ts";
 import { errorHandler } from "../../../src/http/errorHandler.ts";
 import type { Idempotency } from "../../../src/http/idempotency.ts";
 import { mountRoutes } from "../../../src/http/mount.ts";
@@ -9,6 +10,7 @@ import { traceRequests } from "../../../src/http/trace.ts";
 import { createInvalidation, type Invalidation } from "../../../src/platform/invalidation.ts";
 import { createLogger } from "../../../src/platform/logger.ts";
 import { createPool, type Pool } from "../../../src/platform/postgres.ts";
+import { createRedis } from "../../../src/platform/redis.ts";
 import { createSecretBox, type SecretBox } from "../../../src/platform/secrets.ts";
 import { createPricing, pricingRoutes, type Pricing } from "../../../src/pricing/index.ts";
 import { waitFor } from "../../support/stack.ts";
@@ -21,6 +23,7 @@ export interface Copy {
   catalog: Catalog;
   secretBox: SecretBox;
   invalidation: Invalidation;
+  routing: Routing;
   call(method: string, path: string, body?: unknown, as?: keyof typeof PEOPLE): Promise<Answer>;
   stop(): Promise<void>;
 }
@@ -43,9 +46,19 @@ const PEOPLE = {
 
 export const OPERATOR_ID = ID;
 const log = createLogger({ level: "silent", name: "test" });
+const ROUTING = {
+  circuit: { enabled: true, windowMs: 10_000, minCalls: 2, failurePercent: 50, coolDownMs: 60_000 },
+  keys: { refusedMs: 60_000, limitedMs: 1_000 },
+  retry: { maxAttempts: 1, baseMs: 1, capMs: 1, withinMs: 1, percent: 0 },
+};
 const never: Idempotency = { once: (_call, work) => work() };
 
-export async function startCopy(options: { databaseUrl: string; allowPrivate?: boolean }): Promise<Copy> {
+export async function startCopy(options: {
+  databaseUrl: string;
+  redisUrl?: string;
+  allowPrivate?: boolean;
+  antinomyKey?: string;
+}): Promise<Copy> {
   const pool = createPool({ url: options.databaseUrl, max: 4, name: "test", log });
   const invalidation = createInvalidation({ url: options.databaseUrl, log });
   await invalidation.start();
@@ -53,9 +66,20 @@ export async function startCopy(options: { databaseUrl: string; allowPrivate?: b
   const timeouts = { connectMs: 1_000, firstByteMs: 2_000, idleMs: 3_000, totalMs: 4_000 };
   const pricing = createPricing({ pool, invalidation });
   const catalog = createCatalog({ pool, invalidation, secretBox, timeouts, log });
+  const redis = createRedis({ url: options.redisUrl ?? "redis://127.0.0.1:1", log });
+  const routing = createRouting({ redis, log, config: ROUTING, incident: () => undefined });
+  routing.start();
   const routes = [
     ...pricingRoutes({ pool, pricing, tierExists: async (name) => ["free", "pro"].includes(name) }),
-    ...providerRoutes({ pool, secretBox, catalog, allowPrivate: options.allowPrivate ?? true, timeouts }),
+    ...providerRoutes({
+      pool,
+      secretBox,
+      catalog,
+      routing,
+      allowPrivate: options.allowPrivate ?? true,
+      timeouts,
+      presetKeys: { antinomy: options.antinomyKey },
+    }),
   ];
   const app = express();
   app.set("query parser", "simple");
@@ -72,6 +96,7 @@ export async function startCopy(options: { databaseUrl: string; allowPrivate?: b
     catalog,
     secretBox,
     invalidation,
+    routing,
     async call(method, path, body, as = "operator") {
       const response = await fetch(url + path, {
         method,
@@ -84,6 +109,8 @@ export async function startCopy(options: { databaseUrl: string; allowPrivate?: b
     async stop() {
       server.closeAllConnections();
       server.close();
+      routing.stop();
+      redis.disconnect();
       await invalidation.stop();
       await pool.end();
     },
