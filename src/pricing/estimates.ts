@@ -10,15 +10,10 @@ export interface SafetyFactor {
   calls: number;
 }
 
-/** The factor of every model that has one. */
-export async function safetyPercents(db: Queryable): Promise<Map<string, number>> {
-  const { rows } = await db.query<{ model: string; safety_percent: number }>("SELECT model, safety_percent FROM model_estimates");
-  return new Map(rows.map((row) => [row.model, row.safety_percent]));
-}
-
 /** Keeps new factors, telling every copy of the api when one differs. Names that are no model's are passed over. */
 export async function keepSafetyFactors(tx: Queryable, factors: readonly SafetyFactor[]): Promise<void> {
-  const before = await safetyPercents(tx);
+  const { rows } = await tx.query<{ model: string; safety_percent: number }>("SELECT model, safety_percent FROM model_estimates");
+  const before = new Map(rows.map((row) => [row.model, row.safety_percent]));
   await tx.query(
     `INSERT INTO model_estimates AS e (model, safety_percent, calls, computed_at)
      SELECT f.model, f.percent, f.calls, now() FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS f(model, percent, calls)

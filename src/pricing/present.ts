@@ -61,6 +61,7 @@ export function presentModel(model: ModelRecord) {
   return {
     ...presentPublicModel(model),
     status: model.status,
+    safety_percent: model.safetyPercent,
     created_at: model.createdAt.toISOString(),
     updated_at: model.updatedAt.toISOString(),
   };

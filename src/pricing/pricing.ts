@@ -1,7 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Invalidation } from "../platform/invalidation.ts";
 import type { Pool, Queryable } from "../platform/postgres.ts";
-import { safetyPercents } from "./estimates.ts";
 import type { MultiplierRule } from "./multipliers/multiplier.ts";
 import { activeRules } from "./multipliers/repository.ts";
 import { affordableOutput, cost, estimate } from "./price.ts";
@@ -12,8 +11,6 @@ import { createSnapshot } from "./snapshot.ts";
 export interface PricedModel extends ModelRecord {
   /** What its price may be multiplied by; {@link multiplierFor} says by how much for one call. */
   rules: readonly MultiplierRule[];
-  /** How far the count of its prompts may be off, see {@link Expected}; undefined before enough calls have shown it. */
-  safetyPercent: number | undefined;
 }
 
 export interface Pricing {
@@ -43,11 +40,10 @@ interface Book {
 }
 
 async function loadBook(db: Queryable): Promise<Book> {
-  const [models, rules, safety] = await Promise.all([activeModels(db), activeRules(db), safetyPercents(db)]);
+  const [models, rules] = await Promise.all([activeModels(db), activeRules(db)]);
   const list = models.map((model): PricedModel => ({
     ...model,
     rules: rules.filter((rule) => rule.model === null || rule.model === model.name),
-    safetyPercent: safety.get(model.name),
   }));
   const byName = new Map<string, PricedModel>();
   for (const model of list) {

@@ -35,6 +35,8 @@ export interface ModelRecord extends ModelFields {
   updatedAt: Date;
   /** The version in force; null while the model has no price. */
   price: PriceVersion | null;
+  /** How far the count of its prompts may be off, see estimates.ts; null before enough calls have shown it. */
+  safetyPercent: number | null;
 }
 
 interface PriceRow {
@@ -68,13 +70,15 @@ interface ModelRow extends Omit<PriceRow, "id"> {
   status: Status;
   created_at: Date;
   updated_at: Date;
+  safety_percent: number | null;
 }
 
 const PRICE_COLUMNS = `p.id, p.model, p.version, p.input_price, p.output_price, p.cached_input_price, p.cache_write_price,
   p.cache_write_1h_price, p.reasoning_price, p.request_price, p.image_price, p.second_price, p.character_price, p.web_search_price, p.author_id, p.reason, p.created_at AS price_created_at`;
 const MODEL_COLUMNS =
-  "m.name, m.aliases, m.display_name, m.modality, m.context_length, m.max_output_tokens, m.status, m.created_at, m.updated_at";
+  "m.name, m.aliases, m.display_name, m.modality, m.context_length, m.max_output_tokens, m.status, m.created_at, m.updated_at, e.safety_percent";
 const MODELS = `SELECT ${MODEL_COLUMNS}, ${PRICE_COLUMNS} FROM models m
+  LEFT JOIN model_estimates e ON e.model = m.name
   LEFT JOIN LATERAL (SELECT * FROM price_versions v WHERE v.model = m.name ORDER BY v.version DESC LIMIT 1) p ON true`;
 
 function priceOf(row: PriceRow): PriceVersion {
@@ -115,6 +119,7 @@ function modelOf(row: ModelRow): ModelRecord {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     price: row.id === null ? null : priceOf({ ...row, id: row.id }),
+    safetyPercent: row.safety_percent,
   };
 }
 

@@ -104,6 +104,11 @@ export const modelView = z.object({
   status,
   ...Object.fromEntries(Object.entries(priceFields).map(([name, schema]) => [name, schema.nullable()])),
   price_version: z.number().int().nullable(),
+  safety_percent: z
+    .number()
+    .int()
+    .nullable()
+    .meta({ description: "What holds take prompts for, in percent of our count; corrected daily" }),
   created_at: isoTime,
   updated_at: isoTime,
 });

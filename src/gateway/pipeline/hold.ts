@@ -22,7 +22,12 @@ export async function makeHold(
   const misfit = measure(deps, call);
   if (misfit) return misfit;
   const inputTokens = call.promptTokens;
-  const expected = { inputTokens, units: request.units, multiplier: call.priceMultiplier, safetyPercent: call.model!.safetyPercent };
+  const expected = {
+    inputTokens,
+    units: request.units,
+    multiplier: call.priceMultiplier,
+    safetyPercent: call.model!.safetyPercent ?? undefined,
+  };
   const amount = deps.pricing.estimate(price, { ...expected, maxOutputTokens: call.outputLimit });
   const leastOutput = Math.min(call.outputLimit, MIN_USEFUL_TOKENS * request.choices);
   const least = request.outputCap === undefined ? deps.pricing.estimate(price, { ...expected, maxOutputTokens: leastOutput }) : undefined;

@@ -25,7 +25,10 @@ export interface PriceImport {
 }
 
 function revisionOf(models: readonly ModelRecord[], rows: readonly ImportRow[]): string {
-  const state = models.map(({ createdAt: _made, updatedAt: _changed, price, ...model }) => [model, price ? price.id.toString() : null]);
+  const state = models.map(({ createdAt: _made, updatedAt: _changed, safetyPercent: _shown, price, ...model }) => [
+    model,
+    price ? price.id.toString() : null,
+  ]);
   return createHash("sha256")
     .update(JSON.stringify([state, rows]))
     .digest("hex")

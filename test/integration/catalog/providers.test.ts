@@ -196,6 +196,37 @@ describe("providers", () => {
       expect(candidate!.provider.keys.map(({ value }) => value)).to.deep.equal([KEY]);
     });
 
+    it("cost what was set, of every kind; one price that is known makes the others nothing or as their neighbour", async () => {
+      const id = await add();
+      const costs = { output_price: "60", cache_write_1h_price: "6", web_search_price: "10", second_price: "0.000001" };
+      const made = await serve(id, "costly", { ...costs, price_currency: "USD" });
+      expect(made.body.data).to.include({ ...costs, input_price: null, image_price: null });
+      const changed = await copy.call("PATCH", `/api/admin/providers/${id}/models/${made.body.data.id}`, {
+        output_price: null,
+        image_price: "2",
+      });
+      expect(changed.body.data).to.include({ ...costs, output_price: null, image_price: "2" });
+      const [candidate] = await copy.catalog.route("costly");
+      expect(candidate!.costs).to.deep.equal({
+        currency: "USD",
+        prices: {
+          inputPrice: 0n,
+          outputPrice: 0n,
+          cachedInputPrice: null,
+          cacheWritePrice: null,
+          cacheWriteLongPrice: 6_000_000n,
+          reasoningPrice: null,
+          requestPrice: 0n,
+          imagePrice: 2_000_000n,
+          secondPrice: 1n,
+          characterPrice: 0n,
+          searchPrice: 10_000_000n,
+        },
+      });
+      await serve(id, "unknown-cost");
+      expect((await copy.catalog.route("unknown-cost"))[0]!.costs, "no price at all is not known").to.equal(null);
+    });
+
     it("serve each name once, ignoring case", async () => {
       const id = await add();
       expect((await serve(id, "Once")).status).to.equal(201);

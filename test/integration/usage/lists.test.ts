@@ -91,7 +91,7 @@ describe("lists of calls", () => {
     });
     expect(second).to.include({ cost: "93", status: "ok", error_code: null, estimated: false });
     expect(second?.["settled_at"]).to.match(/^\d{4}-.*Z$/);
-    expect(second).not.to.have.any.keys("wallet_id", "upstream_request_id", "user_id", "uncharged");
+    expect(second).not.to.have.any.keys("wallet_id", "upstream_request_id", "user_id", "uncharged", "attempts", "upstream_cost", "margin");
   });
 
   it("filters narrow the list, and a wrong filter is named", async () => {
