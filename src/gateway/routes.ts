@@ -1,26 +1,26 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { z } from "zod";
-import { rawRoute, type Route } from "../http/route.ts";
+import type { Route } from "../http/route.ts";
 import { requestIdOf } from "../http/trace.ts";
 import { serveKeptAnswer } from "./answers/endpoint.ts";
-import { servedByRelay } from "./formats/documentation.ts";
 import { FORMAT_DOCS, FORMATS } from "./formats/index.ts";
-import { anthropicVoice } from "./formats/anthropic-messages/errors.ts";
 import { openaiVoice } from "./formats/openai-chat/errors.ts";
-import { listModels } from "./models.ts";
+import { modelsDocs } from "./models/docs.ts";
+import { listModels, showModel } from "./models/index.ts";
 import { newAnswer, sendFailure, type Answer } from "./pipeline/answer.ts";
 import type { RelayDeps } from "./pipeline/deps.ts";
 import { failure, type Failure } from "./pipeline/failure.ts";
 import type { Voice } from "./pipeline/format.ts";
 import { serve } from "./pipeline/serve.ts";
 import type { Registry } from "./registry.ts";
+import { isAnthropic, voiceOf } from "./voices.ts";
 
-/** How to speak to a caller of no route in particular: Anthropic's clients always name their version. */
-const voiceOf = (req: IncomingMessage): Voice => (req.headers["anthropic-version"] === undefined ? openaiVoice : anthropicVoice);
+/** The names of models may hold slashes. */
+const MODELS = "/v1/models/";
 
 /** What is served at one path with one method. */
 interface Endpoint {
-  voice: Voice;
+  /** By the caller where it is left out. */
+  voice?: Voice;
   /** `id` is the last part of the path, where the path is declared with `:id` in its place. */
   handle(req: IncomingMessage, answer: Answer, id: string): Promise<void>;
 }
@@ -38,7 +38,8 @@ export function relayHandler(deps: RelayDeps & { registry: Registry }): (req: In
   for (const format of FORMATS) {
     add("POST", format.route, { voice: format.voice, handle: (req, answer) => serve(deps, format, req, answer) });
   }
-  add("GET", "/v1/models", { voice: openaiVoice, handle: (req, answer) => listModels(deps, req, answer) });
+  add("GET", "/v1/models", { handle: (req, answer) => listModels(deps, req, answer) });
+  add("GET", `${MODELS}:id`, { handle: (req, answer, id) => showModel(deps, req, answer, id) });
 
   for (const method of ["GET", "DELETE"]) {
     add(method, "/v1/responses/:id", { voice: openaiVoice, handle: (req, answer, id) => serveKeptAnswer(deps, req, answer, id) });
@@ -57,7 +58,7 @@ export function relayHandler(deps: RelayDeps & { registry: Registry }): (req: In
     let id = "";
     if (!methods) {
       if (!url.startsWith("/v1/") && url !== "/v1") return false;
-      const lastPart = path.lastIndexOf("/") + 1;
+      const lastPart = path.startsWith(MODELS) ? MODELS.length : path.lastIndexOf("/") + 1;
       methods = paths.get(`${path.slice(0, lastPart)}:id`);
       id = path.slice(lastPart);
     }
@@ -67,12 +68,12 @@ export function relayHandler(deps: RelayDeps & { registry: Registry }): (req: In
     if (!endpoint) {
       answer.headers.push("allow", [...methods.keys()].join(", "));
       const [any] = methods.values();
-      return refuse(answer, any!.voice, failure("method_not_allowed"));
+      return refuse(answer, (isAnthropic(req) ? undefined : any!.voice) ?? voiceOf(req), failure("method_not_allowed"));
     }
     if (deps.registry.draining) {
       res.shouldKeepAlive = false;
       const why = failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1 });
-      return refuse(answer, endpoint.voice, why);
+      return refuse(answer, endpoint.voice ?? voiceOf(req), why);
     }
     void endpoint.handle(req, answer, id);
     return true;
@@ -81,22 +82,5 @@ export function relayHandler(deps: RelayDeps & { registry: Registry }): (req: In
 
 /** The relay's routes for the API document. */
 export function relayDocumentation(): Route[] {
-  return [
-    ...FORMAT_DOCS,
-    rawRoute({
-      method: "get",
-      path: "/v1/models",
-      summary: "Models this key may call",
-      tag: "Relay",
-      access: "api_key",
-      responses: {
-        200: z.object({
-          object: z.literal("list"),
-          data: z.array(z.object({ id: z.string(), object: z.literal("model"), created: z.number(), owned_by: z.string() })),
-        }),
-      },
-      errors: ["rate_limited"],
-      handler: servedByRelay,
-    }),
-  ];
+  return [...FORMAT_DOCS, ...modelsDocs];
 }

@@ -1,5 +1,6 @@
 import type { Route } from "../../http/route.ts";
 import type { Format } from "../pipeline/format.ts";
+import { countTokens } from "./anthropic-messages/count.ts";
 import { messagesDocs } from "./anthropic-messages/docs.ts";
 import { anthropicMessages } from "./anthropic-messages/index.ts";
 import { chatDocs } from "./openai-chat/docs.ts";
@@ -12,7 +13,15 @@ import { responsesDocs } from "./openai-responses/docs.ts";
 import { openaiResponses } from "./openai-responses/index.ts";
 
 /** Every format the relay serves; a new one is a folder beside this file and an entry here. */
-export const FORMATS: readonly Format[] = [openaiChat, chatAlias, openaiResponses, openaiCompletions, openaiEmbeddings, anthropicMessages];
+export const FORMATS: readonly Format[] = [
+  openaiChat,
+  chatAlias,
+  openaiResponses,
+  openaiCompletions,
+  openaiEmbeddings,
+  anthropicMessages,
+  countTokens,
+];
 
 /** The same for the API document. */
 export const FORMAT_DOCS: readonly Route[] = [...chatDocs, ...responsesDocs, ...completionsDocs, ...embeddingsDocs, ...messagesDocs];

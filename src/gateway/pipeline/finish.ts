@@ -57,6 +57,10 @@ function close(deps: RelayDeps, call: Call, end: End): void {
 }
 
 async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "done" }>): Promise<void> {
+  if (call.format.free) {
+    endPermit(deps, call, 0);
+    return call.res.destroyed ? undefined : endWhole(call.answer, end.last);
+  }
   const usage = call.reader ? call.reader.usage : call.usage;
   const tally: Tally = usage ? reported(usage) : counted(deps, call, end.count());
   endPermit(deps, call, allTokens(tally.tokens));

@@ -83,6 +83,8 @@ export interface Dialect {
   openStream(options: { endsWithoutTerminal: boolean }): StreamReader;
   /** For a request whose answer is whole. */
   readWhole(body: Buffer, contentType: string | undefined): WholeResult;
+  /** The whole answer, made here: for what a provider has nothing like. It is not asked then. */
+  local?(tokenizer: Tokenizer): Buffer;
   /** What a provider's error answer (status 3xx, 4xx, 5xx) means. */
   readError(status: number, body: Buffer, retryAfter: number | undefined): Failure;
 }
@@ -155,6 +157,8 @@ export interface Format {
   /** How the body of a request comes. */
   body: "json" | "multipart";
   meters: readonly Meter[];
+  /** It costs nothing: limits hold, but there is no hold and no record. */
+  free?: true;
   voice: Voice;
   /** Reads the parsed body: JSON, or the fields and files of a form. */
   read(body: unknown, headers: Record<string, string | string[] | undefined>): ReadResult;

@@ -80,6 +80,10 @@ function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefine
     call.candidates = call.candidates.filter((candidate) => candidate.provider.speaks !== provider.speaks);
     return proceed(deps, call, why ?? dialect);
   }
+  if (dialect.local) {
+    deps.routing.abandoned(route);
+    return finish(deps, call, { kind: "done", last: dialect.local(deps.tokenizer), count: () => ({ content: false, tokens: 0 }) });
+  }
   call.dialect = dialect;
   const { body: encoded, contentType } = dialect.encode(upstreamModel, call.sentCap);
   const body = shapeBytes(provider, encoded, contentType, upstreamModel);

@@ -85,7 +85,7 @@ async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> 
   const limited = await passLimits(deps, call);
   if (limited) return limited;
   if (call.phase !== "admitting") return undefined;
-  return makeHold(deps, call);
+  return call.format.free ? undefined : makeHold(deps, call);
 }
 
 function giveBack(deps: RelayDeps, call: Call): void {

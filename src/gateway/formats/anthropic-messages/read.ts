@@ -1,7 +1,7 @@
 import type { Failure } from "../../pipeline/failure.ts";
 import type { AnswerKind, Dialect, ReadResult, RelayRequest, Speaks } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
-import { asObject, checkFields, checkModel, refuse, type Fields, type Problem } from "../checks.ts";
+import { asObject, checkFields, checkModel, isObject, refuse, type Fields, type Problem } from "../checks.ts";
 import { checkMessages, checkSystem } from "./content.ts";
 import { checkThinking, checkToolChoice, checkTools, MESSAGES_FIELDS } from "./fields.ts";
 import { NativeMessages } from "./native.ts";
@@ -20,11 +20,14 @@ export class MessagesRequest implements RelayRequest {
   readonly answer: AnswerKind;
   readonly outputCap: number;
   readonly choices = 1;
+  /** The user or session that clients name: their calls find what the provider has cached. */
+  readonly session: string | undefined;
   /** As the client sent it. */
   readonly body: Readonly<Fields>;
 
   constructor(body: Fields) {
     this.body = body;
+    this.session = sessionOf(body["metadata"]);
     this.model = body["model"] as string;
     this.answer = body["stream"] === true ? "stream" : "whole";
     this.outputCap = body["max_tokens"] as number;
@@ -37,6 +40,11 @@ export class MessagesRequest implements RelayRequest {
   dialect(speaks: Speaks): Dialect | Failure {
     return speaks === "claude" ? new NativeMessages(this) : messagesToOpenai(this);
   }
+}
+
+function sessionOf(metadata: unknown): string | undefined {
+  const user = isObject(metadata) ? metadata["user_id"] : undefined;
+  return typeof user === "string" ? user : undefined;
 }
 
 /** What a request for an answer and one for a count have in common. */

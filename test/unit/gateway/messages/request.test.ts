@@ -104,6 +104,20 @@ describe("a messages request", () => {
     ]);
   });
 
+  it("leaves out thinking that another format's provider gave unsigned, and nothing else", () => {
+    const unsigned = { type: "thinking", thinking: "hm", signature: "" };
+    const signed = { type: "thinking", thinking: "hm", signature: "sig" };
+    const text = { type: "text", text: "x" };
+    const turns = [...messages, { role: "assistant", content: [unsigned, text] }, ...messages, { role: "assistant", content: [unsigned] }];
+    expect(sent({ ...good, messages: turns })["messages"]).to.deep.equal([
+      ...messages,
+      { role: "assistant", content: [text] },
+      ...messages,
+    ]);
+    const kept = [...messages, { role: "assistant", content: [signed, text] }];
+    expect(sent({ ...good, messages: kept })["messages"]).to.deep.equal(kept);
+  });
+
   it("may think more than one answer's cap between tools", () => {
     const thinking = { ...good, thinking: { type: "enabled", budget_tokens: 9_000 } };
     expect(request(thinking, { "anthropic-beta": "interleaved-thinking-2025-05-14" }).outputCap).to.equal(2_000);
