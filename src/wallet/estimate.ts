@@ -1,6 +1,6 @@
 import type { Principal } from "../http/principal.ts";
 import type { PriceClass } from "../identity/index.ts";
-import { appError, fieldError } from "../platform/errors.ts";
+import { fieldError } from "../platform/errors.ts";
 import { multiplierFor, type PriceVersion, type Pricing, type TokenClasses } from "../pricing/index.ts";
 import type { AverageCall } from "../usage/index.ts";
 
@@ -38,7 +38,7 @@ const ASSUMED: TokenClasses = { input: 1_000, cachedInput: 0, cacheWrite: 0, out
 
 const inputOf = (tokens: TokenClasses) => tokens.input + tokens.cachedInput + tokens.cacheWrite + (tokens.cacheWriteLong ?? 0);
 
-/** What a call would cost now, by the very rules that charge it. Throws `validation_failed` for an unknown model, or `model_not_priced`. */
+/** What a call would cost now, by the very rules that charge it. Throws `validation_failed` for a model that is unknown or has no price. */
 export async function estimateCall(
   deps: EstimateDeps,
   principal: Principal,
@@ -46,7 +46,7 @@ export async function estimateCall(
 ): Promise<Estimate> {
   const model = await deps.pricing.model(ask.model);
   if (!model) throw fieldError("model", "is not a model");
-  if (!model.price) throw appError("model_not_priced");
+  if (!model.price) throw fieldError("model", "has no price and cannot be called");
   const { tokens, basis, calls } = await tokensOf(deps, principal.userId, model.name, ask);
   const multiplier = multiplierFor(model.rules, { ...(await deps.priceClass(principal)), model: model.name, at: new Date() });
   return {

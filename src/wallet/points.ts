@@ -85,7 +85,6 @@ export function pointsRoutes(deps: EstimateDeps & { ledger: Pick<Ledger, "balanc
       access: "user",
       query: estimateQuery,
       responses: { 200: estimateView },
-      errors: ["model_not_priced"],
       handler: async ({ principal, query }) => {
         const ask = { model: query.model, inputTokens: query.input_tokens, outputTokens: query.output_tokens };
         const shown = view(await estimateCall(deps, principal, ask));
@@ -101,7 +100,6 @@ export function pointsRoutes(deps: EstimateDeps & { ledger: Pick<Ledger, "balanc
       access: "user",
       body: checkBody,
       responses: { 200: checkView },
-      errors: ["model_not_priced"],
       handler: async ({ principal, body }) => {
         const estimate = await estimateCall(deps, principal, {
           model: (body.model ?? body.modelName)!,

@@ -112,6 +112,7 @@ describe("before a call", () => {
     await admin.post("/api/admin/models", { name: bare });
     const refusals: [string, number, string][] = [
       ["model=nobody", 400, "model"],
+      [`model=${bare}`, 400, "model"],
       ["", 400, "model"],
       [`model=${model}&input_tokens=-1`, 400, "input_tokens"],
       [`model=${model}&input_tokens=`, 400, "input_tokens"],
@@ -123,7 +124,6 @@ describe("before a call", () => {
       expect(answer.status, query).to.equal(status);
       expect(JSON.stringify(answer.body.error), query).to.contain(`"${field}"`);
     }
-    expect((await estimate(`model=${bare}`)).body.error?.code).to.equal("model_not_priced");
     for (const body of [
       {},
       { model, estimated_input_tokens: "1" },

@@ -15,6 +15,7 @@ export interface ImportRow {
 const MOST_ROWS = 5_000;
 
 function limited(rows: ImportRow[]): ImportRow[] {
+  if (rows.length === 0) throw fieldError("body", "has no rows");
   if (rows.length > MOST_ROWS) throw fieldError("body", `must not have more than ${MOST_ROWS} rows`);
   return rows;
 }

@@ -214,6 +214,8 @@ describe("a price list", () => {
     ["a column twice", "name,status,status\na,active,active\n", "status"],
     ["a quote that does not end", 'name\n"a\n', "CSV"],
     ["nothing at all", "", "name"],
+    ["a heading alone", "name,status\n", "rows"],
+    ["no entries", { models: [] }, "rows"],
     ["a number for a list", { models: 1 }, "body"],
   ];
   for (const [what, body, named] of unreadable) {
