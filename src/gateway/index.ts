@@ -6,7 +6,7 @@ import type { Pool } from "../platform/postgres.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Redis } from "../platform/redis.ts";
 import { createKeptAnswers } from "./answers/index.ts";
-import { createLimiter } from "./limits/index.ts";
+import { createLimiter, createShadowLog } from "./limits/index.ts";
 import { createRelayMetrics } from "./metrics.ts";
 import { createProviderStates, watchProviders, type ProviderState } from "./providerStates.ts";
 import type { Catalog } from "./providers/index.ts";
@@ -19,7 +19,7 @@ import { createUpstream } from "./upstream/exchange.ts";
 
 export type { ProviderState } from "./providerStates.ts";
 
-export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "ledger" | "usage" | "incident" | "log"> {
+export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "ledger" | "usage" | "limits" | "incident" | "log"> {
   catalog: Pick<Catalog, "route" | "providers">;
   pool: Pool;
   redis: Redis;
@@ -59,7 +59,7 @@ function relayConfig(config: Config): RelayConfig {
 
 /** The relay: one pipeline of admission, hold, relay, usage and settlement; a format is one folder under formats/. */
 export function createGateway(deps: GatewayDeps): Gateway {
-  const { identity, pricing, ledger, usage, catalog, incident, log, redis, config, metrics } = deps;
+  const { identity, pricing, ledger, usage, catalog, limits, incident, log, redis, config, metrics } = deps;
   const tokenizer = createTokenizer();
   const upstream = createUpstream({ allowPrivate: config.UPSTREAM_PRIVATE_ADDRESSES });
   const routing = createRouting({ redis, log, incident, config: routingConfig(config) });
@@ -79,7 +79,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
     tokenizer,
     upstream,
     routing,
-    limiter: createLimiter({ redis, log, leaseMs: config.PERMIT_LEASE }),
+    limits,
+    limiter: createLimiter({ redis, log, leaseMs: config.PERMIT_LEASE, shadowed: createShadowLog(log, relayMetrics.shadowed) }),
     metrics: relayMetrics,
     config: relayConfig(config),
     owner: `relay:${process.pid}:${uuidv7().slice(-8)}`,

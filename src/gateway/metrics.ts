@@ -9,6 +9,8 @@ export interface RelayMetrics {
   admitted(call: Call): void;
   /** The limiter refused a request. */
   limited(scope: string, kind: string): void;
+  /** A limit in shadow mode would have refused a request. */
+  shadowed(scope: string, kind: string): void;
   /** The one end of a call. */
   ended(call: Call, end: End): void;
   /** Milliseconds to the first byte of a provider's last answer. */
@@ -54,6 +56,11 @@ export function createRelayMetrics(metrics: Metrics): RelayMetrics {
     help: "Refusals of the limiter by whose limit it was and its kind.",
     labels: ["scope", "kind"],
   });
+  const shadowLimits = metrics.counters({
+    name: "tollkeeper_limiter_shadow_refusals_total",
+    help: "Requests that a limit in shadow mode would have refused.",
+    labels: ["scope", "kind"],
+  });
   const admission = metrics.histogram({
     name: "tollkeeper_relay_admission_seconds",
     help: "From the request to the first provider being asked: authentication, limits, hold.",
@@ -86,6 +93,7 @@ export function createRelayMetrics(metrics: Metrics): RelayMetrics {
       limited.add();
       limits.of(scope, kind).add();
     },
+    shadowed: (scope, kind) => shadowLimits.of(scope, kind).add(),
     ended(call, end) {
       const outcome = outcomeOf(call, end);
       noteLatency(call);

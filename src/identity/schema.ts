@@ -107,6 +107,7 @@ const spend = z
 const KEPT = "Kept with the account or key, but not enforced by this release";
 export const limits = z.strictObject({
   requests_per_minute: count.optional(),
+  requests_per_second: count.optional(),
   tokens_per_minute: count.optional().meta({ description: "Prompt and answer together, weighted by model" }),
   max_parallel: count.optional(),
   spend_total: spend.optional().meta({ description: KEPT }),

@@ -4,6 +4,7 @@ import { ledgerRoutes } from "../admin/ledger.ts";
 import { opsRouter } from "../admin/ops.ts";
 import { userAdminRoutes } from "../admin/users.ts";
 import { createGateway } from "../gateway/index.ts";
+import { createSharedLimits, limitRoutes } from "../gateway/limits/index.ts";
 import { createCatalog, providerRoutes } from "../gateway/providers/index.ts";
 import { createApp } from "../http/app.ts";
 import { healthRoutes } from "../http/health.ts";
@@ -42,12 +43,14 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
   const catalog = createCatalog({ pool, invalidation, secretBox, timeouts, log });
   const usage = createUsage({ pool, log, temporal: temporal.client, shards: config.SETTLEMENT_SHARDS, metrics });
   const payments = createPayments({ pool, log, temporal: temporal.client, config, metrics });
+  const limits = createSharedLimits({ pool, invalidation });
   const gateway = createGateway({
     identity,
     pricing,
     ledger,
     usage,
     catalog,
+    limits,
     incident: createIncidentReporter({ pool, log, metrics }),
     log,
     pool,
@@ -88,6 +91,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       timeouts,
       presetKeys: { antinomy: config.ANTINOMY_API_KEY },
     }),
+    ...limitRoutes({ pool, pricing, limits }),
     ...ledgerRoutes(ledger),
   ];
   const app = createApp({

@@ -4,6 +4,7 @@ import type { Pool } from "../platform/postgres.ts";
 /** What a user or key may do at most; a missing entry means no limit of its own. Spend limits are decimal text in credits. */
 export interface Limits {
   requests_per_minute?: number;
+  requests_per_second?: number;
   tokens_per_minute?: number;
   max_parallel?: number;
   spend_total?: string;

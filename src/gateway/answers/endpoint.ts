@@ -31,9 +31,10 @@ function queryOf(req: IncomingMessage): string | Failure {
 export async function serveKeptAnswer(deps: RelayDeps, req: IncomingMessage, answer: Answer, id: string): Promise<void> {
   const refuse = (why: Failure): void => sendFailure(answer, openaiVoice, why);
   try {
-    const who = await authenticate(deps, req, addressOf(req, deps.config.proxyHops));
+    const ip = addressOf(req, deps.config.proxyHops);
+    const who = await authenticate(deps, req, ip);
     if ("failure" in who) return refuse(who.failure);
-    const limited = await passRequest(deps, who.caller, answer.headers, openaiVoice.vendor);
+    const limited = await passRequest(deps, who.caller, ip, answer.headers, openaiVoice.vendor);
     if (limited) return refuse(limited);
     const { userId } = who.caller.principal;
     const [kept] = ID.test(id) ? await deps.answers.find(userId, [id]) : [];

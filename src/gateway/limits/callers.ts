@@ -2,15 +2,17 @@ import type { CallerKey } from "../../identity/index.ts";
 import { checksOf, planOf, requestsOnly } from "./plan.ts";
 import type { Plan } from "./types.ts";
 
-interface CallerPlans {
+/** What a caller's own limits ask of its calls. */
+export interface CallerPlans {
   full: Plan;
+  /** Of requests that use no tokens and do not run on. */
   requests: Plan;
 }
 
 /** Made once for each key that is known here: a key that changes is another object. */
 const plans = new WeakMap<CallerKey["limits"], CallerPlans>();
 
-/** What a caller is held against. Counters carry the user as hash tag, so that all of one user's live on one node of a cluster. */
+/** A caller's own limits. Counters carry the user as hash tag, so that all of one user's live on one node of a cluster. */
 export function plansOf(caller: CallerKey): CallerPlans {
   const known = plans.get(caller.limits);
   if (known) return known;

@@ -6,6 +6,9 @@ import { createLimitStore } from "./store.ts";
 import { REST_MS, SLOW_MS, type Ask, type Check, type Limiter, type LimitVerdict, type Permit } from "./types.ts";
 
 export { plansOf } from "./callers.ts";
+export { limitRoutes } from "./settings/routes.ts";
+export { createSharedLimits, type SharedLimits } from "./settings/shared.ts";
+export { createShadowLog } from "./shadow.ts";
 export type { Limiter, LimitVerdict, Permit } from "./types.ts";
 
 interface Waiting {

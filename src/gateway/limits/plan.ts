@@ -3,7 +3,7 @@ import type { Check, Kind, Plan, Scope } from "./types.ts";
 import { MINUTE_MS, SECOND_MS } from "./window.ts";
 
 /** Limits as they are set, of anything. */
-export type Rules = Pick<Limits, "requests_per_minute" | "tokens_per_minute" | "max_parallel"> & { requests_per_second?: number };
+export type Rules = Pick<Limits, "requests_per_minute" | "requests_per_second" | "tokens_per_minute" | "max_parallel">;
 
 const KINDS: readonly { kind: Kind; rule: keyof Rules; letter: string; suffix: string; lengthMs: number }[] = [
   { kind: "requests_per_second", rule: "requests_per_second", letter: "s", suffix: "s", lengthMs: SECOND_MS },

@@ -21,9 +21,10 @@ async function serveModels(
 ): Promise<void> {
   const voice = voiceOf(req);
   try {
-    const who = await authenticate(deps, req, addressOf(req, deps.config.proxyHops));
+    const ip = addressOf(req, deps.config.proxyHops);
+    const who = await authenticate(deps, req, ip);
     if ("failure" in who) return sendFailure(answer, voice, who.failure);
-    const limited = await passRequest(deps, who.caller, answer.headers, voice.vendor);
+    const limited = await passRequest(deps, who.caller, ip, answer.headers, voice.vendor);
     if (limited) return sendFailure(answer, voice, limited);
     const found = await find(who.caller.modelSet);
     if ("code" in found) return sendFailure(answer, voice, found);

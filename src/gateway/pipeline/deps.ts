@@ -5,7 +5,7 @@ import type { Pricing } from "../../pricing/index.ts";
 import type { Incident, Usage } from "../../usage/index.ts";
 import type { KeptAnswers } from "../answers/index.ts";
 import type { Routing } from "../routing/index.ts";
-import type { Limiter } from "../limits/index.ts";
+import type { Limiter, SharedLimits } from "../limits/index.ts";
 import type { RelayMetrics } from "../metrics.ts";
 import type { Tokenizer } from "../tokens/index.ts";
 import type { Catalog } from "../providers/index.ts";
@@ -34,6 +34,7 @@ export interface RelayDeps {
   answers: KeptAnswers;
   routing: Routing;
   limiter: Limiter;
+  limits: Pick<SharedLimits, "peek" | "get">;
   tokenizer: Tokenizer;
   upstream: Upstream;
   config: RelayConfig;

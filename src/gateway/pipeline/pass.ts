@@ -7,7 +7,7 @@ import { failure, type Failure } from "./failure.ts";
 import type { Voice } from "./format.ts";
 import { measure } from "./measure.ts";
 
-type PassDeps = Pick<RelayDeps, "limiter" | "metrics" | "tokenizer" | "config">;
+type PassDeps = Pick<RelayDeps, "limiter" | "limits" | "metrics" | "tokenizer" | "config">;
 type Refused = Extract<LimitVerdict, { allowed: false }>;
 
 /** A client's timer may fire this much early. */
@@ -15,13 +15,16 @@ const TIMER_SLACK_MS = 1;
 
 /** Counts a call against all its limits, reserves its tokens, takes a permit and tells the figures. */
 export async function passLimits(deps: PassDeps, call: Call): Promise<Failure | undefined> {
-  const plan = plansOf(call.caller!).full;
-  const weightPercent = 100;
+  const rules = deps.limits.peek() ?? (await deps.limits.get());
+  const model = call.model!.name;
+  const plan = rules.planFor(plansOf(call.caller!), model, call.ip);
   let tokens = 0;
+  let weightPercent = 100;
   // The prompt is counted here only for those whose tokens are limited, so that nobody who is refused costs that work for nothing.
   if (plan.countsTokens) {
     const misfit = measure(deps, call);
     if (misfit) return misfit;
+    weightPercent = rules.weightOf(model);
     const prompt = weighted(call.promptTokens, weightPercent);
     if (plan.mostTokens !== undefined && prompt > plan.mostTokens) return tooLarge(deps, prompt, plan.mostTokens);
     tokens = weighted(call.promptTokens + call.outputLimit, weightPercent);
@@ -35,12 +38,15 @@ export async function passLimits(deps: PassDeps, call: Call): Promise<Failure | 
 
 /** Counts a request that uses no tokens and does not run on. */
 export async function passRequest(
-  deps: Pick<PassDeps, "limiter" | "metrics">,
+  deps: Pick<PassDeps, "limiter" | "limits" | "metrics">,
   caller: CallerKey,
+  ip: string,
   headers: string[],
   vendor: Voice["vendor"],
 ): Promise<Failure | undefined> {
-  const verdict = await deps.limiter.admit({ plan: plansOf(caller).requests, callId: "", tokens: 0, weightPercent: 100 });
+  const rules = deps.limits.peek() ?? (await deps.limits.get());
+  const plan = rules.planFor(plansOf(caller), undefined, ip);
+  const verdict = await deps.limiter.admit({ plan, callId: "", tokens: 0, weightPercent: 100 });
   addRateHeaders(headers, vendor, verdict);
   return verdict.allowed ? undefined : refused(deps, verdict);
 }

@@ -12,7 +12,7 @@ import { finish } from "./finish.ts";
 import type { Format } from "./format.ts";
 import { makeHold } from "./hold.ts";
 import { takeUp } from "./keep.ts";
-import { passLimits } from "./pass.ts";
+import { passLimits, passRequest } from "./pass.ts";
 import { relay } from "./relay.ts";
 import { releaseWithin } from "./release.ts";
 
@@ -82,10 +82,11 @@ async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> 
     const unknown = await takeUp(deps, call, refersTo);
     if (unknown) return unknown;
   }
+  if (call.format.free) return passRequest(deps, who.caller, call.ip, call.answer.headers, call.format.voice.vendor);
   const limited = await passLimits(deps, call);
   if (limited) return limited;
   if (call.phase !== "admitting") return undefined;
-  return call.format.free ? undefined : makeHold(deps, call);
+  return makeHold(deps, call);
 }
 
 function giveBack(deps: RelayDeps, call: Call): void {

@@ -1,5 +1,6 @@
 import type { AddressInfo } from "node:net";
 import express from "express";
+import { createSharedLimits, limitRoutes, type SharedLimits } from "../../../src/gateway/limits/index.ts";
 import { createCatalog, providerRoutes, type Catalog } from "../../../src/gateway/providers/index.ts";
 import { createRouting, type Routing } from "../../../src/gateway/routing/index.ts";
 import { errorHandler } from "../../../src/http/errorHandler.ts";
@@ -21,6 +22,7 @@ export interface Copy {
   pool: Pool;
   pricing: Pricing;
   catalog: Catalog;
+  limits: SharedLimits;
   secretBox: SecretBox;
   invalidation: Invalidation;
   routing: Routing;
@@ -69,7 +71,9 @@ export async function startCopy(options: {
   const redis = createRedis({ url: options.redisUrl ?? "redis://127.0.0.1:1", log });
   const routing = createRouting({ redis, log, config: ROUTING, incident: () => undefined });
   routing.start();
+  const limits = createSharedLimits({ pool, invalidation });
   const routes = [
+    ...limitRoutes({ pool, pricing, limits }),
     ...pricingRoutes({ pool, pricing, tierExists: async (name) => ["free", "pro"].includes(name) }),
     ...providerRoutes({
       pool,
@@ -94,6 +98,7 @@ export async function startCopy(options: {
     pool,
     pricing,
     catalog,
+    limits,
     secretBox,
     invalidation,
     routing,

@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { loadConfig, type Config } from "../../../src/config/index.ts";
 import { createGateway, type Gateway } from "../../../src/gateway/index.ts";
+import { createSharedLimits } from "../../../src/gateway/limits/index.ts";
 import { createCatalog } from "../../../src/gateway/providers/index.ts";
 import { createHttpServer } from "../../../src/http/server.ts";
 import { createChanges } from "../../../src/identity/changes.ts";
@@ -145,12 +146,14 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
       totalMs: config.UPSTREAM_TOTAL_TIMEOUT,
     },
   });
+  const limits = createSharedLimits({ pool, invalidation });
   const gateway = createGateway({
     identity: { authenticateKey: createKeyAuthenticator({ pool, tiers, changes: createChanges(invalidation) }) },
     pricing,
     ledger,
     usage,
     catalog,
+    limits,
     pool,
     redis,
     config,
