@@ -72,7 +72,7 @@ export interface ModelOptions {
   config?: object;
   apiFormat?: "openai" | "claude";
   /** Of each provider in turn; by default the first has the highest priority, and each one key. */
-  providers?: { keys?: string[]; priority?: number; weight?: number; apiFormat?: "openai" | "claude"; config?: object }[];
+  providers?: { keys?: string[]; priority?: number; weight?: number; apiFormat?: "openai" | "claude" | "custom"; config?: object }[];
   /** What it costs at every provider, in whole units of the currency per 1000 tokens. */
   cost?: { input: string; output: string; currency?: "CREDITS" | "CNY" | "USD" };
   /** More columns of the price, e.g. `cached_input_price`; in credits. */
