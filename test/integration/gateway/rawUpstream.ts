@@ -124,3 +124,14 @@ export const REST = "Hello, traveller.";
 
 /** Never answers. */
 export const hang: Behaviour = (socket) => closed(socket);
+
+/** A complete answer with this usage. */
+export const completion = (prompt: number, output: number) =>
+  JSON.stringify({
+    id: "c1",
+    object: "chat.completion",
+    created: 1,
+    model: "upstream-model",
+    choices: [{ index: 0, message: { role: "assistant", content: "hello" }, finish_reason: "stop" }],
+    usage: { prompt_tokens: prompt, completion_tokens: output, total_tokens: prompt + output },
+  });

@@ -20,10 +20,26 @@ describe("calls recorded by the release before", () => {
     const wallet = (await before.query<{ id: bigint }>("SELECT ledger_open_wallet('user', $1) AS id", [user])).rows[0]!.id;
     const id = uuidv7();
     const event = {
-      ...{ id, created_at: new Date(), request_id: "old", shard: 0, user_id: user, wallet_id: wallet.toString(), model: "test-model" },
-      ...{ route: "/v1/chat/completions", stream: true, price_version_id: "1", estimated: false, status: "ok", http_status: 200 },
-      ...{ input_tokens: 1_500, cached_input_tokens: 0, cache_write_tokens: 0, output_tokens: 800, reasoning_tokens: 0 },
-      ...{ retry_count: 0, duration_ms: 5 },
+      id,
+      created_at: new Date(),
+      request_id: "old",
+      shard: 0,
+      user_id: user,
+      wallet_id: wallet.toString(),
+      model: "test-model",
+      route: "/v1/chat/completions",
+      stream: true,
+      price_version_id: "1",
+      input_tokens: 1_500,
+      cached_input_tokens: 0,
+      cache_write_tokens: 0,
+      output_tokens: 800,
+      reasoning_tokens: 0,
+      estimated: false,
+      status: "ok",
+      http_status: 200,
+      retry_count: 0,
+      duration_ms: 5,
     };
     await before.query("SELECT usage_record($1::jsonb, $2::uuid[], $3::integer[])", [JSON.stringify([event]), [], [0]]);
     await before.end();
