@@ -32,6 +32,7 @@ function where(filter: UsageFilter): WhereOptions<UsageRow> {
     ...(filter.user ? { user_id: filter.user } : {}),
     ...(filter.model ? { model: filter.model } : {}),
     ...(filter.key ? { key_id: filter.key } : {}),
+    ...(filter.token ? { token_id: filter.token } : {}),
     ...(filter.status ? { status: filter.status } : {}),
     ...(filter.provider ? { provider_id: filter.provider } : {}),
     ...(filter.request_id ? { request_id: filter.request_id } : {}),

@@ -7,6 +7,7 @@ export const STATUSES = ["ok", "failed", "client_gone"] as const;
 const filters = {
   model: z.string().min(1).max(200).optional(),
   key: uuid.optional().meta({ description: "Id of an API key" }),
+  token: uuid.optional().meta({ description: "Id of an end-user token" }),
   status: z.enum(STATUSES).optional(),
   ...timeRange,
 };

@@ -96,7 +96,8 @@ describe("lists of calls", () => {
 
   it("filters narrow the list, and a wrong filter is named", async () => {
     const owner = await rig.wallet(1_000);
-    await rig.usage.record(eventOf(owner, { model: "a" }));
+    const tokenId = uuidv7();
+    await rig.usage.record(eventOf(owner, { model: "a", tokenId }));
     await rig.usage.record(eventOf(owner, { model: "b", status: "client_gone", startedAt: new Date("2026-01-01T00:00:00Z") }));
     const total = async (query: string) => (await get(`/api/user/usage?${query}`, owner.userId)).body.data["total"] as number;
     expect(await total("model=a")).to.equal(1);
@@ -104,6 +105,7 @@ describe("lists of calls", () => {
     expect(await total("from=2026-01-01&to=2026-01-02")).to.equal(1);
     expect(await total("from=2026-01-02")).to.equal(1);
     expect(await total(`key=${uuidv7()}`)).to.equal(0);
+    expect(await total(`token=${tokenId}`)).to.equal(1);
     for (const [query, field] of [
       ["status=broken", "status"],
       ["page_size=101", "page_size"],
