@@ -13,6 +13,12 @@ export type Fields = Record<string, unknown>;
 
 export const isObject = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** Text or a number as text. An object may hold a `toString` that is no function, so that writing it as text would throw. */
+export const wordOf = (value: unknown): string => (typeof value === "string" ? value : typeof value === "number" ? String(value) : "");
+
+/** The objects of a list; none of anything else. */
+export const objectsIn = (value: unknown): Fields[] => (Array.isArray(value) ? (value as unknown[]).filter(isObject) : []);
+
 export const whole =
   (min: number, max: number): Check =>
   (value) =>

@@ -1,7 +1,7 @@
 import { eventData } from "../../sse/data.ts";
 import { GatheredText, type Delivered } from "../../tokens/gathered.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
-import { isObject, type Fields } from "../checks.ts";
+import { isObject, type Fields, wordOf } from "../checks.ts";
 
 /** Raw events are kept as they came and read only beyond this much, or when someone asks. */
 const FOLD_BYTES = 16 * 1024;
@@ -43,8 +43,8 @@ export class DeliveredContent {
     // Deltas pass by their looks; one that is an error inside was passed on wrongly.
     if (!isObject(event) || event["type"] === "error") this.malformed = true;
     else if (event["type"] === "content_block_start" && isObject(event["content_block"])) {
-      this.readBlock(event["content_block"], String(event["index"]));
-    } else if (event["type"] === "content_block_delta" && isObject(event["delta"])) this.#readDelta(event["delta"], String(event["index"]));
+      this.readBlock(event["content_block"], wordOf(event["index"]));
+    } else if (event["type"] === "content_block_delta" && isObject(event["delta"])) this.#readDelta(event["delta"], wordOf(event["index"]));
   }
 
   #readDelta(delta: Fields, at: string): void {
@@ -55,7 +55,7 @@ export class DeliveredContent {
   readBlock(block: Fields, at: string): void {
     this.#texts.append(at, block["text"]);
     this.#texts.append(at, block["thinking"]);
-    if (!String(block["type"]).endsWith("tool_use")) return;
+    if (!wordOf(block["type"]).endsWith("tool_use")) return;
     this.#texts.append(`${at} name`, block["name"]);
     if (isObject(block["input"]) && Object.keys(block["input"]).length > 0) this.#texts.append(at, JSON.stringify(block["input"]));
   }

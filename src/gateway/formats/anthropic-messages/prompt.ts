@@ -1,3 +1,4 @@
+import { wordOf } from "../checks.ts";
 import type { Fields } from "../checks.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 
@@ -34,7 +35,7 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget):
       case "thinking":
         return count(block["thinking"]);
       case "redacted_thinking":
-        return Math.ceil(String(block["data"] ?? "").length / 4);
+        return Math.ceil(wordOf(block["data"]).length / 4);
       case "tool_use":
         return count(block["name"]) + count(block["input"]);
       case "tool_result":
@@ -54,7 +55,7 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget):
         return countBlocks(source["content"]);
       default:
         // Base64 is four characters for three bytes; a token covers at least three bytes of most documents.
-        return Math.max(LEAST_DOCUMENT, Math.ceil(String(source["data"]).length / 4));
+        return Math.max(LEAST_DOCUMENT, Math.ceil(wordOf(source["data"]).length / 4));
     }
   }
 

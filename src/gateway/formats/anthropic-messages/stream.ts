@@ -7,7 +7,7 @@ import { isObject, type Fields } from "../checks.ts";
 import { DeliveredContent } from "./delivered.ts";
 import { brokeOff, malformed } from "../events.ts";
 import { inBandFailure } from "./errors.ts";
-import { mergeUsage, readPromptUsage, readUsage } from "./usage.ts";
+import { StreamedUsage } from "./usage.ts";
 
 /** A stream that begins with more than this is passed on although it has no content. */
 const EARLY_EVENTS = 64;
@@ -27,16 +27,21 @@ export class MessagesStream implements StreamReader {
   state: "open" | "done" | "failed" = "open";
   failure: Failure | undefined;
   tail: Buffer | undefined;
-  usage: Usage | undefined;
-  unreadableUsage = false;
   readonly #cutter = new EventCutter();
   readonly #delivered = new DeliveredContent();
-  /** What the events have said of the usage so far; the output's placeholder in the first is left out. */
-  #said: Fields = {};
+  readonly #usage = new StreamedUsage();
   #started = false;
   #begun = false;
   /** Events that came before any content: held back, for another provider may still have to be asked. */
   #early: Buffer[] | undefined = [];
+
+  get usage(): Usage | undefined {
+    return this.#usage.usage;
+  }
+
+  get unreadableUsage(): boolean {
+    return this.#usage.unreadable;
+  }
 
   push(chunk: Buffer): Buffer | undefined {
     if (this.state !== "open") return undefined;
@@ -78,7 +83,7 @@ export class MessagesStream implements StreamReader {
   }
 
   count(tokenizer: Tokenizer, budget: Budget): Delivered {
-    return { ...this.#delivered.count(tokenizer, budget), prompt: readPromptUsage(this.#said) };
+    return { ...this.#delivered.count(tokenizer, budget), prompt: this.#usage.prompt };
   }
 
   #fail(why: Failure): void {
@@ -135,10 +140,10 @@ export class MessagesStream implements StreamReader {
     switch (fields["type"]) {
       case "message_start":
         this.#started = true;
-        this.#noteStart(isObject(fields["message"]) ? fields["message"]["usage"] : undefined);
+        this.#usage.start(isObject(fields["message"]) ? fields["message"]["usage"] : undefined);
         return;
       case "message_delta":
-        this.#noteUsage(fields["usage"]);
+        this.#usage.add(fields["usage"]);
         return;
       case "message_stop":
         if (!this.#started) return this.#fail(malformed("The provider ended an answer that it had not begun"));
@@ -150,18 +155,6 @@ export class MessagesStream implements StreamReader {
       default:
         if (fields["error"] || /^event: *error\s*$/m.test(event.toString("latin1", 0, 64))) this.#fail(inBandFailure(fields));
     }
-  }
-
-  #noteStart(usage: unknown): void {
-    const { output_tokens: _placeholder, ...input } = mergeUsage({}, usage);
-    this.#said = input;
-  }
-
-  #noteUsage(usage: unknown): void {
-    if (usage === undefined || usage === null) return;
-    this.#said = mergeUsage(this.#said, usage);
-    this.usage = readUsage(this.#said);
-    this.unreadableUsage = this.usage === undefined;
   }
 }
 

@@ -1,4 +1,4 @@
-import { isObject, notOffered, type Check, type Fields, type Problem } from "../checks.ts";
+import { isObject, notOffered, type Check, type Fields, type Problem, wordOf } from "../checks.ts";
 
 /**
  * Fields that make an answer cost what no price here covers (code execution, servers of others, another model, faster or nearer machines,
@@ -40,6 +40,6 @@ export function checkContextManagement(body: Fields): Problem | undefined {
   const management = body["context_management"];
   const edits = isObject(management) ? management["edits"] : undefined;
   if (!Array.isArray(edits)) return undefined;
-  const at = edits.findIndex((edit: unknown) => isObject(edit) && String(edit["type"]).startsWith("compact"));
+  const at = edits.findIndex((edit: unknown) => isObject(edit) && wordOf(edit["type"]).startsWith("compact"));
   return at < 0 ? undefined : { param: `context_management.edits[${at}].type`, message: "compaction is not offered here" };
 }

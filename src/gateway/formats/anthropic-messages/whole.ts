@@ -1,6 +1,6 @@
 import type { Failure } from "../../pipeline/failure.ts";
 import type { WholeResult } from "../../pipeline/format.ts";
-import { isObject, type Fields } from "../checks.ts";
+import { isObject, objectsIn, type Fields } from "../checks.ts";
 import { malformed } from "../events.ts";
 import { isUnreadable, readObject } from "../whole.ts";
 import { DeliveredContent } from "./delivered.ts";
@@ -13,7 +13,7 @@ export function parseMessage(body: Buffer): { ok: true; message: Fields; blocks:
   if (!read.ok) return read;
   const { content } = read.fields as { content?: unknown };
   if (!Array.isArray(content)) return { ok: false, failure: malformed("The provider's answer is not a message") };
-  return { ok: true, message: read.fields, blocks: (content as unknown[]).filter(isObject) };
+  return { ok: true, message: read.fields, blocks: objectsIn(content) };
 }
 
 /** What is taken out of a complete message: its usage, and its content when that has to be counted. */

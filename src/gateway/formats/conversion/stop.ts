@@ -1,3 +1,4 @@
+import { wordOf } from "../checks.ts";
 const TO_CHAT: Record<string, string> = {
   end_turn: "stop",
   stop_sequence: "stop",
@@ -9,7 +10,7 @@ const TO_CHAT: Record<string, string> = {
 };
 
 /** Why an answer stopped, from Anthropic's word to OpenAI's. One that is not known has at least stopped. */
-export const finishReasonOf = (stopReason: unknown): string => TO_CHAT[String(stopReason)] ?? "stop";
+export const finishReasonOf = (stopReason: unknown): string => TO_CHAT[wordOf(stopReason)] ?? "stop";
 
 /** The same the other way. OpenAI does not tell a stop sequence from the answer's own end; some vendors say `stop` after a tool call. */
 export function stopReasonOf(finishReason: unknown, calledTools: boolean): string {

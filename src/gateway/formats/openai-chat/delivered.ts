@@ -1,3 +1,4 @@
+import { wordOf } from "../checks.ts";
 import { eventData } from "../../sse/data.ts";
 import { GatheredText, type Delivered } from "../../tokens/gathered.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
@@ -54,8 +55,8 @@ export class DeliveredContent {
       this.#open.delete(index);
       this.#finished += 1;
     }
-    this.readMessage(choice["delta"], String(index));
-    this.readText(choice, String(index));
+    this.readMessage(choice["delta"], wordOf(index));
+    this.readText(choice, wordOf(index));
   }
 
   /** Takes the text of a choice of the older completions, which have no messages. */
@@ -74,7 +75,7 @@ export class DeliveredContent {
     for (const call of message["tool_calls"] as unknown[]) {
       if (!isObject(call)) continue;
       const tool = call["function"] ?? call["custom"];
-      if (isObject(tool)) this.#readFunction(tool, `${stream} tool ${String(call["index"] ?? call["id"])}`);
+      if (isObject(tool)) this.#readFunction(tool, `${stream} tool ${wordOf(call["index"] ?? call["id"])}`);
     }
   }
 

@@ -1,3 +1,4 @@
+import { wordOf } from "../checks.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 
 /** Around each message, and before the answer, the vendor puts a few tokens of its own (OpenAI's cookbook: 3 and 3, 1 for a name). */
@@ -35,7 +36,7 @@ function countPart(part: Fields, tokenizer: Tokenizer, budget: Budget): number {
   switch (part["type"]) {
     case "text":
     case "refusal":
-      return tokenizer.count(String(part["text"] ?? part["refusal"] ?? ""), budget);
+      return tokenizer.count(wordOf(part["text"] ?? part["refusal"]), budget);
     case "image_url":
       return (part["image_url"] as Fields)["detail"] === "low" ? IMAGE_LOW : IMAGE_HIGH;
     default:

@@ -1,6 +1,6 @@
 import { GatheredText, type Delivered } from "../../tokens/gathered.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
-import { isObject, type Fields } from "../checks.ts";
+import { isObject, type Fields, wordOf } from "../checks.ts";
 
 /** Events that bring text in pieces, and the field in which their `done` event repeats all of it. */
 const TEXTS: Record<string, string> = {
@@ -24,7 +24,7 @@ export class DeliveredOutput {
   /** Takes one event. A `done` event counts only where no piece came before it. */
   readEvent(type: string, event: Fields): void {
     if (type === "response.output_item.added" && isObject(event["item"])) {
-      this.#texts.append(`${String(event["output_index"])} name`, event["item"]["name"]);
+      this.#texts.append(`${wordOf(event["output_index"])} name`, event["item"]["name"]);
       return;
     }
     const found = EVENT.exec(type);
@@ -49,7 +49,7 @@ export class DeliveredOutput {
       for (const list of [item["content"], item["summary"]]) {
         if (!Array.isArray(list)) continue;
         for (const [j, part] of (list as unknown[]).entries()) {
-          if (isObject(part)) this.#texts.append(`${i} ${j} ${String(part["type"])}`, part["text"] ?? part["refusal"]);
+          if (isObject(part)) this.#texts.append(`${i} ${j} ${wordOf(part["type"])}`, part["text"] ?? part["refusal"]);
         }
       }
     }

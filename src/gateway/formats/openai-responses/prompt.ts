@@ -1,5 +1,5 @@
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
-import { isObject, type Fields } from "../checks.ts";
+import { isObject, type Fields, wordOf } from "../checks.ts";
 
 /** The same framing and images as a chat has, see openai-chat/prompt.ts. */
 const PER_ITEM = 4;
@@ -18,7 +18,7 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget):
   const part = (value: unknown): number => {
     if (!isObject(value)) return json(value);
     if (typeof value["text"] === "string" || typeof value["refusal"] === "string") return text(value["text"]) + text(value["refusal"]);
-    if (/image|screenshot/.test(String(value["type"]))) return value["detail"] === "low" ? IMAGE_LOW : IMAGE_HIGH;
+    if (/image|screenshot/.test(wordOf(value["type"]))) return value["detail"] === "low" ? IMAGE_LOW : IMAGE_HIGH;
     if (typeof value["file_url"] === "string") return FILE_BY_ADDRESS;
     return bySize(value);
   };

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { mergeUsage, readPromptUsage, readUsage } from "../../../../src/gateway/formats/anthropic-messages/usage.ts";
+import { readUsage, StreamedUsage } from "../../../../src/gateway/formats/anthropic-messages/usage.ts";
 
 describe("Anthropic's usage as disjoint classes", () => {
   it("keeps the vendor's classes, which are disjoint already", () => {
@@ -20,12 +20,17 @@ describe("Anthropic's usage as disjoint classes", () => {
     expect(usage.tokens).to.deep.equal({ input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 });
   });
 
-  it("is corrected by what comes later, unless that is null", () => {
-    const merged = mergeUsage(
-      { input_tokens: 10, cache_read_input_tokens: 5 },
-      { input_tokens: 12, cache_read_input_tokens: null, output_tokens: 3 },
-    );
-    expect(readUsage(merged)!.tokens).to.include({ input: 12, cachedInput: 5, output: 3 });
+  it("is corrected by what comes later, unless that is null, and never takes the placeholder for a count", () => {
+    const streamed = new StreamedUsage();
+    streamed.start({ input_tokens: 10, cache_read_input_tokens: 5, output_tokens: 1 });
+    expect(streamed.usage).to.equal(undefined);
+    expect(streamed.prompt).to.include({ input: 10, cachedInput: 5, output: 0 });
+    streamed.add({ output_tokens: null, input_tokens: 11 });
+    expect(streamed).to.include({ usage: undefined, unreadable: false });
+    streamed.add({ input_tokens: 12, cache_read_input_tokens: null, output_tokens: 3 });
+    expect(streamed.usage!.tokens).to.include({ input: 12, cachedInput: 5, output: 3 });
+    streamed.add({ output_tokens: "3" });
+    expect(streamed).to.include({ usage: undefined, unreadable: true });
   });
 
   it("clamps what is negative or more than its whole, and says so", () => {
@@ -39,14 +44,9 @@ describe("Anthropic's usage as disjoint classes", () => {
     expect(usage.notes).to.deep.equal(["input would be -3", "output would be -1"]);
   });
 
-  it("notes tools that ran at the vendor without a price", () => {
-    const used = { input_tokens: 1, output_tokens: 1, server_tool_use: { web_search_requests: 2, web_fetch_requests: 0 } };
-    expect(readUsage(used)!.notes).to.deep.equal(["web_search_requests 2 has no price"]);
-  });
-
-  it("is known for the prompt before it is for the answer", () => {
-    expect(readPromptUsage({ input_tokens: 4, cache_read_input_tokens: 2 })).to.include({ input: 4, cachedInput: 2, output: 0 });
-    expect(readPromptUsage({})).to.equal(undefined);
+  it("counts searches, and notes tools that ran at the vendor without a price", () => {
+    const used = { input_tokens: 1, output_tokens: 1, server_tool_use: { web_search_requests: 2, web_fetch_requests: 3 } };
+    expect(readUsage(used)).to.deep.include({ units: { searches: 2 }, notes: ["web_fetch_requests 3 has no price"] });
   });
 
   for (const [name, value] of Object.entries({

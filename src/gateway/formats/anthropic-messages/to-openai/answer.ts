@@ -1,5 +1,5 @@
 import type { Usage } from "../../../pipeline/format.ts";
-import { isObject, type Fields } from "../../checks.ts";
+import { isObject, objectsIn, type Fields } from "../../checks.ts";
 import { stopReasonOf } from "../../conversion/stop.ts";
 import { messagesUsage } from "../../conversion/usage.ts";
 import { readArguments } from "../../openai-chat/to-claude/check.ts";
@@ -27,7 +27,7 @@ const textBlock = (text: unknown): Fields[] => (typeof text === "string" && text
 export function messageOf(answer: Fields, choice: Fields, usage: Usage | undefined): Fields | undefined {
   const message = isObject(choice["message"]) ? choice["message"] : {};
   const reasoning = reasoningOf(message);
-  const calls = ((message["tool_calls"] ?? []) as unknown[]).filter(isObject).map((call) => {
+  const calls = objectsIn(message["tool_calls"]).map((call) => {
     const called = isObject(call["function"]) ? call["function"] : {};
     return { type: "tool_use", id: call["id"], name: called["name"], input: readArguments(called["arguments"]) };
   });

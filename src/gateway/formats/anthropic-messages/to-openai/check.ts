@@ -1,4 +1,4 @@
-import { isObject, type Check, type Fields, type Problem } from "../../checks.ts";
+import { isObject, objectsIn, type Check, type Fields, type Problem, wordOf } from "../../checks.ts";
 import { unconvertible } from "../../conversion/fields.ts";
 
 const NOT_HERE = "is not offered for this model";
@@ -29,7 +29,7 @@ const ONLY: Record<string, Check> = {
   // What is cleared there, thinking above all, is not sent here anyway or does no harm when it stays.
   context_management: (value) => {
     const edits = isObject(value) ? (value["edits"] ?? []) : undefined;
-    const clears = Array.isArray(edits) && edits.every((edit: unknown) => isObject(edit) && String(edit["type"]).startsWith("clear_"));
+    const clears = Array.isArray(edits) && edits.every((edit: unknown) => isObject(edit) && wordOf(edit["type"]).startsWith("clear_"));
     return clears ? undefined : NOT_HERE;
   },
 };
@@ -39,7 +39,7 @@ export function checkConvertible(body: Readonly<Fields>): Problem | undefined {
   return (
     unconvertible(body, { converted: CONVERTED, harmless: HARMLESS, only: ONLY }) ??
     checkStops(body["stop_sequences"]) ??
-    checkTools((body["tools"] ?? []) as Fields[]) ??
+    checkTools(objectsIn(body["tools"])) ??
     checkMessages(body["messages"] as Fields[])
   );
 }
@@ -53,7 +53,7 @@ function checkStops(stops: unknown): Problem | undefined {
 function checkTools(tools: Fields[]): Problem | undefined {
   for (const [i, tool] of tools.entries()) {
     const at = `tools[${i}]`;
-    if ((tool["type"] ?? "custom") !== "custom") return { param: `${at}.type`, message: `${String(tool["type"])} ${NOT_HERE}` };
+    if ((tool["type"] ?? "custom") !== "custom") return { param: `${at}.type`, message: `${wordOf(tool["type"])} ${NOT_HERE}` };
     if (Array.isArray(tool["input_examples"]) && tool["input_examples"].length > 0)
       return { param: `${at}.input_examples`, message: NOT_HERE };
   }
@@ -83,7 +83,7 @@ function checkBlocks(blocks: Fields[], param: string): Problem | undefined {
     } else if (type === "document") {
       const problem = checkDocument(block["source"] as Fields, at);
       if (problem) return problem;
-    } else return { param: `${at}.type`, message: `${String(type)} ${NOT_HERE}` };
+    } else return { param: `${at}.type`, message: `${wordOf(type)} ${NOT_HERE}` };
   }
   return undefined;
 }

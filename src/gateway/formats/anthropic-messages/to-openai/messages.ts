@@ -1,3 +1,4 @@
+import { wordOf } from "../../checks.ts";
 import type { Fields } from "../../checks.ts";
 import { dataUrl } from "../../conversion/dataUrl.ts";
 
@@ -6,8 +7,8 @@ const textPart = (text: unknown): Fields[] => (typeof text === "string" && text 
 function imagePart(source: Fields): Fields {
   const url =
     source["type"] === "base64"
-      ? dataUrl({ mediaType: String(source["media_type"]), data: String(source["data"]) })
-      : String(source["url"]);
+      ? dataUrl({ mediaType: wordOf(source["media_type"]), data: wordOf(source["data"]) })
+      : wordOf(source["url"]);
   return { type: "image_url", image_url: { url } };
 }
 
@@ -21,7 +22,7 @@ function documentParts(block: Fields): Fields[] {
     case "content":
       return [...about, ...partsOf(source["content"])];
     default: {
-      const file_data = dataUrl({ mediaType: String(source["media_type"]), data: String(source["data"]) });
+      const file_data = dataUrl({ mediaType: wordOf(source["media_type"]), data: wordOf(source["data"]) });
       return [...textPart(block["context"]), { type: "file", file: { filename: title ?? "document.pdf", file_data } }];
     }
   }
@@ -82,7 +83,7 @@ function assistantMessage(content: unknown): Fields[] {
 }
 
 const systemMessage = (content: unknown): Fields[] => {
-  const text = Array.isArray(content) ? (content as Fields[]).map((block) => String(block["text"])).join("\n\n") : content;
+  const text = Array.isArray(content) ? (content as Fields[]).map((block) => wordOf(block["text"])).join("\n\n") : content;
   return typeof text === "string" && text !== "" ? [{ role: "system", content: text }] : [];
 };
 

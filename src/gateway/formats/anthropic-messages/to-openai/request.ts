@@ -1,4 +1,4 @@
-import { isObject, type Fields } from "../../checks.ts";
+import { isObject, objectsIn, type Fields } from "../../checks.ts";
 import { effortOf } from "../../conversion/effort.ts";
 import { capName } from "../../openai-chat/native.ts";
 import { convertMessages } from "./messages.ts";
@@ -22,7 +22,7 @@ function choiceOf(choice: Fields): unknown {
 }
 
 function toolsOf(body: Readonly<Fields>): Fields {
-  const tools = (body["tools"] ?? []) as Fields[];
+  const tools = objectsIn(body["tools"]);
   if (tools.length === 0) return {};
   const choice = body["tool_choice"];
   return {

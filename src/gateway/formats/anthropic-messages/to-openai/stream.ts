@@ -1,7 +1,7 @@
 import type { Usage } from "../../../pipeline/format.ts";
 import type { ServerEvent } from "../../../sse/events.ts";
 import { GatheredText } from "../../../tokens/gathered.ts";
-import { isObject, type Fields } from "../../checks.ts";
+import { isObject, objectsIn, type Fields } from "../../checks.ts";
 import { stopReasonOf } from "../../conversion/stop.ts";
 import type { Conversion, Step } from "../../conversion/stream.ts";
 import { malformed } from "../../events.ts";
@@ -40,9 +40,8 @@ export class ChunksToMessage implements Conversion {
     if (chunk["error"] || endsInError(chunk) || name === "error") return { failure: inBandFailure(chunk) };
     this.#noteUsage(chunk["usage"]);
     const out = this.#begin(chunk);
-    const choices = Array.isArray(chunk["choices"]) ? (chunk["choices"] as unknown[]) : [];
     // One answer was asked for.
-    const choice = choices.find((one) => isObject(one) && (one["index"] ?? 0) === 0) as Fields | undefined;
+    const choice = objectsIn(chunk["choices"]).find((one) => (one["index"] ?? 0) === 0);
     return { out: choice ? out + this.#choice(choice) : out };
   }
 
@@ -63,7 +62,7 @@ export class ChunksToMessage implements Conversion {
     const refusal = this.#piece("text", delta["refusal"]);
     if (refusal !== "") this.#refused = true;
     out += refusal;
-    for (const call of (delta["tool_calls"] ?? []) as unknown[]) if (isObject(call)) out += this.#call(call);
+    for (const call of objectsIn(delta["tool_calls"])) out += this.#call(call);
     return out;
   }
 

@@ -1,4 +1,4 @@
-import { isObject, type Check, type Fields, type Problem } from "../../checks.ts";
+import { isObject, type Check, type Fields, type Problem, wordOf } from "../../checks.ts";
 import { isLink, readDataUrl } from "../../conversion/dataUrl.ts";
 import { EFFORTS, LEAST_THINKING } from "../../conversion/effort.ts";
 import { onlyValue, unconvertible } from "../../conversion/fields.ts";
@@ -78,7 +78,7 @@ function checkReasoning(body: Readonly<Fields>): Problem | undefined {
 function checkResponseFormat(format: unknown): Problem | undefined {
   if (!isObject(format) || format["type"] === "text") return undefined;
   if (format["type"] !== "json_schema") {
-    return { param: "response_format.type", message: `${String(format["type"])} is not offered for this model; json_schema is` };
+    return { param: "response_format.type", message: `${wordOf(format["type"])} is not offered for this model; json_schema is` };
   }
   const schema = isObject(format["json_schema"]) ? format["json_schema"]["schema"] : undefined;
   return isObject(schema) ? undefined : { param: "response_format.json_schema.schema", message: "must be an object" };
@@ -134,7 +134,7 @@ function checkParts(parts: Fields[], param: string): Problem | undefined {
         break;
       }
       default:
-        return { param: `${at}.type`, message: `${String(part["type"])} ${NOT_HERE}` };
+        return { param: `${at}.type`, message: `${wordOf(part["type"])} ${NOT_HERE}` };
     }
   }
   return undefined;

@@ -1,4 +1,4 @@
-import { isObject, type Fields } from "../../checks.ts";
+import { isObject, objectsIn, type Fields } from "../../checks.ts";
 import { readDataUrl } from "../../conversion/dataUrl.ts";
 import { readArguments } from "./check.ts";
 
@@ -40,9 +40,7 @@ const blocksOf = (content: unknown): Fields[] =>
 
 /** Thinking that an earlier answer gave signed; without its signature it would be refused. */
 function thinkingBlocks(message: Fields): Fields[] {
-  const blocks = message["thinking_blocks"];
-  if (!Array.isArray(blocks)) return [];
-  return (blocks as unknown[]).filter(isObject).filter(({ type, signature, data }) => {
+  return objectsIn(message["thinking_blocks"]).filter(({ type, signature, data }) => {
     if (type === "thinking") return typeof signature === "string" && signature !== "";
     return type === "redacted_thinking" && typeof data === "string";
   });

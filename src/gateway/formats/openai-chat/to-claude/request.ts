@@ -1,4 +1,4 @@
-import { isObject, type Fields } from "../../checks.ts";
+import { isObject, type Fields, wordOf } from "../../checks.ts";
 import { budgetOf } from "../../conversion/effort.ts";
 import { convertMessages } from "./messages.ts";
 
@@ -35,7 +35,7 @@ function mayThink(body: Readonly<Fields>, messages: { role: string; content: Fie
   if (isObject(choice) || choice === "required") return false;
   const lastTurn = messages.findLast(({ role }) => role === "assistant");
   const midCall = messages.at(-1)?.content.some((block) => block["type"] === "tool_result");
-  return !midCall || String(lastTurn?.content[0]?.["type"]).endsWith("thinking");
+  return !midCall || wordOf(lastTurn?.content[0]?.["type"]).endsWith("thinking");
 }
 
 function thinkingOf(effort: unknown, cap: number, upstreamModel: string): Fields {

@@ -3,7 +3,7 @@ import type { Usage } from "../../../pipeline/format.ts";
 import type { ServerEvent } from "../../../sse/events.ts";
 import { GatheredText } from "../../../tokens/gathered.ts";
 import { inBandFailure } from "../../anthropic-messages/errors.ts";
-import { mergeUsage, readPromptUsage, readUsage } from "../../anthropic-messages/usage.ts";
+import { StreamedUsage } from "../../anthropic-messages/usage.ts";
 import { isObject, type Fields } from "../../checks.ts";
 import type { Conversion, Step } from "../../conversion/stream.ts";
 import { malformed } from "../../events.ts";
@@ -27,12 +27,10 @@ interface Open {
 
 /** Events of a message as chunks of a chat completion. */
 export class MessageToChunks implements Conversion {
-  usage: Usage | undefined;
-  unreadableUsage = false;
   readonly texts = new GatheredText();
   readonly #showUsage: boolean;
   #head: Fields | undefined;
-  #said: Fields = {};
+  readonly #usage = new StreamedUsage();
   #open: Open | undefined;
   #calls = 0;
 
@@ -40,8 +38,16 @@ export class MessageToChunks implements Conversion {
     this.#showUsage = options.showUsage;
   }
 
+  get usage(): Usage | undefined {
+    return this.#usage.usage;
+  }
+
+  get unreadableUsage(): boolean {
+    return this.#usage.unreadable;
+  }
+
   get prompt(): TokenClasses | undefined {
-    return readPromptUsage(this.#said);
+    return this.#usage.prompt;
   }
 
   close(): undefined {
@@ -72,7 +78,7 @@ export class MessageToChunks implements Conversion {
       case "content_block_stop":
         return this.#closeBlock();
       case "message_delta": {
-        this.#noteUsage(event["usage"]);
+        this.#usage.add(event["usage"]);
         const reason = isObject(event["delta"]) ? event["delta"]["stop_reason"] : undefined;
         return typeof reason === "string" ? this.#chunk({}, finishReasonOf(reason)) : NOTHING;
       }
@@ -84,8 +90,7 @@ export class MessageToChunks implements Conversion {
   }
 
   #start(message: Fields): Step {
-    const { output_tokens: _placeholder, ...input } = mergeUsage({}, message["usage"]);
-    this.#said = input;
+    this.#usage.start(message["usage"]);
     this.#head = envelope(message, "chat.completion.chunk");
     return this.#chunk({ role: "assistant", content: "" });
   }
@@ -161,13 +166,6 @@ export class MessageToChunks implements Conversion {
     return this.#chunk({ thinking_blocks: [{ type: "thinking", thinking: open.thinking, signature: open.signature }] });
   }
 
-  #noteUsage(usage: unknown): void {
-    if (usage === undefined || usage === null) return;
-    this.#said = mergeUsage(this.#said, usage);
-    this.usage = readUsage(this.#said);
-    this.unreadableUsage = this.usage === undefined;
-  }
-
   #chunk(delta: Fields, finish: string | null = null): Step {
     const choices = [{ index: 0, delta, logprobs: null, finish_reason: finish }];
     return { out: `data: ${JSON.stringify({ ...this.#head, choices, ...(this.#showUsage && { usage: null }) })}\n\n` };
@@ -175,6 +173,6 @@ export class MessageToChunks implements Conversion {
 
   #usageChunk(): string {
     if (!this.#showUsage || !this.usage) return "";
-    return `data: ${JSON.stringify({ ...this.#head, choices: [], usage: chatUsage(this.usage, this.#said) })}\n\n`;
+    return `data: ${JSON.stringify({ ...this.#head, choices: [], usage: chatUsage(this.usage, this.#usage.said) })}\n\n`;
   }
 }
