@@ -35,11 +35,15 @@ function setUp(databaseUrl: string) {
   return { pool, ledger, fundedWallet };
 }
 
-/** Holds per second, every one durable, of 1, 16 and 64 callers who all use one wallet. The database must be migrated. */
-export async function benchHolds(databaseUrl: string): Promise<HoldsResult[]> {
+/**
+ * Holds per second, every one durable, of 1, 16 and 64 callers who all use one wallet, and as many budgets as said. The database must be
+ * migrated.
+ */
+export async function benchHolds(databaseUrl: string, limited = 0): Promise<HoldsResult[]> {
   const { pool, ledger, fundedWallet } = setUp(databaseUrl);
   try {
     const walletId = await fundedWallet();
+    const budgets = Array.from({ length: limited }, () => ({ id: `key:${uuidv7()}`, period: "total", limit: FUNDS }));
     const results: HoldsResult[] = [];
     for (const callers of [1, 16, 64]) {
       const rounds: HoldsResult[] = [];
@@ -48,7 +52,7 @@ export async function benchHolds(databaseUrl: string): Promise<HoldsResult[]> {
         const started = performance.now();
         const caller = async () => {
           for (let now = performance.now(); now - started < ROUND_MS; now = performance.now()) {
-            const outcome = await ledger.authorize({ id: uuidv7(), walletId, amount: 1_000n, owner: "bench", ttlMs: 60_000 });
+            const outcome = await ledger.authorize({ id: uuidv7(), walletId, amount: 1_000n, budgets, owner: "bench", ttlMs: 60_000 });
             if (outcome.kind !== "held") throw new Error("the bench wallet is empty");
             times.push(performance.now() - now);
           }

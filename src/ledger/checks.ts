@@ -20,6 +20,11 @@ export const GUARDS = [
   "ledger_accounts_held",
   "ledger_accounts_keep",
   "ledger_accounts_open",
+  "ledger_budgets_counted",
+  "ledger_budgets_fixed",
+  "ledger_budgets_keep",
+  "ledger_budgets_no_truncate",
+  "ledger_budgets_open",
   "ledger_burns_keep",
   "ledger_burns_made",
   "ledger_grants_fixed",
@@ -34,6 +39,7 @@ export const GUARDS = [
   "ledger_holds_opened",
   "ledger_incidents_agree",
   "ledger_incidents_keep",
+  "ledger_settlements_counted",
   "ledger_settlements_keep",
   "ledger_settlements_made",
   "ledger_transfers_apply",
@@ -157,6 +163,29 @@ export const CHECKS: Check[] = [
         THEN (i.kind, i.details ->> 'charged', i.details ->> 'cost')
           IS DISTINCT FROM (CASE WHEN s.hold_missing THEN 'hold_missing' ELSE 'uncharged' END, s.charged::text, s.cost::text)
         ELSE i.id IS NOT NULL END`,
+  },
+  {
+    name: "what a budget holds is the sum of its open holds",
+    sql: `SELECT coalesce(b.id || ' ' || b.period, 'budget ' || h.no) AS subject, coalesce(h.total, 0) AS expected, coalesce(b.held, 0) AS found
+      FROM ledger_budgets b
+      FULL JOIN (
+        SELECT no, sum(amount) AS total FROM ledger_holds CROSS JOIN unnest(budgets) AS no WHERE state = 'held' GROUP BY no
+      ) h ON h.no = b.no
+      WHERE coalesce(b.held, 0) <> coalesce(h.total, 0)`,
+  },
+  {
+    name: "what is spent of a budget is what was settled on it",
+    sql: `SELECT b.id || ' ' || b.period AS subject, b.opening + coalesce(s.total, 0) AS expected, b.spent AS found
+      FROM ledger_budgets b
+      LEFT JOIN (SELECT no, sum(charged) AS total FROM ledger_settlements CROSS JOIN unnest(budgets) AS no GROUP BY no) s ON s.no = b.no
+      WHERE b.spent <> b.opening + coalesce(s.total, 0)`,
+  },
+  {
+    name: "a settlement counts on the budgets of its hold",
+    plain: true,
+    sql: `SELECT s.id AS subject, h.budgets AS expected, s.budgets AS found
+      FROM ledger_settlements s JOIN ledger_holds h ON h.id = s.hold_id AND h.wallet_id = s.wallet_id AND s.created_at > h.created_at
+      WHERE s.budgets IS DISTINCT FROM h.budgets`,
   },
   {
     name: "a settled call says what its settlement charged",

@@ -3,10 +3,12 @@ import { appError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
 import { createMetrics } from "../platform/metrics.ts";
 import { isConnectionError, type Pool } from "../platform/postgres.ts";
+import { checkBudget, createBudgetOpener, gatherBudgets, type BatchBudgets, type SpentSince } from "./budgets.ts";
 import { createLateRelease } from "./late-release.ts";
 import { createHoldMetrics, type HoldMetrics } from "./metrics.ts";
 import { decideHold } from "./rules.ts";
-import type { HoldOutcome, HoldRequest, SweptHold } from "./types.ts";
+import { list } from "./sql.ts";
+import type { Budget, HoldOutcome, HoldRequest, SweptHold } from "./types.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const MAX_AMOUNT = 10n ** 18n;
@@ -19,7 +21,19 @@ interface AuthorizedRow {
   amounts: (string | null)[];
   availables: (string | null)[];
   totals: (string | null)[];
+  spents: (string | null)[];
+  helds: (string | null)[];
+  wallets: string[];
+  lefts: string[];
 }
+
+/** Budgets that have no counter yet: it is to be opened, and the hold asked for again. */
+interface Unopened {
+  kind: "unopened";
+  budgets: Budget[];
+}
+
+type Answer = HoldOutcome | Unopened | Error;
 
 interface HoldRow {
   id: string;
@@ -30,11 +44,12 @@ interface HoldRow {
 }
 
 /** Making, renewing and releasing holds; authorize and release go to Postgres by group commit. */
-export function createHolds(deps: { pool: Pool; log: Logger; metrics?: HoldMetrics }) {
+export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentSince | undefined; metrics?: HoldMetrics }) {
   const { pool, log, metrics = createHoldMetrics(createMetrics()) } = deps;
   const late = createLateRelease({ release: closeNow, log });
+  const openBudget = createBudgetOpener(deps);
 
-  const authorizing = createBatcher<HoldRequest, HoldOutcome | Error>({
+  const authorizing = createBatcher<HoldRequest, Answer>({
     run: authorizeBatch,
     maxBatch: 500,
     lanes: 2,
@@ -59,10 +74,11 @@ export function createHolds(deps: { pool: Pool; log: Logger; metrics?: HoldMetri
     await pool.query({ name: "ledger_release", text: "SELECT FROM ledger_close_holds($1, 'released', NULL)", values: [list(ids)] });
   }
 
-  async function authorizeBatch(batch: HoldRequest[]): Promise<(HoldOutcome | Error)[]> {
+  async function authorizeBatch(batch: HoldRequest[]): Promise<Answer[]> {
+    const limited = gatherBudgets(batch);
     const query = {
-      name: "ledger_authorize",
-      text: "SELECT * FROM ledger_authorize($1, $2, $3, $4, $5, $6)",
+      name: "ledger_hold",
+      text: "SELECT * FROM ledger_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
       values: [
         list(batch.map((hold) => hold.id)),
         list(batch.map((hold) => hold.walletId)),
@@ -70,6 +86,7 @@ export function createHolds(deps: { pool: Pool; log: Logger; metrics?: HoldMetri
         list(batch.map((hold) => hold.minAmount ?? "NULL")),
         batch.map((hold) => hold.owner),
         list(batch.map((hold) => Math.ceil(hold.ttlMs))),
+        ...limited.values,
       ],
     };
     const deadline = Date.now() + ANSWER_WITHIN_MS;
@@ -83,7 +100,7 @@ export function createHolds(deps: { pool: Pool; log: Logger; metrics?: HoldMetri
         if (!isConnectionError(error) || Date.now() >= deadline) throw error;
         return attempt();
       });
-      return answers(batch, rows[0]!);
+      return answers(batch, limited, rows[0]!);
     } catch (error) {
       // The batch may have been committed before the connection went: nobody will use these holds.
       if (!(error as { severity?: unknown }).severity || isConnectionError(error)) late.add(batch.map((hold) => hold.id));
@@ -96,7 +113,16 @@ export function createHolds(deps: { pool: Pool; log: Logger; metrics?: HoldMetri
       // Checked here, because one bad value would fail the whole batch.
       if (!UUID.test(hold.id)) throw new TypeError(`a hold's id must be a UUID, not ${hold.id}`);
       if (hold.amount < 0n || hold.amount > MAX_AMOUNT) throw new RangeError(`a hold cannot be ${hold.amount}`);
-      const outcome = await authorizing.add(hold);
+      hold.budgets?.forEach(checkBudget);
+      let outcome = await authorizing.add(hold);
+      if (!(outcome instanceof Error) && outcome.kind === "unopened") {
+        const { budgets } = outcome;
+        await by(Date.now() + ANSWER_WITHIN_MS, () => Promise.all(budgets.map(openBudget)));
+        outcome = await authorizing.add(hold);
+      }
+      if (!(outcome instanceof Error) && outcome.kind === "unopened") {
+        throw new Error(`the budgets of hold ${hold.id} could not be opened`);
+      }
       metrics.decided(outcome);
       if (outcome instanceof Error) throw outcome;
       return outcome;
@@ -159,15 +185,26 @@ async function by<T>(deadline: number, ask: () => Promise<T>): Promise<T> {
   }
 }
 
-function answers(batch: HoldRequest[], row: AuthorizedRow): (HoldOutcome | Error)[] {
+function answers(batch: HoldRequest[], { budgets }: BatchBudgets, row: AuthorizedRow): Answer[] {
   const { kinds } = row;
-  if (kinds === null) return batch.map((hold) => ({ kind: "held", amount: hold.amount }));
+  if (kinds === null) return allHeld(batch, row);
+  let place = 0;
   return batch.map((hold, i) => {
+    const from = place;
+    place += hold.budgets?.length ?? 0;
     switch (kinds[i]!) {
       case "held":
-        return { kind: "held", amount: BigInt(row.amounts[i]!) };
-      case "refused":
-        return decideHold(hold, { available: BigInt(row.availables[i]!), total: BigInt(row.totals[i]!) });
+        return { kind: "held", amount: BigInt(row.amounts[i]!), available: BigInt(row.availables[i]!) };
+      case "refused": {
+        const mine = budgets.slice(from, place);
+        const missing = mine.filter((_, n) => row.spents[from + n] === null);
+        if (missing.length > 0) return { kind: "unopened", budgets: missing };
+        return decideHold(hold, {
+          available: BigInt(row.availables[i]!),
+          total: BigInt(row.totals[i]!),
+          budgets: mine.map((budget, n) => ({ ...budget, spent: BigInt(row.spents[from + n]!), held: BigInt(row.helds[from + n]!) })),
+        });
+      }
       case "closed":
         return appError("invalid_state", { message: `The hold ${hold.id} is closed` });
       case "conflict":
@@ -178,7 +215,11 @@ function answers(batch: HoldRequest[], row: AuthorizedRow): (HoldOutcome | Error
   });
 }
 
-/** An array parameter of values that need no quoting. */
-function list(values: readonly (string | number | bigint)[]): string {
-  return `{${values.join(",")}}`;
+function allHeld(batch: HoldRequest[], { wallets, lefts }: AuthorizedRow): Answer[] {
+  if (wallets.length === 1) {
+    const available = BigInt(lefts[0]!);
+    return batch.map(({ amount }) => ({ kind: "held", amount, available }));
+  }
+  const left = new Map(wallets.map((wallet, i) => [BigInt(wallet), BigInt(lefts[i]!)]));
+  return batch.map(({ amount, walletId }) => ({ kind: "held", amount, available: left.get(walletId)! }));
 }

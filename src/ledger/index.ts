@@ -1,6 +1,7 @@
 import type { Logger } from "../platform/logger.ts";
 import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
+import { forgetBudgets, readBudgets, type SpentSince } from "./budgets.ts";
 import { createHolds } from "./holds.ts";
 import { createHoldMetrics } from "./metrics.ts";
 import { credit, debit } from "./postings.ts";
@@ -13,10 +14,19 @@ import { ensureWallet, readBalance, readHistory, readIncidents } from "./wallets
 export { watchLedger } from "./metrics.ts";
 export type * from "./types.ts";
 
-/** The ledger on a pool whose connections read int8 as bigint (createPool). Opens nothing until it is used. */
-export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Tolerance; metrics?: Metrics }): Ledger {
+/**
+ * The ledger on a pool whose connections read int8 as bigint (createPool). Opens nothing until it is used. `spentSince` says what a new
+ * budget begins with; without it, with nothing.
+ */
+export function createLedger(deps: {
+  pool: Pool;
+  log: Logger;
+  tolerance: Tolerance;
+  spentSince?: SpentSince;
+  metrics?: Metrics;
+}): Ledger {
   const { pool, log, tolerance, metrics = createMetrics() } = deps;
-  const holds = createHolds({ pool, log, metrics: createHoldMetrics(metrics) });
+  const holds = createHolds({ pool, log, spentSince: deps.spentSince, metrics: createHoldMetrics(metrics) });
   let differences: number | undefined;
   metrics.gauge({
     name: "tollkeeper_ledger_differences",
@@ -41,6 +51,8 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
       return rows[0]!.changed;
     },
     forgetHolds: holds.forget,
+    budgets: (names) => readBudgets(pool, names),
+    forgetBudgets: (before, limit) => forgetBudgets(pool, before, limit),
     history: (walletId, filter, page) => readHistory(pool, walletId, filter, page),
     incidents: (page) => readIncidents(pool, page),
     async verify() {

@@ -21,6 +21,8 @@ export function createHoldMetrics(metrics: Metrics): HoldMetrics {
   const reasons = {
     insufficient_balance: refused.of("insufficient_balance"),
     balance_on_hold: refused.of("balance_on_hold"),
+    spend_limit_reached: refused.of("spend_limit_reached"),
+    spend_limit_on_hold: refused.of("spend_limit_on_hold"),
   };
   const failed = refused.of("error");
   const released = metrics.counter({ name: "tollkeeper_holds_released_total", help: "Holds given back without a charge." });
@@ -44,7 +46,7 @@ export function createHoldMetrics(metrics: Metrics): HoldMetrics {
     decided(outcome) {
       if (outcome instanceof Error) failed.add();
       else if (outcome.kind === "held") opened.add();
-      else (reasons[outcome.reason] ?? refused.of(outcome.reason)).add();
+      else reasons[outcome.reason].add();
     },
     released: (holds) => released.add(holds),
     swept: (holds) => swept.add(holds.length),

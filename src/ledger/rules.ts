@@ -1,4 +1,4 @@
-import type { GrantSource, HoldOutcome } from "./types.ts";
+import type { Budget, BudgetState, GrantSource, HoldOutcome } from "./types.ts";
 
 /**
  * The rules of the ledger as pure functions. The database applies the same rules in its own functions, where the rows are; the
@@ -14,14 +14,35 @@ export interface Tolerance {
   micro: bigint;
 }
 
-/** Decides a hold against what is available (balance - held) and the whole balance. */
-export function decideHold(ask: { amount: bigint; minAmount?: bigint }, wallet: { total: bigint; available: bigint }): HoldOutcome {
-  const { total, available } = wallet;
-  if (available >= ask.amount) return { kind: "held", amount: ask.amount };
+/** What decides a hold: the wallet's whole balance and what of it is available (balance - held), and its budgets with their counters. */
+export interface HoldGround {
+  total: bigint;
+  available: bigint;
+  budgets?: readonly (Budget & BudgetState)[];
+}
+
+/**
+ * Decides a hold. It gets what it asks or, when it names a minimum, what wallet and budgets leave. A refusal names what will not change
+ * by itself (an empty wallet, a budget that was spent) before what running calls will give back.
+ */
+export function decideHold(ask: { amount: bigint; minAmount?: bigint }, ground: HoldGround): HoldOutcome {
+  const { total, available, budgets = [] } = ground;
+  const room = budgets.reduce((left, budget) => least(left, budgetRoom(budget)), available);
   const needed = ask.minAmount ?? ask.amount;
-  if (available >= needed) return { kind: "held", amount: available };
-  const reason = total < needed ? "insufficient_balance" : "balance_on_hold";
-  return { kind: "refused", reason, available, total, shortfall: needed - available };
+  const amount = room >= ask.amount ? ask.amount : room >= needed ? room : undefined;
+  if (amount !== undefined) return { kind: "held", amount, available: available - amount };
+  if (total < needed) return { kind: "refused", reason: "insufficient_balance", available, total, shortfall: needed - available };
+  const spent = budgets.find((budget) => budget.limit - budget.spent < needed && budgetRoom(budget) < needed);
+  if (spent) return { kind: "refused", reason: "spend_limit_reached", budget: spent, shortfall: needed - budgetRoom(spent) };
+  if (available < needed) return { kind: "refused", reason: "balance_on_hold", available, total, shortfall: needed - available };
+  const busy = budgets.find((budget) => budgetRoom(budget) < needed)!;
+  return { kind: "refused", reason: "spend_limit_on_hold", budget: busy, shortfall: needed - budgetRoom(busy) };
+}
+
+/** What a budget leaves for one more hold; nothing when it is overspent. */
+function budgetRoom({ limit, spent, held }: Budget & BudgetState): bigint {
+  const left = limit - spent - held;
+  return left > 0n ? left : 0n;
 }
 
 /** How much over its hold a call may cost: max(percent of the hold rounded down, micro). */

@@ -47,15 +47,26 @@ export type DebitResult =
   | { kind: "ok"; transferId: string; balance: bigint; replayed: boolean }
   | { kind: "refused"; available: bigint; shortfall: bigint };
 
-/** A spend limit that a call counts on beside its wallet. */
-export interface Budget {
+/** A counter of what was spent and is held by whom in what period. */
+export interface BudgetName {
   /** Whose it is: `key:<uuid>`, `user:<uuid>`, `token:<uuid>`. */
   id: string;
   /** What it counts: `total`, a day `d:2026-11-21`, a month `m:2026-11`, or `to:2026-11-22` for all until that day, when it ends. */
   period: string;
+}
+
+/** A spend limit that a call counts on beside its wallet. */
+export interface Budget extends BudgetName {
   limit: bigint;
   /** When the period began, if something may have been spent in it before it was limited. */
   since?: Date;
+}
+
+/** What a budget's counter says. */
+export interface BudgetState {
+  spent: bigint;
+  /** What running calls may still spend. */
+  held: bigint;
 }
 
 export interface HoldRequest {
@@ -65,19 +76,29 @@ export interface HoldRequest {
   amount: bigint;
   /** When the amount is not covered but at least this much is available, exactly what is available is held. */
   minAmount?: bigint;
+  /** Limits beside the wallet, each by its own counter, in which the hold and what is charged for it count. Each at most once. */
+  budgets?: readonly Budget[];
   /** Who renews the hold, for the incident if nobody does. */
   owner: string;
   ttlMs: number;
 }
 
 export type HoldOutcome =
-  | { kind: "held"; amount: bigint }
+  /** `available`: what the wallet has left after this hold and those made together with it. */
+  | { kind: "held"; amount: bigint; available: bigint }
   | {
       kind: "refused";
       /** `insufficient_balance`: the wallet is too empty. `balance_on_hold`: it has enough, but other calls hold it. */
       reason: "insufficient_balance" | "balance_on_hold";
       available: bigint;
       total: bigint;
+      shortfall: bigint;
+    }
+  | {
+      kind: "refused";
+      /** `spend_limit_reached`: the budget was spent. `spend_limit_on_hold`: it has enough left, but other calls hold it. */
+      reason: "spend_limit_reached" | "spend_limit_on_hold";
+      budget: Budget & BudgetState;
       shortfall: bigint;
     };
 
@@ -200,6 +221,10 @@ export interface Ledger {
   expireGrants(now?: Date, limit?: number): Promise<number>;
   /** Deletes up to `limit` holds closed before `before`. Returns how many. */
   forgetHolds(before: Date, limit?: number): Promise<number>;
+  /** What counters say, in the order of `names`; undefined for one that was never used. */
+  budgets(names: readonly BudgetName[]): Promise<(BudgetState | undefined)[]>;
+  /** Forgets up to `limit` counters whose period ended before `before`. Returns how many. Totals are never forgotten. */
+  forgetBudgets(before: Date, limit?: number): Promise<number>;
   /** Newest first. */
   history(walletId: bigint, filter: HistoryFilter, page: Page): Promise<{ items: HistoryItem[]; total: number }>;
   /** Newest first. */

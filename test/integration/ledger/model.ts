@@ -1,4 +1,4 @@
-import type { HoldOutcome, SettleResult } from "../../../src/ledger/index.ts";
+import type { Budget, BudgetState, HoldOutcome, SettleResult } from "../../../src/ledger/index.ts";
 import { burnDown, chargeFor, decideHold, expireDue, type Spendable, type Tolerance } from "../../../src/ledger/rules.ts";
 
 interface ModelGrant extends Spendable {
@@ -15,6 +15,7 @@ interface ModelHold {
   state: "held" | "settled" | "released" | "swept";
   /** Infinity when pinned. */
   expiresAt: number;
+  budgets: string[];
 }
 
 /** The ledger as one would explain it on paper: wallets with grants, open holds, and what each system account has gained. */
@@ -22,6 +23,8 @@ export class ModelLedger {
   readonly wallets: ModelWallet[] = [];
   readonly holds = new Map<string, ModelHold>();
   readonly system = new Map<string, bigint>();
+  /** What was spent of each budget, by its id. */
+  readonly spent = new Map<string, bigint>();
   private readonly results = new Map<string, unknown>();
   private readonly tolerance: Tolerance;
   private nextGrant = 1n;
@@ -43,6 +46,13 @@ export class ModelLedger {
 
   available(wallet: number): bigint {
     return this.total(wallet) - this.held(wallet);
+  }
+
+  /** What the counter of a budget says. */
+  budget(id: string): BudgetState {
+    let held = 0n;
+    for (const hold of this.holds.values()) if (hold.state === "held" && hold.budgets.includes(id)) held += hold.amount;
+    return { spent: this.spent.get(id) ?? 0n, held };
   }
 
   credit(c: { id: string; wallet: number; amount: bigint; from: string; priority: number; expiresAt: Date | null }) {
@@ -68,17 +78,28 @@ export class ModelLedger {
   }
 
   authorize(
-    h: { id: string; wallet: number; amount: bigint; minAmount?: bigint; ttlMs: number },
+    h: { id: string; wallet: number; amount: bigint; minAmount?: bigint; budgets?: readonly Budget[]; ttlMs: number },
     now: Date,
   ): HoldOutcome | "closed" | "conflict" {
     const known = this.holds.get(h.id);
     this.expire(h.wallet, now);
-    if (known) return known.wallet !== h.wallet ? "conflict" : known.state === "held" ? { kind: "held", amount: known.amount } : "closed";
-    const outcome = decideHold(h, { total: this.total(h.wallet), available: this.available(h.wallet) });
+    if (known) return known.wallet !== h.wallet ? "conflict" : known.state === "held" ? this.replay(known) : "closed";
+    const budgets = (h.budgets ?? []).map((budget) => ({ ...budget, ...this.budget(budget.id) }));
+    const outcome = decideHold(h, { total: this.total(h.wallet), available: this.available(h.wallet), budgets });
     if (outcome.kind === "held") {
-      this.holds.set(h.id, { wallet: h.wallet, amount: outcome.amount, state: "held", expiresAt: now.getTime() + h.ttlMs });
+      this.holds.set(h.id, {
+        wallet: h.wallet,
+        amount: outcome.amount,
+        state: "held",
+        expiresAt: now.getTime() + h.ttlMs,
+        budgets: budgets.map((budget) => budget.id),
+      });
     }
     return outcome;
+  }
+
+  private replay(hold: ModelHold): HoldOutcome {
+    return { kind: "held", amount: hold.amount, available: this.available(hold.wallet) };
   }
 
   extend(ids: string[], ttlMs: number, now: Date): string[] {
@@ -129,6 +150,8 @@ export class ModelLedger {
       const charged = chargeFor({ cost: item.cost, held: open?.amount }, { available }, this.tolerance);
       if (open) open.state = "settled";
       this.burn(item.wallet, charged);
+      // Also on those of a hold that is closed already: what is charged counts where the call began.
+      if (hold?.wallet === item.wallet) for (const id of hold.budgets) this.spent.set(id, (this.spent.get(id) ?? 0n) + charged);
       this.gain(item.to, charged);
       return { charged, uncharged: item.cost - charged, balanceAfter: this.total(item.wallet), holdMissing: !open };
     });

@@ -1,7 +1,9 @@
 import { expect } from "chai";
 import fc from "fast-check";
+import type { HoldOutcome } from "../../../src/ledger/index.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { inTransaction } from "../../../src/platform/postgres.ts";
+import { BUDGETS, command, WALLETS, type Command } from "./commands.ts";
 import { isAppError } from "./errors.ts";
 import { ModelLedger } from "./model.ts";
 import { openLedger, TOLERANCE, useLedger } from "./support.ts";
@@ -11,73 +13,15 @@ const FULL = process.env["TEST_SCALE"] === "full";
 const RUNS = FULL ? 60 : 10;
 const COMMANDS = FULL ? 180 : 150;
 
-const WALLETS = 3;
 const SYSTEM = ["expired", "revenue:usage", "revenue:render", "adjustments", "clearing:test"];
 const MINUTE = 60_000;
 const YEAR = 365 * 24 * 60 * MINUTE;
-
-const wallet = fc.nat(WALLETS - 1);
-const amount = fc.bigInt({ min: 1n, max: 400n });
-/** Which of the ids used so far, counted from the newest; a new one when there are fewer. */
-const earlier = fc.oneof({ weight: 8, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.nat(5) });
-/** Years from now; a negative one has expired already when it is credited. */
-const expiry = fc.oneof(fc.constant(undefined), fc.constant(-1), fc.integer({ min: 1, max: 5 }));
-const picks = fc.array(fc.nat(12), { minLength: 1, maxLength: 6 });
-
-const command = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({ do: fc.constant("credit" as const), wallet, amount, priority: fc.integer({ min: 1, max: 3 }), expiry, earlier }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("debit" as const), wallet, amount, earlier }) },
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      do: fc.constant("authorize" as const),
-      holds: fc.array(
-        fc.record({
-          wallet,
-          amount: fc.bigInt({ min: 0n, max: 300n }),
-          min: fc.option(fc.bigInt({ min: 0n, max: 100n })),
-          short: fc.boolean(),
-          earlier,
-        }),
-        { minLength: 1, maxLength: 8 },
-      ),
-    }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant("settle" as const),
-      items: fc.array(
-        fc.record({
-          pick: fc.nat(12),
-          /** Of the hold, in percent. */
-          share: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 160 })),
-          render: fc.boolean(),
-          lost: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
-          earlier,
-        }),
-        { minLength: 1, maxLength: 8 },
-      ),
-      crash: fc.integer({ min: 0, max: 7 }).map((n) => n === 0),
-    }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("release" as const), picks }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("extend" as const), picks }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("pin" as const), picks }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("sweep" as const), years: fc.constantFrom(0, 1, 9) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("expire" as const), years: fc.integer({ min: 0, max: 6 }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
-);
-type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
 
 describe("any sequence of commands", function () {
   this.timeout(FULL ? 900_000 : 120_000);
   const rig = useLedger();
 
-  it("leaves wallets, grants, holds and accounts exactly as a ledger on paper, across restarts", async () => {
+  it("leaves wallets, grants, holds, budgets and accounts exactly as a ledger on paper, across restarts", async () => {
     let played = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(command, { minLength: COMMANDS, maxLength: COMMANDS, size: "max" }), async (commands) => {
@@ -102,6 +46,10 @@ describe("any sequence of commands", function () {
   async function startGame() {
     const wallets = await Promise.all(Array.from({ length: WALLETS }, () => rig.wallet()));
     const model = new ModelLedger(WALLETS, TOLERANCE);
+    const budgetIds = BUDGETS.map((name) => `${name}-${uuidv7()}`);
+    // Opened beforehand: a hold whose budget has no counter yet is asked for a second time, after the others of its batch.
+    const all = <T>(value: T) => budgetIds.map(() => value);
+    await rig.pool.query("SELECT ledger_open_budgets($1, $2, $3)", [budgetIds, all("total"), all(0)]);
     const before = await systemBalances();
     const used: Record<"credit" | "debit" | "hold" | "event", string[]> = { credit: [], debit: [], hold: [], event: [] };
     const credits = new Map<string, Extract<Command, { do: "credit" }>>();
@@ -117,6 +65,7 @@ describe("any sequence of commands", function () {
       used[kind].push(id);
       return { id, again: false };
     }
+    const order = (wallet: number) => Number(wallets[wallet]!);
     const recent = (pick: number) => used.hold.at(-1 - pick) ?? uuidv7();
     const inYears = (years: number) => new Date(Math.floor(Date.now() / 1_000) * 1_000 + years * YEAR);
 
@@ -165,13 +114,16 @@ describe("any sequence of commands", function () {
             const hold = again ? asks.get(id)! : asked;
             asks.set(id, hold);
             const minimum = hold.min === null || hold.min > hold.amount ? {} : { minAmount: hold.min };
-            return { id, wallet: hold.wallet, amount: hold.amount, ttlMs: hold.short ? MINUTE : 2 * YEAR, ...minimum };
+            const budgets = hold.budgets.map((n) => ({ id: budgetIds[n]!, period: "total", limit: hold.limit * BigInt(n + 1) }));
+            return { id, wallet: hold.wallet, amount: hold.amount, ttlMs: hold.short ? MINUTE : 2 * YEAR, budgets, ...minimum };
           });
-          // Within a batch each wallet is served in order; wallets do not touch each other.
-          const expected = holds.map((hold) => model.authorize(hold, now));
+          // A batch serves one wallet after the other, each in order; what one holds, a budget they share has less for the next.
+          const served = holds.map((hold, n) => ({ hold, n })).sort((a, b) => order(a.hold.wallet) - order(b.hold.wallet) || a.n - b.n);
+          const expected: unknown[] = [];
+          for (const { hold, n } of served) expected[n] = withoutRest(model.authorize(hold, now));
           const outcomes = await Promise.all(
             holds.map(({ wallet, ...hold }) =>
-              ledger.authorize({ ...hold, walletId: wallets[wallet]!, owner: "random" }).catch((error: unknown) => {
+              ledger.authorize({ ...hold, walletId: wallets[wallet]!, owner: "random" }).then(withoutRest, (error: unknown) => {
                 if (isAppError(error)) return error.code === "invalid_state" ? "closed" : error.code;
                 throw error;
               }),
@@ -264,6 +216,8 @@ describe("any sequence of commands", function () {
       wallets.forEach((id, n) => {
         expect(real.get(id)).to.include({ balance: model.total(n), held: model.held(n) });
       });
+      const budgets = await ledger.budgets(budgetIds.map((id) => ({ id, period: "total" })));
+      expect(budgets).to.deep.equal(budgetIds.map((id) => model.budget(id)));
       const paper = model.wallets.flatMap((one) => one.grants.map((grant) => [grant.transferId, grant.remaining] as const));
       expect(new Map(grants.rows.map((row) => [row.transfer_id, row.remaining]))).to.deep.equal(new Map(paper));
     }
@@ -280,6 +234,11 @@ describe("any sequence of commands", function () {
     }
 
     return { play, compare, end };
+  }
+
+  /** What is left after a hold is said for all of a batch, on paper after each. */
+  function withoutRest(outcome: HoldOutcome | string): unknown {
+    return typeof outcome === "string" || outcome.kind === "refused" ? outcome : { kind: "held", amount: outcome.amount };
   }
 
   async function systemBalances(): Promise<Map<string, bigint>> {

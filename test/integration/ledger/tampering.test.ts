@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import type { Budget } from "../../../src/ledger/index.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { refusal } from "./errors.ts";
 import { credit, useLedger } from "./support.ts";
@@ -8,6 +9,7 @@ describe("someone with SQL access", () => {
   const rig = useLedger();
   let wallet: bigint;
   let hold: string;
+  let budgets: Budget[];
 
   /** An INSERT of one transfer in which `columns` replaces what would be right. */
   function transfer(columns: Record<string, string>): string {
@@ -38,10 +40,12 @@ describe("someone with SQL access", () => {
       charged: "0",
       balance_after: `(SELECT balance FROM ledger_accounts WHERE id = ${wallet})`,
       hold_missing: "false",
+      budgets: `(SELECT budgets FROM ledger_holds WHERE id = '${hold}')`,
       ...columns,
     };
     return `INSERT INTO ledger_settlements (${Object.keys(row).join(", ")}) VALUES (${Object.values(row).join(", ")})`;
   }
+  const missing = { hold_missing: "true", budgets: "NULL" };
   const incident = ({ kind, cost }: { kind: string; cost: number }) =>
     `INSERT INTO ledger_incidents (kind, reference, details) VALUES ('${kind}', '${hold}', jsonb_build_object('wallet', '${wallet}',
       'hold', '${kind === "uncharged" ? hold : stranger}'::uuid, 'cost', '${cost}', 'charged', '0', 'uncharged', '${cost}'))`;
@@ -56,8 +60,9 @@ describe("someone with SQL access", () => {
 
   before(async () => {
     wallet = await rig.wallet(1_000n);
-    hold = (await rig.hold(wallet, 100n)).id;
-    await rig.settle({ walletId: wallet, cost: 50n });
+    budgets = ["d:2026-11-21", "total"].map((period) => ({ id: "key:tampering", period, limit: 500n }));
+    hold = (await rig.hold(wallet, 100n, { budgets })).id;
+    await rig.settle({ walletId: wallet, cost: 50n, id: (await rig.hold(wallet, 60n, { budgets })).id });
     await rig.ledger.credit(rig.pool, { ...credit(wallet, 70n), source: "bonus", type: "BONUS" });
   });
 
@@ -98,16 +103,38 @@ describe("someone with SQL access", () => {
     "hold on no wallet": () =>
       `INSERT INTO ledger_holds (id, wallet_id, amount, owner, expires_at) VALUES ('${uuidv7()}', 999999, 0, 'x', now())`,
     "mark a running call as settled, which would make it free": () => settlement({}),
-    "mark a call without a hold as settled": () => settlement({ hold_id: `'${uuidv7()}'`, hold_missing: "true" }),
+    "mark a call without a hold as settled": () => settlement({ ...missing, hold_id: `'${uuidv7()}'` }),
     "close a hold and settle its call for less than it held": () =>
       `${closed()}; ${incident({ kind: "uncharged", cost: 50 })}; ${settlement({ cost: "50" })}`,
-    "settle a call for nothing without an incident": () => settlement({ hold_id: `'${uuidv7()}'`, hold_missing: "true", cost: "50" }),
+    "settle a call for nothing without an incident": () => settlement({ ...missing, hold_id: `'${uuidv7()}'`, cost: "50" }),
     "settle a call with an incident that says something else": () =>
-      `${incident({ kind: "hold_missing", cost: 49 })}; ${settlement({ hold_id: `'${stranger}'`, hold_missing: "true", cost: "50" })}`,
+      `${incident({ kind: "hold_missing", cost: 49 })}; ${settlement({ ...missing, hold_id: `'${stranger}'`, cost: "50" })}`,
     "settle a call by a charge that no transfer made": () => `${closed()}; ${settlement({ cost: "50", charged: "50" })}`,
     "settle two calls by one hold": () => `${closed()}; ${settlement({})}; ${settlement({ id: "'another'" })}`,
     "settle a call for an earlier day": () => `${closed()}; ${settlement({ created_at: "now() - interval '1 day'" })}`,
     "report an incident of a call that was never settled": () => incident({ kind: "uncharged", cost: 50 }),
+    "spend less of a budget": () => "UPDATE ledger_budgets SET spent = 0 WHERE id = 'key:tampering'",
+    "spend more of a budget": () => "UPDATE ledger_budgets SET spent = spent + 1 WHERE id = 'key:tampering' AND period = 'total'",
+    "free what is held of a budget": () => "UPDATE ledger_budgets SET held = 0 WHERE id = 'key:tampering'",
+    "give a budget another beginning": () => "UPDATE ledger_budgets SET opening = opening + 1, spent = spent + 1",
+    "rename a budget": () => "UPDATE ledger_budgets SET id = 'key:other' WHERE id = 'key:tampering'",
+    "move a budget to another period": () => "UPDATE ledger_budgets SET period = 'd:2026-11-22' WHERE period = 'd:2026-11-21'",
+    "delete a budget that counts": () => "DELETE FROM ledger_budgets WHERE id = 'key:tampering' AND period = 'total'",
+    "empty the budgets": () => "TRUNCATE ledger_budgets",
+    "open a budget with something held": () => "INSERT INTO ledger_budgets (id, period, held) VALUES ('key:x', 'total', 5)",
+    "open a budget that has spent what nobody said": () => "INSERT INTO ledger_budgets (id, period, spent) VALUES ('key:x', 'total', 5)",
+    "take a hold off its budgets": () => `UPDATE ledger_holds SET budgets = NULL WHERE id = '${hold}'`,
+    "put a hold on other budgets when it closes": () =>
+      `UPDATE ledger_holds SET budgets = budgets[1:1], state = 'released', closed_at = now() WHERE id = '${hold}'`,
+    "hold on a budget that is not there": () =>
+      `INSERT INTO ledger_holds (id, wallet_id, amount, owner, expires_at, budgets) VALUES ('${uuidv7()}', ${wallet}, 1, 'x', now(), '{999999}')`,
+    "settle a call without its budgets": () => `${closed()}; ${settlement({ budgets: "NULL" })}`,
+    "settle a call on other budgets": () => `${closed()}; ${settlement({ budgets: "'{999999}'" })}`,
+    "pass for the function that counts budgets": () => `
+      CREATE TEMP TABLE fake (id text, no bigint, budgets bigint[], charged bigint);
+      CREATE TRIGGER fake AFTER INSERT ON fake REFERENCING NEW TABLE AS settled FOR EACH STATEMENT EXECUTE FUNCTION ledger_count_settled();
+      ALTER TABLE fake ENABLE ALWAYS TRIGGER fake;
+      INSERT INTO fake VALUES ('x', 1, (SELECT array_agg(no) FROM ledger_budgets), -50)`,
     "undo a settlement": () => "DELETE FROM ledger_settlements",
     "delete incidents": () => "DELETE FROM ledger_incidents",
     "post a negative amount": () => transfer({ amount: "-10" }),
@@ -223,6 +250,7 @@ describe("someone with SQL access", () => {
       (SELECT md5(string_agg(a::text, '|' ORDER BY id)) FROM ledger_accounts a) AS accounts,
       (SELECT md5(string_agg(g::text, '|' ORDER BY id)) FROM ledger_grants g) AS grants,
       (SELECT md5(string_agg(h::text, '|' ORDER BY id)) FROM ledger_holds h) AS holds,
+      (SELECT md5(string_agg(b::text, '|' ORDER BY no)) FROM ledger_budgets b) AS budgets,
       (SELECT count(*) FROM ledger_burns) AS burns, (SELECT count(*) FROM ledger_settlements) AS settlements`);
     return rows[0];
   }

@@ -12,11 +12,14 @@ describe("the proof", () => {
   const rig = useLedger();
   let wallet: bigint;
   let code: string;
+  let limited: string;
+  const budgets = [{ id: "key:verified", period: "m:2026-11", limit: 1_000_000n }];
 
   before(async () => {
     wallet = await rig.wallet(1_000_000n);
-    await rig.hold(wallet, 100_000n);
-    await rig.settle({ walletId: wallet, cost: 50_000n, id: "event", holdId: uuidv7() }, { walletId: wallet, cost: 20_000n });
+    await rig.hold(wallet, 100_000n, { budgets });
+    limited = (await rig.hold(wallet, 20_000n, { budgets })).id;
+    await rig.settle({ walletId: wallet, cost: 50_000n, id: "event", holdId: uuidv7() }, { walletId: wallet, cost: 20_000n, id: limited });
     const { rows } = await rig.pool.query<{ code: string }>("SELECT code FROM ledger_accounts WHERE id = $1", [wallet]);
     code = rows[0]!.code;
   });
@@ -151,7 +154,7 @@ describe("the proof", () => {
       name: "an event marked as settled behind the ledger's back, whose hold is still open",
       table: "ledger_settlements",
       sql: () =>
-        `INSERT INTO ledger_settlements SELECT 'forged', id, wallet_id, 5, 0, 0, false FROM ledger_holds WHERE wallet_id = ${wallet}`,
+        `INSERT INTO ledger_settlements SELECT 'forged', id, wallet_id, 5, 0, 0, false FROM ledger_holds WHERE wallet_id = ${wallet} AND state = 'held'`,
       undo: () => "DELETE FROM ledger_settlements WHERE id = 'forged'",
       differences: () => [{ check: "a settled item's hold is closed", expected: "settled", found: "held" }],
     },
@@ -165,6 +168,49 @@ describe("the proof", () => {
       ],
     },
   ];
+
+  damages.push(
+    {
+      name: "a budget that spent less than was settled on it",
+      table: "ledger_budgets",
+      sql: () => "UPDATE ledger_budgets SET spent = 0",
+      undo: () => "UPDATE ledger_budgets SET spent = 20000",
+      differences: () => [
+        { check: "what is spent of a budget is what was settled on it", subject: "key:verified m:2026-11", expected: "0.02", found: "0" },
+      ],
+    },
+    {
+      name: "a budget that holds what no call holds",
+      table: "ledger_budgets",
+      sql: () => "UPDATE ledger_budgets SET held = held + 7",
+      undo: () => "UPDATE ledger_budgets SET held = held - 7",
+      differences: () => [
+        {
+          check: "what a budget holds is the sum of its open holds",
+          subject: "key:verified m:2026-11",
+          expected: "0.1",
+          found: "0.100007",
+        },
+      ],
+    },
+    {
+      name: "a budget that was deleted while calls hold it",
+      table: "ledger_budgets",
+      sql: () => "CREATE TABLE lost AS SELECT * FROM ledger_budgets; DELETE FROM ledger_budgets",
+      undo: () => "INSERT INTO ledger_budgets OVERRIDING SYSTEM VALUE SELECT * FROM lost; DROP TABLE lost",
+      differences: () => [{ check: "what a budget holds is the sum of its open holds", expected: "0.1", found: "0" }],
+    },
+    {
+      name: "a settlement taken off the budgets of its hold",
+      table: "ledger_settlements",
+      sql: () => `UPDATE ledger_settlements SET budgets = NULL WHERE id = '${limited}'`,
+      undo: () => `UPDATE ledger_settlements s SET budgets = h.budgets FROM ledger_holds h WHERE h.id = s.hold_id AND s.id = '${limited}'`,
+      differences: () => [
+        { check: "what is spent of a budget is what was settled on it", expected: "0", found: "0.02" },
+        { check: "a settlement counts on the budgets of its hold", subject: limited, found: "nothing" },
+      ],
+    },
+  );
 
   for (const damage of damages) {
     it(`names ${damage.name}`, async () => {

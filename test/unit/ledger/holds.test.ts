@@ -13,7 +13,8 @@ describe("holding credit while Postgres hangs", () => {
 
   /** When the caller was refused, in seconds from asking, and with what. */
   async function refusal(query: () => Promise<never>): Promise<{ after: number; error: unknown }> {
-    const holds = createHolds({ pool: { query } as unknown as Pool, log: createLogger({ level: "silent", name: "test" }) });
+    const log = createLogger({ level: "silent", name: "test" });
+    const holds = createHolds({ pool: { query } as unknown as Pool, log, spentSince: undefined });
     const started = Date.now();
     const outcomes: { after: number; error: unknown }[] = [];
     holds.authorize({ id: uuidv7(), walletId: 1n, amount: 1n, owner: "test", ttlMs: SECOND }).catch((error: unknown) => {

@@ -76,16 +76,22 @@ describe("expiry", () => {
 });
 
 describe("deciding a hold", () => {
+  const rich = { total: 100n, available: 90n };
+  const budget = (limit: bigint, spent: bigint, held: bigint) => ({ id: "key:k", period: "total", limit, spent, held });
   const table: [string, Parameters<typeof decideHold>, ReturnType<typeof decideHold>][] = [
-    ["holds what is asked when it is covered", [{ amount: 5n }, { total: 5n, available: 5n }], { kind: "held", amount: 5n }],
-    ["holds nothing of an empty wallet for a free call", [{ amount: 0n }, { total: 0n, available: 0n }], { kind: "held", amount: 0n }],
+    ["holds what is asked when it is covered", [{ amount: 5n }, { total: 5n, available: 5n }], { kind: "held", amount: 5n, available: 0n }],
+    [
+      "holds nothing of an empty wallet for a free call",
+      [{ amount: 0n }, { total: 0n, available: 0n }],
+      { kind: "held", amount: 0n, available: 0n },
+    ],
     [
       "holds what is there when that is enough to be useful",
       [
         { amount: 9n, minAmount: 3n },
         { total: 9n, available: 4n },
       ],
-      { kind: "held", amount: 4n },
+      { kind: "held", amount: 4n, available: 0n },
     ],
     [
       "says that the wallet is too empty",
@@ -99,6 +105,37 @@ describe("deciding a hold", () => {
         { total: 9n, available: 2n },
       ],
       { kind: "refused", reason: "balance_on_hold", available: 2n, total: 9n, shortfall: 1n },
+    ],
+    [
+      "holds what the tightest budget leaves when that is enough to be useful",
+      [
+        { amount: 9n, minAmount: 3n },
+        { ...rich, budgets: [budget(20n, 5n, 2n), budget(10n, 4n, 2n)] },
+      ],
+      { kind: "held", amount: 4n, available: 86n },
+    ],
+    [
+      "names the budget that was spent",
+      [
+        { amount: 9n, minAmount: 3n },
+        { ...rich, budgets: [budget(20n, 5n, 2n), budget(10n, 8n, 2n)] },
+      ],
+      { kind: "refused", reason: "spend_limit_reached", budget: budget(10n, 8n, 2n), shortfall: 3n },
+    ],
+    [
+      "says that other calls hold what is left of a budget",
+      [{ amount: 9n }, { ...rich, budgets: [budget(20n, 5n, 2n), budget(10n, 1n, 1n)] }],
+      { kind: "refused", reason: "spend_limit_on_hold", budget: budget(10n, 1n, 1n), shortfall: 1n },
+    ],
+    [
+      "says what will not change by itself first",
+      [{ amount: 9n }, { total: 100n, available: 2n, budgets: [budget(10n, 1n, 1n), budget(20n, 12n, 0n)] }],
+      { kind: "refused", reason: "spend_limit_reached", budget: budget(20n, 12n, 0n), shortfall: 1n },
+    ],
+    [
+      "lets a free call pass where a budget is overspent",
+      [{ amount: 0n }, { ...rich, budgets: [budget(10n, 12n, 0n)] }],
+      { kind: "held", amount: 0n, available: 90n },
     ],
   ];
   for (const [name, [ask, wallet], outcome] of table) it(name, () => expect(decideHold(ask, wallet)).to.deep.equal(outcome));

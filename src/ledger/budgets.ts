@@ -1,0 +1,91 @@
+import type { Pool } from "../platform/postgres.ts";
+import { list } from "./sql.ts";
+import type { Budget, BudgetName, BudgetState, HoldRequest } from "./types.ts";
+
+/** What was spent by somebody (`key:<uuid>` …) since a moment, in micro-credits: asked when a limit is new, never for each call. */
+export type SpentSince = (id: string, since: Date) => Promise<bigint>;
+
+const ID = /^[a-z]+:[0-9A-Za-z_.-]{1,64}$/;
+const PERIOD = /^(total|m:\d{4}-\d{2}|(d|to):\d{4}-\d{2}-\d{2})$/;
+const MAX_LIMIT = 4n * 10n ** 18n;
+
+/** Throws a RangeError or TypeError for a budget that Postgres would refuse, and the whole batch with it. */
+export function checkBudget({ id, period, limit }: Budget): void {
+  if (!ID.test(id)) throw new TypeError(`a budget cannot be named ${id}`);
+  if (!PERIOD.test(period)) throw new TypeError(`a budget cannot be for ${period}`);
+  if (limit < 0n || limit > MAX_LIMIT) throw new RangeError(`a budget cannot be ${limit}`);
+}
+
+/** The budgets of a batch: each counter once, and for each budget of each hold which counter it is. */
+export interface BatchBudgets {
+  /** Of each hold in turn. */
+  budgets: Budget[];
+  /** Parameters of ledger_hold. */
+  values: unknown[];
+}
+
+const NONE: BatchBudgets = { budgets: [], values: [null, null, null, null, null] };
+
+/** Gathers the budgets of a batch; costs next to nothing when there are none. */
+export function gatherBudgets(batch: readonly HoldRequest[]): BatchBudgets {
+  if (!batch.some((hold) => hold.budgets?.length)) return NONE;
+  const places = new Map<string, number>();
+  const [ids, periods]: [string[], string[]] = [[], []];
+  const [of, which]: [number[], number[]] = [[], []];
+  const budgets: Budget[] = [];
+  batch.forEach((hold, i) => {
+    for (const budget of hold.budgets ?? []) {
+      const name = nameOf(budget);
+      let place = places.get(name);
+      if (place === undefined) {
+        place = ids.push(budget.id);
+        periods.push(budget.period);
+        places.set(name, place);
+      }
+      of.push(i + 1);
+      which.push(place);
+      budgets.push(budget);
+    }
+  });
+  return { budgets, values: [ids, periods, list(of), list(which), list(budgets.map((budget) => budget.limit))] };
+}
+
+const nameOf = ({ id, period }: BudgetName) => `${id} ${period}`;
+
+/** Opens counters on their first use. */
+export function createBudgetOpener(deps: { pool: Pool; spentSince: SpentSince | undefined }) {
+  const opening = new Map<string, Promise<void>>();
+
+  async function openNow(budget: Budget): Promise<void> {
+    const spent = budget.since && deps.spentSince ? await deps.spentSince(budget.id, budget.since) : 0n;
+    await deps.pool.query("SELECT ledger_open_budgets($1, $2, $3)", [[budget.id], [budget.period], [spent]]);
+  }
+
+  /** Opens a counter with what was spent before in its period, unless it is there. Many callers at once ask once. */
+  return function open(budget: Budget): Promise<void> {
+    const name = nameOf(budget);
+    let underWay = opening.get(name);
+    if (!underWay) {
+      underWay = openNow(budget).finally(() => opening.delete(name));
+      opening.set(name, underWay);
+    }
+    return underWay;
+  };
+}
+
+/** What counters say, in the order of `names`; undefined for one that was never used. */
+export async function readBudgets(pool: Pool, names: readonly BudgetName[]): Promise<(BudgetState | undefined)[]> {
+  if (names.length === 0) return [];
+  const { rows } = await pool.query<{ spent: bigint | null; held: bigint | null }>(
+    `SELECT b.spent, b.held FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS q (id, period, n)
+     LEFT JOIN ledger_budgets b ON b.id = q.id AND b.period = q.period ORDER BY q.n`,
+    [names.map((name) => name.id), names.map((name) => name.period)],
+  );
+  return rows.map(({ spent, held }) => (spent === null || held === null ? undefined : { spent, held }));
+}
+
+/** Forgets counters whose period is over. */
+export async function forgetBudgets(pool: Pool, before: Date, limit = 10_000): Promise<number> {
+  const { rows } = await pool.query<{ forgotten: bigint }>("SELECT ledger_forget_budgets($1, $2) AS forgotten", [before, limit]);
+  return Number(rows[0]!.forgotten);
+}

@@ -1,0 +1,65 @@
+import fc from "fast-check";
+
+export const WALLETS = 3;
+/** Counters that any wallet's holds may count on. */
+export const BUDGETS = ["key:a", "key:b", "user:a", "team:a"];
+
+const wallet = fc.nat(WALLETS - 1);
+const amount = fc.bigInt({ min: 1n, max: 400n });
+/** Which of the ids used so far, counted from the newest; a new one when there are fewer. */
+const earlier = fc.oneof({ weight: 8, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.nat(5) });
+/** Years from now; a negative one has expired already when it is credited. */
+const expiry = fc.oneof(fc.constant(undefined), fc.constant(-1), fc.integer({ min: 1, max: 5 }));
+const picks = fc.array(fc.nat(12), { minLength: 1, maxLength: 6 });
+
+/** Any command to the ledger, for the random test. */
+export const command = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant("credit" as const), wallet, amount, priority: fc.integer({ min: 1, max: 3 }), expiry, earlier }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("debit" as const), wallet, amount, earlier }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant("authorize" as const),
+      holds: fc.array(
+        fc.record({
+          wallet,
+          amount: fc.bigInt({ min: 0n, max: 300n }),
+          min: fc.option(fc.bigInt({ min: 0n, max: 100n })),
+          short: fc.boolean(),
+          budgets: fc.oneof(fc.constant<number[]>([]), fc.subarray(BUDGETS.map((_, n) => n))),
+          limit: fc.bigInt({ min: 0n, max: 2_000n }),
+          earlier,
+        }),
+        { minLength: 1, maxLength: 8 },
+      ),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("settle" as const),
+      items: fc.array(
+        fc.record({
+          pick: fc.nat(12),
+          /** Of the hold, in percent. */
+          share: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 160 })),
+          render: fc.boolean(),
+          lost: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
+          earlier,
+        }),
+        { minLength: 1, maxLength: 8 },
+      ),
+      crash: fc.integer({ min: 0, max: 7 }).map((n) => n === 0),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("release" as const), picks }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("extend" as const), picks }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("pin" as const), picks }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("sweep" as const), years: fc.constantFrom(0, 1, 9) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("expire" as const), years: fc.integer({ min: 0, max: 6 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
+);
+export type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
