@@ -29,7 +29,7 @@ ALTER TABLE ledger_settlements ADD COLUMN budgets bigint[] CHECK (cardinality(bu
 CREATE INDEX ledger_settlements_budgets ON ledger_settlements USING gin (budgets) WHERE budgets IS NOT NULL;
 
 -- These three alone change counters. ledger_check_budgets recognises each by its statement, word for word; see ledger_check_held.
-CREATE OR REPLACE FUNCTION ledger_count_opened() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+CREATE OR REPLACE FUNCTION ledger_count_opened() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   wallets bigint;
   named bigint;
@@ -152,7 +152,7 @@ CREATE OR REPLACE FUNCTION ledger_settle(
   p_ids text[], p_holds uuid[], p_wallets bigint[], p_costs bigint[], p_targets text[], p_types text[], p_descriptions text[],
   p_references text[], p_percent integer, p_micro bigint
 ) RETURNS TABLE (id text, charged bigint, uncharged bigint, balance_after bigint, replayed boolean, hold_missing boolean)
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
   item record;
@@ -305,7 +305,9 @@ CREATE FUNCTION ledger_hold(
   p_budgets text[], p_periods text[], p_of integer[], p_which integer[], p_limits bigint[],
   OUT kinds text[], OUT amounts bigint[], OUT availables bigint[], OUT totals bigint[], OUT spents bigint[], OUT helds bigint[],
   OUT wallets bigint[], OUT lefts bigint[]
-) LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+) LANGUAGE plpgsql SET search_path = public, pg_temp
+  -- By key always: a connection keeps the plans it made while the tables were small.
+  SET enable_seqscan = off AS $$
 DECLARE
   covered boolean;
   due bigint[];

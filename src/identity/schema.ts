@@ -104,15 +104,14 @@ const spend = z
     'must be credits above 0 as decimal text, such as "50"',
   )
   .meta({ examples: ["50"] });
-const KEPT = "Kept with the account or key, but not enforced by this release";
 export const limits = z.strictObject({
   requests_per_minute: count.optional(),
   requests_per_second: count.optional(),
   tokens_per_minute: count.optional().meta({ description: "Prompt and answer together, weighted by model" }),
   max_parallel: count.optional(),
-  spend_total: spend.optional().meta({ description: KEPT }),
-  spend_daily: spend.optional().meta({ description: KEPT }),
-  spend_monthly: spend.optional().meta({ description: KEPT }),
+  spend_total: spend.optional().meta({ description: "Most that may be spent, in credits" }),
+  spend_daily: spend.optional().meta({ description: "The same a day, in the account's time zone" }),
+  spend_monthly: spend.optional().meta({ description: "The same a calendar month, in the account's time zone" }),
 });
 
 /** A moment to come, ISO 8601 with its offset, at most 100 years away. */

@@ -53,7 +53,7 @@ export function gatherBudgets(batch: readonly HoldRequest[]): BatchBudgets {
 const nameOf = ({ id, period }: BudgetName) => `${id} ${period}`;
 
 /** Opens counters on their first use. */
-export function createBudgetOpener(deps: { pool: Pool; spentSince: SpentSince | undefined }) {
+export function createBudgetOpener(deps: { pool: Pool; spentSince?: SpentSince | undefined }) {
   const opening = new Map<string, Promise<void>>();
 
   async function openNow(budget: Budget): Promise<void> {

@@ -18,13 +18,7 @@ export type * from "./types.ts";
  * The ledger on a pool whose connections read int8 as bigint (createPool). Opens nothing until it is used. `spentSince` says what a new
  * budget begins with; without it, with nothing.
  */
-export function createLedger(deps: {
-  pool: Pool;
-  log: Logger;
-  tolerance: Tolerance;
-  spentSince?: SpentSince;
-  metrics?: Metrics;
-}): Ledger {
+export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Tolerance; spentSince?: SpentSince; metrics?: Metrics }): Ledger {
   const { pool, log, tolerance, metrics = createMetrics() } = deps;
   const holds = createHolds({ pool, log, spentSince: deps.spentSince, metrics: createHoldMetrics(metrics) });
   let differences: number | undefined;

@@ -2,6 +2,7 @@ import { createIdentity, type Identity } from "../identity/index.ts";
 import { createLedger, type Ledger } from "../ledger/index.ts";
 import { createNotify, type Notify } from "../notify/index.ts";
 import { createPricing, type Pricing } from "../pricing/index.ts";
+import { spentSince } from "../usage/index.ts";
 import type { Platform } from "./platform.ts";
 
 /** The domains that both the api and the worker use. */
@@ -18,6 +19,7 @@ export function createCoreServices(platform: Platform): CoreServices {
     pool,
     log,
     tolerance: { percent: config.SETTLE_TOLERANCE_PERCENT, micro: config.SETTLE_TOLERANCE_CREDITS },
+    spentSince: (owner, since) => spentSince(pool, owner, since),
     metrics,
   });
   const pricing = createPricing({ pool, invalidation });

@@ -9,6 +9,7 @@ export interface HouseKept {
   partitionsMade: number;
   keysForgotten: number;
   holdsForgotten: number;
+  budgetsForgotten: number;
   resharded: number;
   estimatesCorrected: number;
 }
@@ -17,7 +18,7 @@ export interface HouseKept {
 export interface Housekeeping {
   /** Releases expired holds whose call left no record (its process died); the ledger keeps each as an incident. */
   sweepHolds(onProgress?: (released: number) => void): Promise<{ released: number }>;
-  /** Makes partitions for the days ahead, forgets idempotency keys and closed holds of the past, moves events of shards that are no more, and
+  /** Makes partitions for the days ahead, forgets idempotency keys, closed holds and budgets of the past, moves events of shards that are no more, and
    * corrects once a day how far prompts are taken to be off. */
   keepHouse(): Promise<HouseKept>;
   /** Expires grants whose time is over. */
@@ -29,11 +30,13 @@ const BATCH = 500;
 const DAY_MS = 86_400_000;
 /** Per run; the next run takes the rest. */
 const HOLDS_FORGOTTEN = 20_000;
+/** After its period is over, a budget's counter is kept this long for whoever asks what was spent. */
+const BUDGET_KEPT_MS = 35 * DAY_MS;
 
 /** Creates the housekeeping of holds, grants and usage storage. */
 export function createHousekeeping(deps: {
   pool: Pool;
-  ledger: Pick<Ledger, "sweep" | "expireGrants" | "forgetHolds">;
+  ledger: Pick<Ledger, "sweep" | "expireGrants" | "forgetHolds" | "forgetBudgets">;
   shards: number;
   /** What other domains have to tidy; each may run at any time and twice. */
   chores?: (() => Promise<unknown>)[];
@@ -55,10 +58,18 @@ export function createHousekeeping(deps: {
       const made = await pool.query<{ made: number }>("SELECT usage_make_partitions($1) AS made", [DAYS_AHEAD]);
       const keys = await pool.query("DELETE FROM idempotency_keys WHERE claimed_at < now() - interval '1 day'");
       const holdsForgotten = await ledger.forgetHolds(new Date(Date.now() - DAY_MS), HOLDS_FORGOTTEN);
+      const budgetsForgotten = await ledger.forgetBudgets(new Date(Date.now() - BUDGET_KEPT_MS), HOLDS_FORGOTTEN);
       const resharded = await reshard(pool, shards);
       for (const chore of chores) await chore();
       const estimatesCorrected = await correctEstimates(pool);
-      return { partitionsMade: made.rows[0]?.made ?? 0, keysForgotten: keys.rowCount ?? 0, holdsForgotten, resharded, estimatesCorrected };
+      return {
+        partitionsMade: made.rows[0]?.made ?? 0,
+        keysForgotten: keys.rowCount ?? 0,
+        holdsForgotten,
+        budgetsForgotten,
+        resharded,
+        estimatesCorrected,
+      };
     },
     async expireGrants(onProgress) {
       let expired = 0;

@@ -17,6 +17,7 @@ export { ratesOf } from "./rates.ts";
 export { usageRoutes } from "./routes.ts";
 export { createSettlement, type Settlement } from "./settlement.ts";
 export { createSettlementMetrics, watchBacklog } from "./settlementMetrics.ts";
+export { spentSince } from "./spent.ts";
 export { settlementWorkflowId, startSettlements } from "./wake.ts";
 export type { Recorder };
 

@@ -12,6 +12,8 @@ const ERRORS: ErrorCode[] = [
   "model_not_found",
   "rate_limited",
   "balance_on_hold",
+  "spend_limit_reached",
+  "spend_limit_on_hold",
   "upstream_rate_limited",
   "upstream_error",
   "upstream_timeout",

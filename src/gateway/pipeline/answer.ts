@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Call } from "./call.ts";
-import { addCallHeaders } from "./costHeaders.ts";
+import { addCallHeaders, addStreamBalance } from "./costHeaders.ts";
 import type { Failure } from "./failure.ts";
 import type { Voice } from "./format.ts";
 
@@ -21,6 +21,7 @@ export function newAnswer(res: ServerResponse, traceId: string): Answer {
 function beginStream(call: Call): void {
   if (call.res.headersSent) return;
   addCallHeaders(call);
+  addStreamBalance(call);
   call.answer.headers.push(
     "content-type",
     call.request!.answer === "bytes" ? (call.contentType ?? "application/octet-stream") : "text/event-stream; charset=utf-8",

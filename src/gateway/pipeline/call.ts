@@ -47,6 +47,8 @@ export class Call {
   /** True from a successful hold to its record or release. */
   holdOpen = false;
   held = 0n;
+  /** What the wallet had available after the hold, in micro-credits. */
+  balance: bigint | undefined;
   /** Whether the prompt has been counted and the cap settled. */
   measured = false;
   promptTokens = 0;

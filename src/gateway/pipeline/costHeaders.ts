@@ -9,8 +9,18 @@ export function addCallHeaders(call: Call): void {
   if (call.tries.length > 0) call.answer.headers.push("x-tollkeeper-attempts", String(call.tries.length));
 }
 
-/** What a whole answer costs, in credits. Left out when that is more than was held: what of the rest is charged shows in settlement. */
+/** What the wallet has left for others while a stream runs: all but what running calls hold, this one's hold included. */
+export function addStreamBalance(call: Call): void {
+  if (call.balance !== undefined) call.answer.headers.push("x-tollkeeper-balance", formatCredits(call.balance));
+}
+
+/**
+ * What a whole answer costs and what it leaves in the wallet, in credits. Left out when that is more than was held: what of the rest is
+ * charged shows in settlement.
+ */
 export function addCostHeader(deps: Pick<RelayDeps, "pricing">, call: Call, tally: Tally): void {
   const cost = deps.pricing.cost(call.price!, tally.tokens, tally.units, call.priceMultiplier);
-  if (cost <= call.held) call.answer.headers.push("x-tollkeeper-cost", formatCredits(cost));
+  if (cost > call.held) return;
+  call.answer.headers.push("x-tollkeeper-cost", formatCredits(cost));
+  if (call.balance !== undefined) call.answer.headers.push("x-tollkeeper-balance", formatCredits(call.balance + call.held - cost));
 }

@@ -1,7 +1,9 @@
+import { budgetsAt } from "../../quotas/index.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
 import { measure } from "./measure.ts";
+import { refusedHold } from "./refusedHold.ts";
 
 /** An answer that may not even have this many tokens is not worth asking for. */
 export const MIN_USEFUL_TOKENS = 16;
@@ -11,7 +13,8 @@ const MOST_HELD = 10n ** 18n;
 
 /**
  * Reserves the most the call may cost: the prompt as counted plus a margin, and all the output it may make. When the client named no cap
- * and the wallet covers less, what it covers is held and the provider's cap is lowered to it. Rejects when Postgres cannot be reached.
+ * and wallet or spend limits leave less, what they leave is held and the provider's cap is lowered to it. Rejects when Postgres cannot be
+ * reached.
  */
 export async function makeHold(
   deps: Pick<RelayDeps, "ledger" | "pricing" | "tokenizer" | "config" | "owner">,
@@ -32,21 +35,20 @@ export async function makeHold(
   const leastOutput = Math.min(call.outputLimit, MIN_USEFUL_TOKENS * request.choices);
   const least = request.outputCap === undefined ? deps.pricing.estimate(price, { ...expected, maxOutputTokens: leastOutput }) : undefined;
   if ((least ?? amount) > MOST_HELD) return failure("insufficient_balance", { message: "The wallet does not cover this call" });
+  const { principal, spend } = call.caller!;
   const outcome = await deps.ledger.authorize({
     id: call.id,
-    walletId: call.caller!.principal.walletId,
+    walletId: principal.walletId,
     amount: amount > MOST_HELD ? MOST_HELD : amount,
     ...(least === undefined ? {} : { minAmount: least }),
+    ...(spend ? { budgets: budgetsAt(spend, call.startedAt.getTime()) } : {}),
     owner: deps.owner,
     ttlMs: deps.config.holdTtlMs,
   });
-  if (outcome.kind === "refused") {
-    return outcome.reason === "balance_on_hold"
-      ? failure("balance_on_hold", { retryAfter: 1 })
-      : failure("insufficient_balance", { message: "The wallet does not cover this call" });
-  }
+  if (outcome.kind === "refused") return refusedHold(outcome);
   call.holdOpen = true;
   call.held = outcome.amount;
+  call.balance = outcome.available;
   if (outcome.amount < amount) {
     call.sentCap = Math.floor(deps.pricing.affordableOutput(price, expected, outcome.amount) / request.choices);
     call.outputLimit = call.sentCap * request.choices;

@@ -18,7 +18,7 @@ import { createRedis, type Redis } from "../../../src/platform/redis.ts";
 import { createSecretBox } from "../../../src/platform/secrets.ts";
 import { createPricing, type Pricing } from "../../../src/pricing/index.ts";
 import { createTiers } from "../../../src/quotas/index.ts";
-import { createSettlement, reportIncidents } from "../../../src/usage/index.ts";
+import { createSettlement, reportIncidents, spentSince } from "../../../src/usage/index.ts";
 import { waitFor } from "../../support/waitFor.ts";
 import { createRecorderMetrics } from "../../../src/usage/metrics.ts";
 import { createRecorder, type Recorder } from "../../../src/usage/recorder.ts";
@@ -122,6 +122,7 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
     pool,
     log,
     tolerance: { percent: config.SETTLE_TOLERANCE_PERCENT, micro: config.SETTLE_TOLERANCE_CREDITS },
+    spentSince: (owner, since) => spentSince(pool, owner, since),
     metrics,
   });
   const pricing: Pricing = createPricing({ pool, invalidation });

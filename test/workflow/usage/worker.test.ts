@@ -35,7 +35,14 @@ describe("the worker", () => {
         },
         housekeeping: {
           sweepHolds: async () => ({ released: 0 }),
-          keepHouse: async () => ({ partitionsMade: 0, keysForgotten: 0, holdsForgotten: 0, resharded: 0, estimatesCorrected: 0 }),
+          keepHouse: async () => ({
+            partitionsMade: 0,
+            keysForgotten: 0,
+            holdsForgotten: 0,
+            budgetsForgotten: 0,
+            resharded: 0,
+            estimatesCorrected: 0,
+          }),
           expireGrants: async () => ({ expired: 0 }),
         },
         startSettlements: async () => undefined,

@@ -3,6 +3,8 @@ import type { Voice } from "../../pipeline/format.ts";
 import { failure } from "../../pipeline/failure.ts";
 import { sanitizeMessage } from "../../upstream/sanitize.ts";
 
+const QUOTA: ReadonlySet<string> = new Set(["balance_on_hold", "spend_limit_reached", "spend_limit_on_hold"]);
+
 /** OpenAI's word for the kind of an error; `code` stays ours, except where its clients look for a certain one. */
 function typeOf(of: Failure): string {
   if (of.vendor?.type) return of.vendor.type;
@@ -14,7 +16,7 @@ function typeOf(of: Failure): string {
     case 403:
       return "permission_error";
     case 429:
-      return of.code === "balance_on_hold" || of.code === "spend_limit_reached" ? "insufficient_quota" : "rate_limit_exceeded";
+      return QUOTA.has(of.code) ? "insufficient_quota" : "rate_limit_exceeded";
     case 504:
       return "timeout";
     default:
