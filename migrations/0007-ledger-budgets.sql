@@ -397,7 +397,7 @@ BEGIN
     END IF;
     totals[item.n] := total;
     availables[item.n] := free;
-    CONTINUE WHEN item.again OR total IS NULL;
+    CONTINUE WHEN total IS NULL;
     room := free;
     opened := true;
     FOR place IN item.low..item.high LOOP
@@ -407,6 +407,7 @@ BEGIN
       -- What is overspent leaves nothing.
       room := least(room, greatest(p_limits[place] - spents[place] - helds[place], 0));
     END LOOP;
+    CONTINUE WHEN item.again;
     granted[item.n] := CASE WHEN NOT opened THEN NULL WHEN room >= item.amount THEN item.amount WHEN room >= item.minimum THEN room END;
     CONTINUE WHEN granted[item.n] IS NULL;
     free := free - granted[item.n];
