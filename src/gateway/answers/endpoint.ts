@@ -63,7 +63,7 @@ async function askProvider(deps: RelayDeps, kept: KeptRow, method: "GET" | "DELE
     method,
     headers: ["accept", "application/json", "accept-encoding", "identity", "user-agent", "tollkeeper"].concat(
       Object.entries(provider.headers).flatMap(([name, value]) => [name.toLowerCase(), value]),
-      upstreamAuth(provider, provider.keys[0]!.value, upstreamModel),
+      upstreamAuth(provider, deps.routing.keeperOf(served, kept.userId, performance.now()).value, upstreamModel),
     ),
     connectMs: provider.timeouts.connectMs,
     totalMs: provider.timeouts.firstByteMs,

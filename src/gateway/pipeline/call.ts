@@ -69,6 +69,8 @@ export class Call {
   rounds = 0;
   /** Of the conversation it belongs to. */
   session: number | undefined;
+  /** Decides the key alone, for what a provider keeps. */
+  keySession: number | undefined;
   /** While it is waiting. */
   cancelWait: (() => void) | undefined;
   exchange: Exchange | undefined;

@@ -4,7 +4,7 @@ import type { Exchange, Listener } from "../upstream/exchange.ts";
 import { connectionFailure } from "../upstream/faults.ts";
 import { retryAfterMs, upstreamHeaders, upstreamRequestId } from "../upstream/headers.ts";
 import { newBudget } from "../tokens/index.ts";
-import { ruleOf, sessionHash, type Route } from "../routing/index.ts";
+import { keeperHash, ruleOf, sessionHash, type Route } from "../routing/index.ts";
 import { writeEvents } from "./answer.ts";
 import { closeAttempt, openAttempt, type Said } from "./attempt.ts";
 import type { Call } from "./call.ts";
@@ -31,8 +31,11 @@ const LONG_MS = 60_000;
 
 /** Sends the call to its providers. Ends, sooner or later, in {@link finish}. */
 export function relay(deps: RelayDeps, call: Call): void {
-  const session = call.req.headers["x-session-id"] ?? call.request!.session;
-  if (typeof session === "string" && session !== "") call.session = sessionHash(call.caller!.principal.userId, session);
+  const { userId } = call.caller!.principal;
+  const request = call.request!;
+  const session = call.req.headers["x-session-id"] ?? request.session;
+  if (typeof session === "string" && session !== "") call.session = sessionHash(userId, session);
+  if (request.keepsAnswer === true || (request.refersTo?.length ?? 0) > 0) call.keySession = keeperHash(userId);
   deps.routing.begin();
   proceed(deps, call, undefined);
 }

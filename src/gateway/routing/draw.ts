@@ -16,6 +16,9 @@ function unit(a: number, b: number): number {
 /** What calls of one conversation have in common, apart from everybody else's who chose the same name. */
 export const sessionHash = (accountId: string, session: string): number => hashText(session, hashText(`${accountId}\0`));
 
+/** What all calls of an account have in common that build on what a provider keeps: its answers lie with the key that made them. */
+export const keeperHash = (accountId: string): number => hashText(accountId);
+
 /**
  * The lot of one of several equals; the lowest wins, and each wins in proportion to its weight (−ln(u)/weight: Efraimidis and Spirakis
  * 2006). With a session `u` is a hash of it and the candidate (weighted rendezvous hashing), so that it falls on the same one again, and

@@ -9,11 +9,12 @@ import { createKeys } from "./keys.ts";
 import { pauseBefore, RetryAllowance } from "./retry.ts";
 import { createChooser } from "./router.ts";
 import { restReason, ruleOf } from "./rules.ts";
+import { keeperHash } from "./draw.ts";
 import { createShared, type Fact } from "./shared.ts";
 import type { Route, Routing } from "./types.ts";
 
 export { routingConfig } from "./config.ts";
-export { sessionHash } from "./draw.ts";
+export { keeperHash, sessionHash } from "./draw.ts";
 export { ruleOf } from "./rules.ts";
 export type { ProviderHealth, Route, Routing } from "./types.ts";
 
@@ -65,6 +66,9 @@ export function createRouting(deps: RoutingDeps): Routing {
   return {
     begin: () => allowance.earn(),
     choose: (ask, nowMs) => chooser.choose(ask, nowMs),
+    keeperOf({ provider, upstreamModel }, accountId, nowMs) {
+      return keys.pick(provider, upstreamModel, () => false, keeperHash(accountId), nowMs) ?? provider.keys[0]!;
+    },
     answered(route) {
       if (route.trial) circuits.answered(circuits.of(route.candidate));
     },

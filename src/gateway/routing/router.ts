@@ -107,7 +107,7 @@ export function createChooser(deps: { circuits: Circuits; keys: Keys; random: ()
     choose(ask, nowMs) {
       const { best, inMs, limited, asking } = look(ask, nowMs);
       if (!best) return { none: { inMs, limited: limited && inMs !== undefined, asking } };
-      const key = keys.pick(best.provider, best.upstreamModel, keyTried(best, ask), ask.session, nowMs)!;
+      const key = keys.pick(best.provider, best.upstreamModel, keyTried(best, ask), ask.keySession ?? ask.session, nowMs)!;
       const guards = circuits.of(best);
       const trial = circuits.passage(guards, nowMs).kind === "trial";
       if (trial) circuits.begin(guards);

@@ -117,16 +117,23 @@ export function createShared(deps: {
     }
   }
 
+  const onReady = (): void => void read();
+
   function listen(): void {
-    subscriber = redis.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null, lazyConnect: false });
-    subscriber.on("error", () => undefined);
-    subscriber.on("message", (_channel: string, message: string) => {
+    const listener = redis.duplicate({ maxRetriesPerRequest: null, lazyConnect: true });
+    subscriber = listener;
+    listener.on("error", () => undefined);
+    listener.on("message", (_channel: string, message: string) => {
       const [field, version, forMs, text] = JSON.parse(message) as [string, number, number, string];
       const [from, count, reason] = JSON.parse(text) as [string, number, string];
       if (from !== copy) hear(field, version, { forMs, count, reason });
     });
-    subscriber.on("ready", () => void read());
-    subscriber.subscribe(HASH).catch(() => undefined);
+    // After every connection: one that was asked before Redis was there would be lost.
+    listener.on("ready", () => {
+      listener.subscribe(HASH).then(onReady, () => undefined);
+    });
+    redis.on("ready", onReady);
+    listener.connect().catch(() => undefined);
   }
 
   function release(field: string): void {
@@ -158,6 +165,7 @@ export function createShared(deps: {
     stop() {
       stopped = true;
       clearInterval(timer);
+      redis.off("ready", onReady);
       subscriber?.disconnect();
       for (const field of kept) release(field);
     },

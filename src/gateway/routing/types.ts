@@ -21,6 +21,8 @@ export interface Ask {
   roundFrom: number;
   /** Hash of account and session; undefined for a call that belongs to none. */
   session: number | undefined;
+  /** The same for the key alone, where that must not change with the conversation. */
+  keySession?: number | undefined;
 }
 
 export type Choice =
@@ -52,6 +54,8 @@ export interface Routing {
   begin(): void;
   /** The next provider and key of a call. It must then be used: it counts as a turn, and a trial as begun. */
   choose(ask: Ask, nowMs: number): Choice;
+  /** The key with which a provider keeps an account's answers: every copy finds the same one while it is in use. */
+  keeperOf(candidate: Candidate, accountId: string, nowMs: number): ProviderKey;
   /** The provider has begun to answer with content. */
   answered(route: Route): void;
   succeeded(route: Route, nowMs: number): void;

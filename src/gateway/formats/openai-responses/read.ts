@@ -11,6 +11,7 @@ export class ResponseRequest implements RelayRequest {
   readonly answer: AnswerKind;
   readonly outputCap: number | undefined;
   readonly choices = 1;
+  readonly session: string | undefined;
   readonly refersTo: readonly Reference[];
   /** Where nothing is said the provider keeps the answer. */
   readonly keepsAnswer: boolean;
@@ -21,6 +22,7 @@ export class ResponseRequest implements RelayRequest {
     this.model = body["model"] as string;
     this.answer = body["stream"] === true ? "stream" : "whole";
     this.outputCap = (body["max_output_tokens"] ?? undefined) as number | undefined;
+    this.session = typeof body["prompt_cache_key"] === "string" ? body["prompt_cache_key"] : undefined;
     this.refersTo = referencesOf(body);
     this.keepsAnswer = body["store"] !== false;
   }

@@ -75,6 +75,19 @@ describe("responses that a provider keeps", () => {
     expect(refused).to.include({ status: 402 });
   });
 
+  it("are made and built on with one key of the provider, whatever the conversation", async () => {
+    const model = await rig.model({ raw: true, providers: [{ keys: ["key-1", "key-2", "key-3"] }] });
+    rig.raw.behave(answerOf(200, COMPLETED));
+    for (let i = 0; i < 6; i++)
+      expect((await rig.send("/v1/responses", { model, input: "x" }, { headers: { "x-session-id": `chat-${i}` } })).status).to.equal(200);
+    await rig.send("/v1/responses", { model, input: "y", previous_response_id: "resp_1", store: false });
+    const used = () => new Set(rig.raw.requests.map(({ head }) => /Bearer (\S+)/.exec(head)![1]));
+    expect(rig.raw.requests).to.have.length(7);
+    expect(used().size).to.equal(1);
+    for (let i = 0; i < 6; i++) await rig.send("/v1/responses", { model, input: "x", store: false });
+    expect(used().size).to.equal(3);
+  });
+
   it("that are not kept are nobody's", async () => {
     const model = await rig.model();
     const first = await rig.client().responses.create({ model, input: "x", store: false });
