@@ -63,6 +63,14 @@ export const texts =
 /** It costs money that no price here covers, or reaches what belongs to nobody in particular. */
 export const notOffered: Check = () => "is not offered here";
 
+/** Aggregators answer with another, dearer model than the one priced, or with paid extras, when asked by these. */
+export const NO_CHOICE_OF_OTHERS: Record<string, Check> = {
+  models: notOffered,
+  route: notOffered,
+  plugins: notOffered,
+  provider: notOffered,
+};
+
 /** Priority processing costs more than the price; the other tiers never do. */
 export const serviceTier = oneOf("auto", "default", "flex");
 

@@ -9,8 +9,18 @@ import { completionsDocs } from "./openai-completions/docs.ts";
 import { openaiCompletions } from "./openai-completions/index.ts";
 import { embeddingsDocs } from "./openai-embeddings/docs.ts";
 import { openaiEmbeddings } from "./openai-embeddings/index.ts";
+import { imagesDocs } from "./openai-images/docs.ts";
+import { imageEdits, imageGenerations } from "./openai-images/index.ts";
+import { moderationsDocs } from "./openai-moderations/docs.ts";
+import { openaiModerations } from "./openai-moderations/index.ts";
 import { responsesDocs } from "./openai-responses/docs.ts";
 import { openaiResponses } from "./openai-responses/index.ts";
+import { speechDocs } from "./openai-speech/docs.ts";
+import { openaiSpeech } from "./openai-speech/index.ts";
+import { transcriptionsDocs } from "./openai-transcriptions/docs.ts";
+import { openaiTranscriptions, openaiTranslations } from "./openai-transcriptions/index.ts";
+import { rerankDocs } from "./rerank/docs.ts";
+import { rerank } from "./rerank/index.ts";
 
 /** Every format the relay serves; a new one is a folder beside this file and an entry here. */
 export const FORMATS: readonly Format[] = [
@@ -19,9 +29,27 @@ export const FORMATS: readonly Format[] = [
   openaiResponses,
   openaiCompletions,
   openaiEmbeddings,
+  openaiModerations,
+  rerank,
+  imageGenerations,
+  imageEdits,
+  openaiSpeech,
+  openaiTranscriptions,
+  openaiTranslations,
   anthropicMessages,
   countTokens,
 ];
 
 /** The same for the API document. */
-export const FORMAT_DOCS: readonly Route[] = [...chatDocs, ...responsesDocs, ...completionsDocs, ...embeddingsDocs, ...messagesDocs];
+export const FORMAT_DOCS: readonly Route[] = [
+  ...chatDocs,
+  ...responsesDocs,
+  ...completionsDocs,
+  ...embeddingsDocs,
+  ...moderationsDocs,
+  ...rerankDocs,
+  ...imagesDocs,
+  ...speechDocs,
+  ...transcriptionsDocs,
+  ...messagesDocs,
+];

@@ -1,26 +1,25 @@
 import type { IncomingMessage } from "node:http";
-import { failure, type Failure } from "./failure.ts";
+import { refuseBody, tooLarge, type BodyResult } from "./bodyResult.ts";
+import { readForm } from "./form.ts";
+import type { Format } from "./format.ts";
 
-type BodyResult = { ok: true; value: unknown } | { ok: false; failure: Failure };
+const isForm = (req: IncomingMessage): boolean => /^multipart\//i.test(req.headers["content-type"] ?? "");
 
-const refuse = (
-  code: "validation_failed" | "payload_too_large" | "unsupported_media_type",
-  message: string,
-  param: string | null = null,
-): BodyResult => ({
-  ok: false,
-  failure: failure(code, { message, param }),
-});
+/** Reads the body of a request in the way its format wants it. See {@link readJson} and {@link readForm}. */
+export function readBody(req: IncomingMessage, format: Pick<Format, "body" | "files">, limit: number): Promise<BodyResult | undefined> {
+  if (format.body === "json" || (format.body === "either" && !isForm(req))) return readJson(req, limit);
+  if (!isForm(req)) return Promise.resolve(refuseBody("unsupported_media_type", "Send a multipart form"));
+  return readForm(req, { total: limit, files: 1, fileSize: limit, ...format.files });
+}
 
 /** Reads and parses a JSON body of at most `limit` bytes. Never rejects; resolves undefined when the client left before the end. */
-export function readJson(req: IncomingMessage, limit: number): Promise<BodyResult | undefined> {
+function readJson(req: IncomingMessage, limit: number): Promise<BodyResult | undefined> {
   const type = req.headers["content-type"];
-  if (type !== undefined && !/[/+]json\b/i.test(type)) return Promise.resolve(refuse("unsupported_media_type", "Send JSON"));
+  if (type !== undefined && !/[/+]json\b/i.test(type)) return Promise.resolve(refuseBody("unsupported_media_type", "Send JSON"));
   const encoding = req.headers["content-encoding"];
   if (encoding !== undefined && encoding !== "identity")
-    return Promise.resolve(refuse("unsupported_media_type", "Send the body without compression"));
-  const tooLarge = refuse("payload_too_large", `The request may have at most ${Math.floor(limit / 1024 / 1024)} MB`);
-  if (Number(req.headers["content-length"] ?? 0) > limit) return Promise.resolve(tooLarge);
+    return Promise.resolve(refuseBody("unsupported_media_type", "Send the body without compression"));
+  if (Number(req.headers["content-length"] ?? 0) > limit) return Promise.resolve(tooLarge(limit));
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -30,7 +29,7 @@ export function readJson(req: IncomingMessage, limit: number): Promise<BodyResul
       else {
         // Read on and thrown away, or the client would be cut off before it can read why.
         chunks.length = 0;
-        resolve(tooLarge);
+        resolve(tooLarge(limit));
       }
     });
     req.on("end", () => resolve(parse(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))));
@@ -43,6 +42,6 @@ function parse(bytes: Buffer): BodyResult {
   try {
     return { ok: true, value: JSON.parse(bytes.toString("utf8")) };
   } catch {
-    return refuse("validation_failed", "body: is not valid JSON", "body");
+    return refuseBody("validation_failed", "body: is not valid JSON", "body");
   }
 }

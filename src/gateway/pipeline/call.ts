@@ -90,6 +90,8 @@ export class Call {
   sentMs = 0;
   firstByteMs: number | null = null;
   lastReadMs = 0;
+  /** Of the client's connection, when it was last looked at while the body came. */
+  bytesRead = -1;
   lastWriteMs = 0;
   /** Since when the client has not taken what it was sent; undefined while it does. */
   stalledMs: number | undefined;

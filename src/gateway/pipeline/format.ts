@@ -154,12 +154,14 @@ export interface Format {
   route: string;
   /** What a provider may speak to serve it. */
   speaks: readonly Speaks[];
-  /** How the body of a request comes. */
-  body: "json" | "multipart";
+  /** How the body of a request comes; `either` goes by its content type. */
+  body: "json" | "multipart" | "either";
+  /** The most files a form may have, and the most bytes each; one of any size within the limit of all bodies unless said. */
+  files?: { files: number; fileSize: number };
   meters: readonly Meter[];
   /** It costs nothing: limits hold, but there is no hold and no record. */
   free?: true;
   voice: Voice;
-  /** Reads the parsed body: JSON, or the fields and files of a form. */
-  read(body: unknown, headers: Record<string, string | string[] | undefined>): ReadResult;
+  /** Reads the parsed body: JSON, or a {@link Form}. A promise where a file has to be looked into. */
+  read(body: unknown, headers: Record<string, string | string[] | undefined>): ReadResult | Promise<ReadResult>;
 }

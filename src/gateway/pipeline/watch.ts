@@ -3,6 +3,7 @@ import { writeEvents } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { checkPresence } from "./presence.ts";
 import type { RelayDeps } from "./deps.ts";
+import { failure } from "./failure.ts";
 import { finish } from "./finish.ts";
 import { upstreamFailed } from "./relay.ts";
 
@@ -15,7 +16,7 @@ export function watch(deps: RelayDeps, call: Call, nowMs: number): void {
   checkPresence(call, nowMs);
   switch (call.phase) {
     case "admitting":
-      return;
+      return awaitBody(deps, call, nowMs);
     case "relaying": {
       const limits = call.candidate!.provider.timeouts;
       if (nowMs - call.sentMs > limits.totalMs) return finish(deps, call, { kind: "failed", failure: timeouts.total() });
@@ -35,6 +36,20 @@ export function watch(deps: RelayDeps, call: Call, nowMs: number): void {
     case "ended":
       if (nowMs - call.endedMs > LINGER_MS) call.exchange?.abort();
       if (nowMs - call.endedMs > config.clientIdleMs) call.res.destroy();
+  }
+}
+
+/** A body of which nothing more comes ends the call; nothing was held for it yet. */
+function awaitBody(deps: RelayDeps, call: Call, nowMs: number): void {
+  const { bytesRead } = call.req.socket;
+  if (call.req.complete || bytesRead !== call.bytesRead) {
+    call.bytesRead = bytesRead;
+    call.lastReadMs = nowMs;
+  } else if (nowMs - call.lastReadMs > deps.config.clientIdleMs) {
+    finish(deps, call, {
+      kind: "failed",
+      failure: failure("validation_failed", { message: "body: did not arrive in time", param: "body" }),
+    });
   }
 }
 

@@ -2,6 +2,7 @@ import {
   boolean,
   isObject,
   list,
+  NO_CHOICE_OF_OTHERS,
   notOffered,
   number,
   object,
@@ -44,11 +45,7 @@ export const CHAT_FIELDS: Record<string, Check> = {
   // Each of these costs money that no price here covers.
   audio: notOffered,
   web_search_options: notOffered,
-  // Aggregators answer with another, dearer model than the one priced, or with paid extras, when asked by these.
-  models: notOffered,
-  route: notOffered,
-  plugins: notOffered,
-  provider: notOffered,
+  ...NO_CHOICE_OF_OTHERS,
   service_tier: serviceTier,
 };
 

@@ -1,4 +1,4 @@
-import { boolean, notOffered, number, object, serviceTier, streamOptions, text, texts, whole, type Check } from "../checks.ts";
+import { boolean, NO_CHOICE_OF_OTHERS, number, object, serviceTier, streamOptions, text, texts, whole, type Check } from "../checks.ts";
 
 /** Fields of a legacy completion with a known meaning (https://platform.openai.com/docs/api-reference/completions). */
 export const COMPLETION_FIELDS: Record<string, Check> = {
@@ -19,8 +19,5 @@ export const COMPLETION_FIELDS: Record<string, Check> = {
   logit_bias: object,
   user: text(512),
   service_tier: serviceTier,
-  models: notOffered,
-  route: notOffered,
-  plugins: notOffered,
-  provider: notOffered,
+  ...NO_CHOICE_OF_OTHERS,
 };

@@ -5,7 +5,7 @@ import {
   asObject,
   checkFields,
   checkModel,
-  notOffered,
+  NO_CHOICE_OF_OTHERS,
   oneOf,
   refuse,
   text,
@@ -26,10 +26,7 @@ const FIELDS: Record<string, Check> = {
   dimensions: whole(1, 100_000),
   encoding_format: oneOf("float", "base64"),
   user: text(512),
-  models: notOffered,
-  route: notOffered,
-  plugins: notOffered,
-  provider: notOffered,
+  ...NO_CHOICE_OF_OTHERS,
 };
 
 /** A validated request for embeddings. What they are encoded in is between client and provider. */

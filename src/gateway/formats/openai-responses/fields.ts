@@ -2,6 +2,7 @@ import {
   boolean,
   isObject,
   list,
+  NO_CHOICE_OF_OTHERS,
   notOffered,
   number,
   object,
@@ -45,10 +46,7 @@ export const RESPONSE_FIELDS: Record<string, Check> = {
   prompt: notOffered,
   access_programs: notOffered,
   moderation: notOffered,
-  models: notOffered,
-  route: notOffered,
-  plugins: notOffered,
-  provider: notOffered,
+  ...NO_CHOICE_OF_OTHERS,
 };
 
 /** Tools that the client runs itself. All others run at the provider and cost money that no price here covers. */

@@ -1,0 +1,13 @@
+import type { Format } from "../../pipeline/format.ts";
+import { openaiVoice } from "../openai-chat/errors.ts";
+import { readRerank } from "./read.ts";
+
+/** Reranking, as Jina (https://api.jina.ai/redoc) and Cohere (https://docs.cohere.com/reference/rerank) have it; errors are OpenAI's. */
+export const rerank: Format = {
+  route: "/v1/rerank",
+  speaks: ["openai"],
+  body: "json",
+  meters: ["tokens", "requests"],
+  voice: openaiVoice,
+  read: readRerank,
+};

@@ -1,0 +1,51 @@
+import { expect } from "chai";
+import { measureSound } from "../../../../src/gateway/sound/index.ts";
+import { soundSeconds } from "../../../../src/gateway/sound/measure.ts";
+import { mp3, wav, webm } from "./files.ts";
+
+describe("the length of a sound", () => {
+  it("is what a WAV has, whatever its header claims", async () => {
+    expect(await soundSeconds(wav(12.5), "audio/wav")).to.equal(12.5);
+    expect(await soundSeconds(wav(12.5, { claimed: 0xffffffff }), "")).to.be.closeTo(12.5, 0.01);
+    expect(await soundSeconds(wav(2, { claimed: 0 }), "")).to.be.closeTo(2, 0.01);
+    expect(await soundSeconds(wav(2, { claimed: 500_000_000 }), "application/octet-stream")).to.be.closeTo(2, 0.01);
+  });
+
+  it("is what the frames of an MP3 have, and never less than its bytes can be", async () => {
+    expect(await soundSeconds(mp3(60), "audio/mpeg")).to.be.closeTo(60, 0.1);
+    expect(await soundSeconds(mp3(600, { claimedFrames: 1 }), "audio/mpeg")).to.be.greaterThan(200);
+  });
+
+  it("is the last block's time where a browser recorded without one", async () => {
+    expect(await soundSeconds(webm([0, 5_000, 9_980]), "audio/webm")).to.be.closeTo(9.98 + 0.04, 0.1);
+  });
+
+  it("is unknown for what is no sound", async () => {
+    for (const data of [
+      Buffer.alloc(0),
+      Buffer.from("hello"),
+      Buffer.alloc(100_000, 0x55),
+      wav(1).subarray(0, 30),
+      Buffer.from("<html></html>"),
+    ]) {
+      expect(await soundSeconds(data, "audio/mpeg")).to.equal(undefined);
+    }
+  });
+
+  it("is found in a thread, and what keeps that busy is given up without keeping others waiting", async function () {
+    this.timeout(20_000);
+    const odd = wav((25 * 1024 * 1024) / 48_000, { claimed: 0 });
+    const before = performance.now();
+    let longest = 0;
+    let ticked = before;
+    const timer = setInterval(() => {
+      longest = Math.max(longest, performance.now() - ticked);
+      ticked = performance.now();
+    }, 5);
+    const all = await Promise.all([measureSound(wav(3), "audio/wav"), measureSound(odd, "audio/wav"), measureSound(mp3(10), "audio/mpeg")]);
+    clearInterval(timer);
+    expect(all[0]).to.equal(3);
+    expect(all[2]).to.be.closeTo(10, 0.1);
+    expect(longest).to.be.lessThan(500);
+  });
+});
