@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { wav } from "./sounds.ts";
 
 /** A request that a route answers, and how it answers. */
 export interface Sample {
@@ -9,7 +10,7 @@ export interface Sample {
   answers: "events" | "json" | "text" | "bytes";
 }
 
-const SOUND = { field: "file", name: "a.mp3", type: "audio/mpeg", bytes: Buffer.alloc(16_000, 1) };
+const SOUND = { field: "file", name: "a.wav", type: "audio/wav", bytes: wav(1) };
 const PICTURE = { field: "image", name: "a.png", type: "image/png", bytes: Buffer.alloc(64, 1) };
 
 const ask = (body: Record<string, unknown>): Record<string, unknown> => ({ model: "demo-chat", ...body });

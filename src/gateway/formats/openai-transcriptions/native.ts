@@ -9,6 +9,7 @@ import type { TranscriptionRequest } from "./read.ts";
 import { TranscriptEvents } from "./stream.ts";
 import { readUse, secondsOf } from "./usage.ts";
 
+const OPEN_BRACE = 0x7b;
 const NO_TRANSCRIPT = malformed("The provider's answer is no transcript");
 
 /** A request to write down what was said, to a provider that speaks the same. */
@@ -35,11 +36,10 @@ export class NativeTranscription implements Dialect {
     const { fields } = this.#request;
     const isJson = /[/+]json\b/i.test(contentType ?? "");
     if (JSON_FORMATS.includes((fields["response_format"] ?? "json") as string)) return this.#readJson(body);
-    // Captions and text come as text; JSON in their place is an error, a page is nobody's answer.
-    if (isJson) {
-      const read = readObject(body, "a transcript");
-      return read.ok ? { ok: false, failure: NO_TRANSCRIPT } : read;
-    }
+    // Captions and text come as text; an object in their place is an error, a page is nobody's answer.
+    const object = isJson || body[0] === OPEN_BRACE ? readObject(body, "a transcript") : undefined;
+    if (object?.ok) return { ok: false, failure: NO_TRANSCRIPT };
+    if (object && (isJson || object.failure.record === "upstream_error_event")) return object;
     if (!/^(?:text\/(?!html)|application\/(?:octet-stream|x-subrip))/i.test(contentType ?? ""))
       return { ok: false, failure: NO_TRANSCRIPT };
     return this.#result({ text: body.toString("utf8"), said: undefined, duration: undefined, contentType: contentType! });

@@ -32,13 +32,13 @@ function laneOf(rig: FaultRig, told: Directed): Lane {
   const models = new Map<string, Promise<string>>();
   return {
     told,
-    model({ speaks }, { short, once = false, backed = false }) {
-      const name = `${speaks} ${short} ${backed}`;
+    model({ speaks, prices }, { short, once = false, backed = false }) {
+      const name = `${speaks} ${short} ${backed} ${JSON.stringify(prices)}`;
       const known = once ? undefined : models.get(name);
       if (known) return known;
       const urls = backed ? [told.url, rig.well.url] : [told.url];
       const timeouts = short ? { timeouts: { [short]: SHORT_MS } } : {};
-      const model = rig.relay.model(urls, { apiFormat: speaks, maxOutput: 10_000, ...timeouts });
+      const model = rig.relay.model(urls, { apiFormat: speaks, maxOutput: 10_000, ...prices, ...timeouts });
       if (!once) models.set(name, model);
       return model;
     },

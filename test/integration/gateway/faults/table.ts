@@ -3,8 +3,8 @@ import type { Asking } from "./askings.ts";
 
 /** What a call comes to. */
 export interface Outcome {
-  /** The whole answer; an error answer of this status; or an answer that was begun and is broken off with an error. */
-  view: "answer" | "broken" | number;
+  /** The whole answer; an error answer of this status; or an answer that was begun and is broken off: with an error, or cut where bytes leave no place for one. */
+  view: "answer" | "broken" | "cut" | number;
   /** Our code in the error; undefined where it is the vendor's. */
   code?: string;
   /**
@@ -25,6 +25,8 @@ export interface Fault {
   stream: Outcome;
   whole: Outcome;
   bytes: Outcome;
+  /** For an answer that is plain text, where that is otherwise than for other whole ones. */
+  text?: Outcome;
   /** The one time-out of the provider that is short there. */
   short?: "first_byte_ms" | "idle_ms" | "total_ms";
   /** Where a provider can do this at all. */
@@ -44,7 +46,12 @@ const COUNTED: Outcome = { view: "answer", charge: "counted", record: null };
 const NOTHING: Outcome = { view: "answer", charge: "nothing", record: null };
 const refused = (record: string, status = 502, code = "upstream_error"): Outcome => ({ view: status, code, charge: "nothing", record });
 const broken = (record: string, code = "upstream_error"): Outcome => ({ view: "broken", code, charge: "nothing", record });
+const cut = (record: string): Outcome => ({ view: "cut", charge: "nothing", record });
 const rejected = (status: number): Outcome => ({ view: status, charge: "nothing", record: "upstream_rejected" });
+
+/** What comes of a fault for this kind of answer. */
+export const outcomeOf = (fault: Fault, { answer, sample }: Asking): Outcome =>
+  (sample.answers === "text" ? fault.text : undefined) ?? fault[answer];
 
 type Row = Omit<Fault, AnswerKind>;
 /** The same however the answer comes. */
@@ -66,6 +73,8 @@ const both =
   (one: (asking: Asking) => boolean, other: (asking: Asking) => boolean) =>
   (asking: Asking): boolean =>
     one(asking) && other(asking);
+/** A picture is the end of its stream. */
+const endless = ({ answer, format }: Asking): boolean => answer !== "stream" || !format.route.startsWith("/v1/images/");
 const chatAtOpenai = (asking: Asking): boolean => asking.speaks === "openai" && asking.format.route.endsWith("/chat/completions");
 
 const USAGE: Fault[] = [
@@ -108,13 +117,13 @@ const BEFORE: Fault[] = [
 ];
 
 const MIDDLE: Fault[] = [
-  row(told("dead in the middle", "die_mid_stream"), broken("upstream_closed"), refused("upstream_closed"), broken("upstream_closed")),
+  row(told("dead in the middle", "die_mid_stream"), broken("upstream_closed"), refused("upstream_closed"), cut("upstream_closed")),
   always(told("dead after a greeting", "die_mid_stream after=0", { only: greeting }), refused("upstream_closed")),
   row(
     told("an error in the middle", "error_in_band"),
     broken("upstream_error_event"),
     refused("upstream_error_event"),
-    broken("upstream_closed"),
+    cut("upstream_closed"),
   ),
   always(
     told("an error after a greeting", "error_in_band after=0", { only: both(greeting, speaks("openai")) }),
@@ -128,9 +137,9 @@ const MIDDLE: Fault[] = [
     told("a failure in its own words", "failed"),
     broken("upstream_error_event"),
     refused("upstream_error_event"),
-    broken("upstream_closed"),
+    cut("upstream_closed"),
   ),
-  row(told("an end in the middle", "no_terminal"), broken("upstream_closed"), refused("upstream_malformed"), FULL),
+  row(told("an end in the middle", "no_terminal", { text: FULL }), broken("upstream_closed"), refused("upstream_malformed"), FULL),
   row(told("everything but the last event", "no_done"), broken("upstream_closed"), FULL, FULL),
   row(
     told("usage and the end in the last words", "usage_last_chunk_no_done", { only: chatAtOpenai }),
@@ -138,21 +147,21 @@ const MIDDLE: Fault[] = [
     FULL,
     FULL,
   ),
-  row(told("bad JSON", "bad_json"), broken("upstream_malformed"), refused("upstream_malformed"), FULL),
+  row(told("bad JSON", "bad_json", { text: FULL }), broken("upstream_malformed"), refused("upstream_malformed"), FULL),
   row(
     told("silence", "silent", { short: "idle_ms" }),
     broken("upstream_idle_timeout", "upstream_timeout"),
     refused("upstream_idle_timeout", 504, "upstream_timeout"),
-    broken("upstream_idle_timeout", "upstream_timeout"),
+    cut("upstream_idle_timeout"),
   ),
   row(
-    told("no end", "endless", { short: "total_ms", says: /\S/ }),
+    told("no end", "endless", { short: "total_ms", says: /\S/, only: endless }),
     broken("upstream_total_timeout", "upstream_timeout"),
     refused("upstream_total_timeout", 504, "upstream_timeout"),
-    broken("upstream_total_timeout", "upstream_timeout"),
+    cut("upstream_total_timeout"),
   ),
   always(told("more than 64 MB", "endless every=0ms", { only: ({ answer }) => answer === "whole" }), refused("upstream_malformed")),
-  row(told("a length that lies", "content_length_lie"), FULL, refused("upstream_closed"), broken("upstream_closed")),
+  row(told("a length that lies", "content_length_lie"), FULL, refused("upstream_closed"), refused("upstream_closed")),
   row(
     told("an event over 8 MB", "big_event bytes=9000000", { says: /large piece|^\S+ $/, only: wording }),
     broken("upstream_malformed"),
@@ -171,7 +180,7 @@ const WIRE: Fault[] = [
   always(told("fields nobody knows", "unknown_fields"), FULL),
   always(told("events nobody knows", "unknown_events"), FULL),
   always(told("bytes after the answer", "extra_bytes"), FULL),
-  row(told("more after the end", "extra_data"), FULL, refused("upstream_malformed"), FULL),
+  row(told("more after the end", "extra_data", { text: FULL }), FULL, refused("upstream_malformed"), FULL),
 ];
 
 /** Every way a provider can end a call. */

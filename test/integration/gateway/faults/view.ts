@@ -24,6 +24,13 @@ const CONTENT: Record<string, (json: Json) => unknown> = {
     json.type === "response.output_text.delta" ? json.delta : json.object === "response" ? json.output?.[0]?.content?.[0]?.text : undefined,
   "/v1/messages": (json) => (json.type === "message" ? json.content?.[0]?.text : json.delta?.text),
   "/v1/embeddings": ({ data }) => data && JSON.stringify(data),
+  "/v1/moderations": ({ results }) => results && JSON.stringify(results),
+  "/v1/rerank": ({ results }) => results && JSON.stringify(results),
+  "/v1/images/generations": (json) => json.b64_json ?? (json.data && JSON.stringify(json.data)),
+  "/v1/images/edits": (json) => json.b64_json ?? (json.data && JSON.stringify(json.data)),
+  "/v1/audio/speech": ({ audio }) => audio,
+  "/v1/audio/transcriptions": (json) => json.delta ?? (json.type ? undefined : json.text),
+  "/v1/audio/translations": ({ text }) => text,
 };
 
 /** The event after which a client takes a stream for complete. */
@@ -32,6 +39,10 @@ const LAST: Record<string, RegExp> = {
   "/v1/completions": /^data: \[DONE\]$/,
   "/v1/responses": /"type":"response\.(completed|incomplete)"/,
   "/v1/messages": /"type": ?"message_stop"/,
+  "/v1/images/generations": /"type":"image_generation\.completed"/,
+  "/v1/images/edits": /"type":"image_edit\.completed"/,
+  "/v1/audio/speech": /"type":"speech\.audio\.done"/,
+  "/v1/audio/transcriptions": /"type":"transcript\.text\.done"/,
 };
 
 const nameOf = ({ format }: Pick<Asking, "format">): string =>
@@ -70,7 +81,7 @@ export function viewOf(asking: Asking, { status, text, broken }: RawAnswer): Vie
   if (asking.answer === "bytes") return { kind: broken ? "cut" : "answer", ...nothing, said: text };
   if (asking.answer === "whole") {
     if (broken) return { kind: "cut", ...nothing, said: "" };
-    return { kind: "answer", ...nothing, said: String(content(parsed(text) ?? {}) ?? text) };
+    return { kind: "answer", ...nothing, said: String(content(parsed(text) ?? {}) ?? text).trimEnd() };
   }
   const events = text.split(/\r?\n\r?\n/).filter((event) => event && !event.startsWith(":"));
   const values = events.map((event) => parsed(dataOf(event)));

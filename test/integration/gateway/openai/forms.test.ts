@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { expect } from "chai";
-import { wav } from "../../../unit/gateway/sound/files.ts";
+import { wav } from "../../../support/sounds.ts";
 import { useOpenai } from "./rig.ts";
 
 const PATH = "/v1/audio/transcriptions";

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { toFile } from "openai";
 import { waitFor } from "../../../support/stack.ts";
-import { mp3, wav } from "../../../unit/gateway/sound/files.ts";
+import { mp3, wav } from "../../../support/sounds.ts";
 import { answerOf, closed, LAST_PIECE, piece, streamOf } from "../rawUpstream.ts";
 import { useOpenai } from "./rig.ts";
 

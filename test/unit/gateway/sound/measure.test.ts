@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { measureSound } from "../../../../src/gateway/sound/index.ts";
 import { soundSeconds } from "../../../../src/gateway/sound/measure.ts";
-import { mp3, wav, webm } from "./files.ts";
+import { mp3, wav, webm } from "../../../support/sounds.ts";
 
 describe("the length of a sound", () => {
   it("is what a WAV has, whatever its header claims", async () => {
