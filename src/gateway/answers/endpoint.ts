@@ -58,17 +58,23 @@ async function askProvider(deps: RelayDeps, kept: KeptRow, method: "GET" | "DELE
   const served = (await deps.catalog.route(kept.model)).find(({ provider }) => provider.id === kept.providerId);
   if (!served) return unknown();
   const { provider, upstreamModel } = served;
-  const { status, headers, body } = await ask(deps.upstream, {
-    url: `${upstreamUrl(provider, "/responses", upstreamModel)}/${kept.id}${query}`,
-    method,
-    headers: ["accept", "application/json", "accept-encoding", "identity", "user-agent", "tollkeeper"].concat(
-      Object.entries(provider.headers).flatMap(([name, value]) => [name.toLowerCase(), value]),
-      upstreamAuth(provider, deps.routing.keeperOf(served, kept.userId, performance.now()).value, upstreamModel),
-    ),
-    connectMs: provider.timeouts.connectMs,
-    totalMs: provider.timeouts.firstByteMs,
-    limit: BODY_LIMIT,
-  });
-  if (status === 200) return body;
-  return status === 404 ? unknown() : readError(status, body, retryAfterSeconds(headers));
+  let refused: Failure = unknown();
+  // The key that was in use then may not be this account's any more, and a project of the vendor sees only what it made.
+  const keeper = deps.routing.keeperOf(served, kept.userId, performance.now());
+  for (const key of [keeper, ...provider.keys.filter((other) => other !== keeper)]) {
+    const { status, headers, body } = await ask(deps.upstream, {
+      url: `${upstreamUrl(provider, "/responses", upstreamModel)}/${kept.id}${query}`,
+      method,
+      headers: ["accept", "application/json", "accept-encoding", "identity", "user-agent", "tollkeeper"].concat(
+        Object.entries(provider.headers).flatMap(([name, value]) => [name.toLowerCase(), value]),
+        upstreamAuth(provider, key.value, upstreamModel),
+      ),
+      connectMs: provider.timeouts.connectMs,
+      totalMs: provider.timeouts.firstByteMs,
+      limit: BODY_LIMIT,
+    });
+    if (status === 200) return body;
+    if (status !== 404) refused = readError(status, body, retryAfterSeconds(headers));
+  }
+  return refused;
 }

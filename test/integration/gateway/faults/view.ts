@@ -81,7 +81,7 @@ export function viewOf(asking: Asking, { status, text, broken }: RawAnswer): Vie
   if (asking.answer === "bytes") return { kind: broken ? "cut" : "answer", ...nothing, said: text };
   if (asking.answer === "whole") {
     if (broken) return { kind: "cut", ...nothing, said: "" };
-    return { kind: "answer", ...nothing, said: String(content(parsed(text) ?? {}) ?? text).trimEnd() };
+    return { kind: "answer", ...nothing, said: String(content(parsed(text) ?? {}) ?? text).replace(/\n$/, "") };
   }
   const events = text.split(/\r?\n\r?\n/).filter((event) => event && !event.startsWith(":"));
   const values = events.map((event) => parsed(dataOf(event)));
