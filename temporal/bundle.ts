@@ -36,6 +36,7 @@ export async function workflowBundle(): Promise<WorkflowBundle> {
   if (existsSync(target) && existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return { codePath: target };
   const { code } = await bundleWorkflowCode({
     workflowsPath: path.join(workflows, "index.js"),
+    workflowInterceptorModules: [path.join(workflows, "tracing.js")],
     logger: { log: () => {}, trace: () => {}, debug: () => {}, info: () => {}, warn: console.warn, error: console.error },
   });
   try {

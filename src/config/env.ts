@@ -27,6 +27,14 @@ const wholeNumber = (min: number, max: number) =>
 
 export const integer = (fallback: number, min: number, max: number) => wholeNumber(min, max).default(fallback);
 
+/** A number from 0 to 1. */
+export const fraction = (fallback: string) =>
+  z
+    .string()
+    .regex(/^(0(\.\d+)?|1(\.0+)?)$/, "must be a number from 0 to 1 such as 0.01")
+    .default(fallback)
+    .transform(Number);
+
 export const optionalPort = () => wholeNumber(1, 65_535).optional();
 
 const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };

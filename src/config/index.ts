@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { credits, duration, flag, integer, list, optionalPort, secrets, text, url, yuan } from "./env.ts";
+import { credits, duration, flag, fraction, integer, list, optionalPort, secrets, text, url, yuan } from "./env.ts";
 
 /** Every variable the program reads. `.env.example` lists the same names with their meaning; a test compares the two. */
 export const environmentSchema = z.object({
@@ -14,6 +14,14 @@ export const environmentSchema = z.object({
   TRUST_PROXY: integer(0, 0, 10),
   CORS_ORIGINS: list(),
   SHUTDOWN_GRACE: duration("20s"),
+
+  OTEL_EXPORTER_OTLP_ENDPOINT: url("http", "https").optional(),
+  OTEL_EXPORTER_OTLP_HEADERS: z.string().optional(),
+  OTEL_SERVICE_NAME: z.string().min(1).optional(),
+  OTEL_TRACES_SAMPLER: z
+    .enum(["always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"])
+    .default("parentbased_traceidratio"),
+  OTEL_TRACES_SAMPLER_ARG: fraction("0.01"),
 
   METRICS_PORT: optionalPort(),
   METRICS_TOKEN: z.string().min(16, "must have at least 16 characters").optional(),

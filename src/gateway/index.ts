@@ -5,15 +5,17 @@ import { uuidv7 } from "../platform/ids.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Redis } from "../platform/redis.ts";
+import type { Tracing } from "../platform/tracing/index.ts";
 import { createKeptAnswers } from "./answers/index.ts";
 import { createLimiter, createShadowLog } from "./limits/index.ts";
-import { createRelayMetrics } from "./metrics.ts";
+import { createRelayMetrics, watchRelay } from "./metrics.ts";
 import { createProviderStates, watchProviders, type ProviderState } from "./providerStates.ts";
 import type { Catalog } from "./providers/index.ts";
 import type { RelayConfig, RelayDeps } from "./pipeline/deps.ts";
 import { createRouting, routingConfig, type Routing } from "./routing/index.ts";
 import { createRegistry } from "./registry.ts";
 import { relayDocumentation, relayHandler } from "./routes.ts";
+import { createRelayTracing } from "./trace.ts";
 import { createTokenizer } from "./tokens/index.ts";
 import { createUpstream } from "./upstream/exchange.ts";
 
@@ -25,6 +27,7 @@ export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "l
   redis: Redis;
   config: Config;
   metrics: Metrics;
+  tracing?: Tracing | undefined;
 }
 
 export interface Gateway {
@@ -82,16 +85,13 @@ export function createGateway(deps: GatewayDeps): Gateway {
     limits,
     limiter: createLimiter({ redis, log, leaseMs: config.PERMIT_LEASE, shadowed: createShadowLog(log, relayMetrics.shadowed) }),
     metrics: relayMetrics,
+    tracing: deps.tracing && createRelayTracing({ tracing: deps.tracing, redis }),
     config: relayConfig(config),
     owner: `relay:${process.pid}:${uuidv7().slice(-8)}`,
     retire: (call) => registry.retire(call),
   };
   const registry = createRegistry(relayDeps);
-  metrics.gauge({
-    name: "tollkeeper_relay_live",
-    help: "Calls under way in this process, by kind of answer (none: not read yet).",
-    read: () => registry.live(),
-  });
+  watchRelay(metrics, registry, relayDeps.limiter);
   return {
     handle: relayHandler({ ...relayDeps, registry }),
     routes: relayDocumentation(),

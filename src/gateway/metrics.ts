@@ -1,7 +1,9 @@
 import { SECONDS, SHORT_SECONDS, type Counter, type Metrics } from "../platform/metrics.ts";
+import type { Limiter } from "./limits/index.ts";
 import type { Call } from "./pipeline/call.ts";
 import type { Failure } from "./pipeline/failure.ts";
 import type { End } from "./pipeline/finish.ts";
+import type { Registry } from "./registry.ts";
 
 /** What the relay counts. Every method is a few additions: they run for each call. */
 export interface RelayMetrics {
@@ -105,4 +107,18 @@ export function createRelayMetrics(metrics: Metrics): RelayMetrics {
       else if (call.request) durations.of(call.request.answer).observe((performance.now() - call.startedMs) / 1_000);
     },
   };
+}
+
+/** Shows what runs now, and who keeps the limits. */
+export function watchRelay(metrics: Metrics, registry: Pick<Registry, "live">, limiter: Pick<Limiter, "local">): void {
+  metrics.gauge({
+    name: "tollkeeper_relay_live",
+    help: "Calls under way in this process, by kind of answer (none: not read yet).",
+    read: () => registry.live(),
+  });
+  metrics.gauge({
+    name: "tollkeeper_limiter_local",
+    help: "1 while this process keeps limits by itself because Redis is away or slow.",
+    read: () => (limiter.local ? 1 : 0),
+  });
 }

@@ -3,6 +3,7 @@ import express, { type RequestHandler, type Router } from "express";
 import helmet from "helmet";
 import { appError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
+import type { Tracing } from "../platform/tracing/index.ts";
 import { allowOrigins } from "./cors.ts";
 import { docsRouter } from "./docs.ts";
 import { errorHandler } from "./errorHandler.ts";
@@ -10,7 +11,7 @@ import type { Idempotency } from "./idempotency.ts";
 import { mountRoutes, type Authenticate } from "./mount.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Route } from "./route.ts";
-import { traceRequests } from "./trace.ts";
+import { requestTracer } from "./trace.ts";
 
 export interface AppParts {
   log: Logger;
@@ -22,6 +23,7 @@ export interface AppParts {
   relay: (req: IncomingMessage, res: ServerResponse) => boolean;
   /** Counts every other request. */
   count?: RequestHandler;
+  tracing?: Tracing | undefined;
   /** Pages for operators. */
   pages: { path: string; router: Router }[];
   authenticate: Authenticate;
@@ -49,7 +51,7 @@ export function createApp(parts: AppParts): RequestListener {
     });
   }
   if (parts.count) app.use(parts.count);
-  app.use(traceRequests);
+  app.use(requestTracer(parts.tracing));
   const overHttps = parts.publicUrl.startsWith("https:");
   app.use(
     helmet({

@@ -2,7 +2,7 @@ import type { Request, RequestHandler, Response } from "express";
 import { SECONDS, type Metrics } from "../platform/metrics.ts";
 
 /** What a request is counted under: the route's own pattern, never what the caller wrote. */
-function routeOf(req: Request): string {
+export function routeOf(req: Request): string {
   const { route, baseUrl } = req as { route?: { path?: unknown }; baseUrl: string };
   if (typeof route?.path === "string") return baseUrl + route.path;
   return baseUrl === "" ? "none" : baseUrl;

@@ -31,7 +31,7 @@ export interface Api {
 
 /** Composition of the api process: every service once, every route mounted. */
 export async function createApi(platform: Platform, stopping: () => boolean): Promise<Api> {
-  const { config, log, metrics, pool, sequelize, redis, temporal, invalidation, secretBox } = platform;
+  const { config, log, metrics, tracing, pool, sequelize, redis, temporal, invalidation, secretBox } = platform;
   const core = createCoreServices(platform);
   const { ledger, pricing, identity, notify } = core;
   const timeouts = {
@@ -57,6 +57,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     redis,
     config,
     metrics,
+    tracing,
   });
 
   await invalidation.start();
@@ -100,6 +101,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     documented: gateway.routes,
     relay: (req, res) => gateway.handle(req, res),
     count: countRequests(metrics),
+    tracing,
     pages: [
       {
         path: "/ops",

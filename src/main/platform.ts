@@ -1,7 +1,7 @@
 import path from "node:path";
 import type { Sequelize } from "sequelize";
 import type { Config } from "../config/index.ts";
-import { currentTraceId } from "../http/trace.ts";
+import { traceFields } from "../http/trace.ts";
 import { createInvalidation, type Invalidation } from "../platform/invalidation.ts";
 import { createLogger, type Logger } from "../platform/logger.ts";
 import { createMetrics, type Metrics } from "../platform/metrics.ts";
@@ -12,6 +12,9 @@ import { projectRoot } from "../platform/root.ts";
 import { createSecretBox, type SecretBox } from "../platform/secrets.ts";
 import { createSequelize } from "../platform/sequelize.ts";
 import { createTemporalLink, type TemporalLink } from "../platform/temporal.ts";
+import { createTracing, type Tracing } from "../platform/tracing/index.ts";
+import { traceStatements } from "../platform/tracing/postgres.ts";
+import { traceWorkflowRequests } from "../platform/tracing/temporal.ts";
 import { countWorkflowStarts } from "../platform/workflowMetrics.ts";
 import { release } from "./release.ts";
 import { watchParts } from "./watch-parts.ts";
@@ -21,6 +24,8 @@ export interface Platform {
   config: Config;
   log: Logger;
   metrics: Metrics;
+  /** Undefined while tracing is off. */
+  tracing: Tracing | undefined;
   pool: Pool;
   sequelize: Sequelize;
   /** For short commands: fails at once while Redis is gone. */
@@ -37,11 +42,21 @@ export const migrationsFolder = path.join(projectRoot, "migrations");
 
 /** Brings the database to this release, then makes the adapters. Throws when Postgres cannot be reached: nothing works without it. */
 export async function createPlatform(config: Config, name: "api" | "worker"): Promise<Platform> {
-  const log = createLogger({ level: config.LOG_LEVEL, name, traceId: currentTraceId });
+  const log = createLogger({ level: config.LOG_LEVEL, name, context: traceFields });
   const metrics = createMetrics({ standard: true });
   await migrate({ url: config.DATABASE_URL, folder: migrationsFolder, log });
+  const tracing = await createTracing({
+    endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+    headers: config.OTEL_EXPORTER_OTLP_HEADERS,
+    service: config.OTEL_SERVICE_NAME ?? `tollkeeper-${name}`,
+    release,
+    sampler: config.OTEL_TRACES_SAMPLER,
+    ratio: config.OTEL_TRACES_SAMPLER_ARG,
+    onProblem: (error) => log.warn({ err: error }, "traces could not be sent"),
+  });
   const pool = createPool({ url: config.DATABASE_URL, max: config.DATABASE_POOL, name: `tollkeeper-${name}`, log });
-  const sequelize = createSequelize({ url: config.DATABASE_URL, max: config.DATABASE_POOL });
+  if (tracing) traceStatements(pool);
+  const sequelize = createSequelize({ url: config.DATABASE_URL, max: config.DATABASE_POOL, traced: tracing !== undefined });
   const redis = createRedis({ url: config.REDIS_URL, log });
   const queueRedis = createBlockingRedis({ url: config.REDIS_URL, log });
   const temporal = createTemporalLink({
@@ -50,7 +65,7 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
     uiUrl: config.TEMPORAL_UI_URL.replace(/\/+$/, ""),
     apiKey: config.TEMPORAL_API_KEY,
     tls: config.TEMPORAL_TLS,
-    interceptors: [countWorkflowStarts(metrics)],
+    interceptors: [countWorkflowStarts(metrics), ...(tracing ? [traceWorkflowRequests()] : [])],
     log,
   });
   const invalidation = createInvalidation({ url: config.DATABASE_URL, log });
@@ -59,6 +74,7 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
     config,
     log,
     metrics,
+    tracing,
     pool,
     sequelize,
     redis,
@@ -69,7 +85,7 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
     async close() {
       redis.disconnect();
       queueRedis.disconnect();
-      await Promise.allSettled([invalidation.stop(), temporal.close(), sequelize.close(), pool.end()]);
+      await Promise.allSettled([tracing?.close(), invalidation.stop(), temporal.close(), sequelize.close(), pool.end()]);
     },
   };
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "@temporalio/client";
-import { DefaultLogger, NativeConnection, Runtime, Worker } from "@temporalio/worker";
+import { DefaultLogger, NativeConnection, Runtime, Worker, type ActivityInterceptorsFactory } from "@temporalio/worker";
 import type { Logger } from "../platform/logger.ts";
 import { workflowBundle } from "../../temporal/bundle.ts";
 
@@ -23,6 +23,8 @@ export interface WorkerOptions {
   log: Logger;
   /** Where Temporal's runtime serves its metrics, as `host:port`; nowhere unless told. */
   metricsAddress?: string | undefined;
+  /** Run around every activity. */
+  activityInterceptors?: ActivityInterceptorsFactory[];
 }
 
 export interface RunningWorker {
@@ -145,6 +147,7 @@ async function createWorker(connection: NativeConnection, options: WorkerOptions
     namespace: options.namespace,
     taskQueue: options.taskQueue,
     activities: options.activities,
+    interceptors: { activity: options.activityInterceptors ?? [] },
     workflowBundle: await workflowBundle(),
     // Activities are told at once that the process stops; each ends at its next safe point or runs to its end.
     shutdownGraceTime: 0,

@@ -12,6 +12,7 @@ import { createIdempotency } from "../http/idempotency.ts";
 import { mountRoutes } from "../http/mount.ts";
 import { watchLedger } from "../ledger/index.ts";
 import { startMailWorker, watchQueue } from "../notify/index.ts";
+import { traceActivities } from "../platform/tracing/temporal.ts";
 import { createPaymentSteps, watchCallbacks } from "../payments/index.ts";
 import {
   BILLING_QUEUE,
@@ -19,6 +20,7 @@ import {
   createHousekeeping,
   createSettlement,
   createSettlementMetrics,
+  createSettlementTrace,
   startSettlements,
   watchBacklog,
 } from "../usage/index.ts";
@@ -37,12 +39,19 @@ import { startWorker } from "./worker-runtime.ts";
 loadEnv();
 const config = exitOnConfigError(() => loadConfig());
 const platform = await createPlatform(config, "worker");
-const { log, metrics, pool, temporal, invalidation } = platform;
+const { log, metrics, tracing, pool, temporal, invalidation } = platform;
 const { ledger, pricing, identity, notify } = createCoreServices(platform);
 let stopping = false;
 
 await invalidation.start();
-const settlement = createSettlement({ pool, ledger, pricing, log, metrics: createSettlementMetrics(metrics) });
+const settlement = createSettlement({
+  pool,
+  ledger,
+  pricing,
+  log,
+  metrics: createSettlementMetrics(metrics),
+  trace: tracing && createSettlementTrace({ tracing, redis: platform.redis }),
+});
 const startAll = () => startSettlements(temporal.client, config.SETTLEMENT_SHARDS, BILLING_QUEUE);
 const activities = createActivities({
   identity: { registrationSteps: identity.registrationSteps },
@@ -79,6 +88,7 @@ const worker = startWorker({
   graceMs: config.SHUTDOWN_GRACE,
   log,
   metricsAddress: await takeTemporalMetrics(metrics),
+  activityInterceptors: tracing ? [traceActivities(tracing)] : [],
 });
 watchLedger(metrics, pool);
 watchBacklog(metrics, pool);

@@ -23,14 +23,14 @@ const SECRET_KEYS = [
   "set-cookie",
 ];
 
-/** JSON logs on standard output; `level` is a pino level or "silent". `traceId` says which request a line belongs to, if any. */
-export function createLogger(options: { level: string; name: string; traceId?: () => string | undefined }): Logger {
-  const { traceId } = options;
+/** JSON logs on standard output; `level` is a pino level or "silent". `context` gives fields that say which request a line belongs to, if any. */
+export function createLogger(options: { level: string; name: string; context?: () => object }): Logger {
+  const { context } = options;
   return pino({
     level: options.level,
     base: { service: options.name, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
-    ...(traceId ? { mixin: () => ({ trace_id: traceId() }) } : {}),
+    ...(context ? { mixin: context } : {}),
     redact: {
       paths: SECRET_KEYS.flatMap((key) => [`["${key}"]`, `*["${key}"]`]),
       censor: "[redacted]",

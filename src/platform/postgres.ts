@@ -1,5 +1,6 @@
 import pg from "pg";
 import type { Logger } from "./logger.ts";
+import { inSpan } from "./tracing/current.ts";
 
 export type Pool = pg.Pool;
 export type PoolClient = pg.PoolClient;
@@ -35,7 +36,11 @@ export function createPool(options: { url: string; max: number; name: string; lo
 }
 
 /** Runs `work` in one transaction; rolls back and rethrows when it throws. */
-export async function inTransaction<T>(pool: Pool, work: (tx: PoolClient) => Promise<T>): Promise<T> {
+export function inTransaction<T>(pool: Pool, work: (tx: PoolClient) => Promise<T>): Promise<T> {
+  return inSpan("postgres transaction", { kind: "client", facts: { "db.system.name": "postgresql" } }, () => transact(pool, work));
+}
+
+async function transact<T>(pool: Pool, work: (tx: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken = false;
   try {

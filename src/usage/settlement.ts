@@ -6,6 +6,7 @@ import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.
 import { formatMultiplier, ONE, type Pricing, type TokenClasses } from "../pricing/index.ts";
 import { reportIncidents, type Incident } from "./incidents.ts";
 import { createSettlementMetrics, type SettledBatch, type SettlementMetrics } from "./settlementMetrics.ts";
+import type { SettlementTrace } from "./traces.ts";
 import { isDataError, lockShard, setAside, takeOne, takePending, writeSettled, type PendingEvent } from "./repository.ts";
 
 /** What one batch did. `busy`: another worker has the shard. */
@@ -33,6 +34,7 @@ export interface SettlementDeps {
   pricing: Pick<Pricing, "cost" | "version">;
   log: Logger;
   metrics?: SettlementMetrics;
+  trace?: SettlementTrace | undefined;
 }
 
 const NOTHING: BatchResult = { taken: 0, settled: 0, setAside: 0, busy: false };
@@ -75,7 +77,7 @@ function isHopeless(error: unknown): boolean {
 
 /** Creates the settlement of usage events. */
 export function createSettlement(deps: SettlementDeps): Settlement {
-  const { pool, ledger, pricing, log, metrics = createSettlementMetrics(createMetrics()) } = deps;
+  const { pool, ledger, pricing, log, trace, metrics = createSettlementMetrics(createMetrics()) } = deps;
 
   /** The cost of every event that has a price; the others are returned as poison. */
   async function price(
@@ -120,7 +122,7 @@ export function createSettlement(deps: SettlementDeps): Settlement {
       const took = (performance.now() - takenAt) / 1_000;
       for (const { event } of priced) {
         const { charged, uncharged, holdMissing, replayed } = results.get(event.id)!;
-        if (!replayed) done.charges.push({ model: event.model, charged, uncharged, holdMissing, lag: event.waited + took });
+        if (!replayed) done.charges.push({ id: event.id, model: event.model, charged, uncharged, holdMissing, lag: event.waited + took });
       }
     }
     if (poison.length > 0) {
@@ -138,8 +140,10 @@ export function createSettlement(deps: SettlementDeps): Settlement {
   /** What is done is counted once it is committed. */
   async function counting<T>(work: (done: SettledBatch) => Promise<T>): Promise<T> {
     const done: SettledBatch = { charges: [], incidents: [] };
+    const startMs = performance.now();
     const result = await work(done);
     metrics.settled(done);
+    void trace?.(done, startMs, performance.now());
     return result;
   }
 

@@ -4,7 +4,7 @@ import { backlog } from "./repository.ts";
 
 /** What one committed batch of settlement did. Amounts in micro-credits; lags in seconds from the record to the charge. */
 export interface SettledBatch {
-  charges: { model: string; charged: bigint; uncharged: bigint; holdMissing: boolean; lag: number }[];
+  charges: { id: string; model: string; charged: bigint; uncharged: bigint; holdMissing: boolean; lag: number }[];
   incidents: string[];
 }
 

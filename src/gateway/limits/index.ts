@@ -119,5 +119,8 @@ export function createLimiter(deps: {
         local.sweep(clock.at(nowMs));
       }
     },
+    get local() {
+      return !store.ready || now() < localUntilMs;
+    },
   };
 }

@@ -93,6 +93,8 @@ export interface Limiter {
   release(permit: Permit, tokens: number): void;
   /** Called by the shared ticker while calls run: renews their permits, and decides locally what Redis has left unanswered for too long. */
   tick(nowMs: number): void;
+  /** True while this copy decides for itself because Redis is away or slow. */
+  readonly local: boolean;
 }
 
 /** After this long without an answer the local limiter decides. */

@@ -5,6 +5,7 @@ import { ONE, type PricedModel, type PriceVersion } from "../../pricing/index.ts
 import type { Permit } from "../limits/index.ts";
 import type { Candidate } from "../providers/index.ts";
 import type { Route } from "../routing/index.ts";
+import type { CallTrace } from "../trace.ts";
 import type { Exchange } from "../upstream/exchange.ts";
 import type { Answer } from "./answer.ts";
 import type { Attempt } from "./attempt.ts";
@@ -37,6 +38,8 @@ export class Call {
   /** The client's connection is gone. */
   gone = false;
 
+  /** When it is sampled. */
+  trace: CallTrace | undefined;
   caller: CallerKey | undefined;
   request: RelayRequest | undefined;
   model: PricedModel | undefined;

@@ -7,6 +7,7 @@ import type { KeptAnswers } from "../answers/index.ts";
 import type { Routing } from "../routing/index.ts";
 import type { Limiter, SharedLimits } from "../limits/index.ts";
 import type { RelayMetrics } from "../metrics.ts";
+import type { RelayTracing } from "../trace.ts";
 import type { Tokenizer } from "../tokens/index.ts";
 import type { Catalog } from "../providers/index.ts";
 import type { Call } from "./call.ts";
@@ -39,6 +40,7 @@ export interface RelayDeps {
   upstream: Upstream;
   config: RelayConfig;
   metrics: RelayMetrics;
+  tracing: RelayTracing | undefined;
   /** Keeps something that must not happen and did; never awaited. */
   incident(incident: Incident): void;
   /** Forgets a call when client and provider are both done with it. */

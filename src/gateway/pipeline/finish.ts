@@ -53,6 +53,7 @@ function close(deps: RelayDeps, call: Call, end: End): void {
   call.phase = "ended";
   call.endedMs = performance.now();
   deps.metrics.ended(call, end);
+  call.trace?.ended(call, end);
   deps.retire(call);
 }
 
@@ -115,7 +116,9 @@ async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {
 
 async function record(deps: RelayDeps, call: Call, event: ReturnType<typeof usageEvent>): Promise<boolean> {
   try {
+    call.trace?.recording();
     await deps.usage.record(event);
+    call.trace?.recorded();
     call.holdOpen = false;
     call.recorded = true;
     return true;

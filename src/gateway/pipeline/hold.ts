@@ -36,6 +36,7 @@ export async function makeHold(
   const least = request.outputCap === undefined ? deps.pricing.estimate(price, { ...expected, maxOutputTokens: leastOutput }) : undefined;
   if ((least ?? amount) > MOST_HELD) return failure("insufficient_balance", { message: "The wallet does not cover this call" });
   const { principal, spend } = call.caller!;
+  call.trace?.holding();
   const outcome = await deps.ledger.authorize({
     id: call.id,
     walletId: principal.walletId,
@@ -45,6 +46,7 @@ export async function makeHold(
     owner: deps.owner,
     ttlMs: deps.config.holdTtlMs,
   });
+  call.trace?.held();
   if (outcome.kind === "refused") return refusedHold(outcome);
   call.holdOpen = true;
   call.held = outcome.amount;

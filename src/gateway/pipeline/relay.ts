@@ -100,6 +100,7 @@ function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefine
     extra: provider.headers,
     more: dialect.headers?.(call.req.headers),
   });
+  if (call.trace && provider.flags.forwardTrace) headers.push("traceparent", call.trace.traceparent);
   const nowMs = performance.now();
   openAttempt(call, route, nowMs);
   call.route = route;

@@ -39,6 +39,7 @@ export async function serve(
 ): Promise<void> {
   const call = new Call(format, req, answer, addressOf(req, deps.config.proxyHops));
   const { res } = answer;
+  call.trace = deps.tracing?.begin(call);
   deps.registry.add(call);
   res.on("error", ignore);
   // A request's own `close` says only that its body was read.

@@ -39,6 +39,8 @@ export interface UpstreamProvider {
   flags: {
     /** The vendor never sends `[DONE]`: a finish_reason on every open choice ends its streams. */
     skipDone: boolean;
+    /** It is told the trace of a sampled call; others never are. */
+    forwardTrace: boolean;
   };
   config: Readonly<Record<string, unknown>>;
 }
@@ -102,7 +104,7 @@ export function openProvider(row: ProviderRow, deps: Pick<CatalogDeps, "secretBo
       idleMs: row.timeouts.idle_ms ?? deps.timeouts.idleMs,
       totalMs: row.timeouts.total_ms ?? deps.timeouts.totalMs,
     },
-    flags: { skipDone: row.config["skip_done"] === true },
+    flags: { skipDone: row.config["skip_done"] === true, forwardTrace: row.config["forward_trace"] === true },
     config: row.config,
   };
 }

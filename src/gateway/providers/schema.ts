@@ -42,7 +42,11 @@ const headers = z
 
 const CONFIG_BYTES = 8_192;
 const config = z
-  .object({ skip_done: z.boolean().optional().meta({ description: "The vendor never sends `[DONE]`" }), custom: customFormat.optional() })
+  .object({
+    skip_done: z.boolean().optional().meta({ description: "The vendor never sends `[DONE]`" }),
+    forward_trace: z.boolean().optional().meta({ description: "Send `traceparent` with traced calls: for providers of your own" }),
+    custom: customFormat.optional(),
+  })
   .catchall(z.json())
   .refine((value) => JSON.stringify(value).length <= CONFIG_BYTES, "must not be larger than 8 KB");
 

@@ -191,7 +191,7 @@ describe("providers", () => {
         speaks: "openai",
         headers: { "x-tenant": "t" },
         timeouts: { connectMs: 1_000, firstByteMs: 2_000, idleMs: 300, totalMs: 4_000 },
-        flags: { skipDone: true },
+        flags: { skipDone: true, forwardTrace: false },
       });
       expect(candidate!.provider.keys.map(({ value }) => value)).to.deep.equal([KEY]);
     });

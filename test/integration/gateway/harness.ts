@@ -20,6 +20,8 @@ import { createPricing, type Pricing } from "../../../src/pricing/index.ts";
 import { createTiers } from "../../../src/quotas/index.ts";
 import { createSettlement, reportIncidents, spentSince } from "../../../src/usage/index.ts";
 import { waitFor } from "../../support/waitFor.ts";
+import { createSettlementTrace } from "../../../src/usage/index.ts";
+import type { Tracing } from "../../../src/platform/tracing/index.ts";
 import { createRecorderMetrics } from "../../../src/usage/metrics.ts";
 import { createRecorder, type Recorder } from "../../../src/usage/recorder.ts";
 
@@ -110,7 +112,12 @@ const ENVIRONMENT = {
 const micro = (text: string): bigint => parseCredits(text)!;
 
 /** Starts a relay on a migrated database and a Redis; `env` overrides settings. */
-export async function startRelay(places: { databaseUrl: string; redisUrl: string }, env: Record<string, string> = {}): Promise<Relay> {
+export async function startRelay(
+  places: { databaseUrl: string; redisUrl: string },
+  env: Record<string, string> = {},
+  more: { tracing?: Tracing } = {},
+): Promise<Relay> {
+  const { tracing } = more;
   const config: Config = loadConfig({ ...ENVIRONMENT, DATABASE_URL: places.databaseUrl, REDIS_URL: places.redisUrl, ...env });
   const log = createLogger({ level: env["LOG_LEVEL"] ?? "silent", name: "test" });
   const pool = createPool({ url: places.databaseUrl, max: 10, name: "relay-test", log, connectTimeoutMs: 1_000 });
@@ -134,7 +141,7 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
     nudger: { nudge: () => undefined, stop: () => Promise.resolve() },
     metrics: createRecorderMetrics(metrics),
   });
-  const settlement = createSettlement({ pool, ledger, pricing, log });
+  const settlement = createSettlement({ pool, ledger, pricing, log, trace: tracing && createSettlementTrace({ tracing, redis }) });
   const catalog = createCatalog({
     pool,
     invalidation,
@@ -160,6 +167,7 @@ export async function startRelay(places: { databaseUrl: string; redisUrl: string
     config,
     log,
     metrics,
+    tracing,
     incident: (incident) => void reportIncidents(pool, [incident]).catch(() => undefined),
   });
   const server = createHttpServer((req, res) => {

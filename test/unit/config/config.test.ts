@@ -51,6 +51,9 @@ describe("configuration", () => {
     ["NODE_ENV", "staging"],
     ["LOG_LEVEL", "loud"],
     ["METRICS_PORT", "0"],
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"],
+    ["OTEL_TRACES_SAMPLER", "sometimes"],
+    ["OTEL_TRACES_SAMPLER_ARG", "50"],
     ["METRICS_TOKEN", "short"],
   ];
   for (const [name, value] of bad) {

@@ -22,7 +22,7 @@ export function candidate(id: string, more: { priority?: number; weight?: number
       custom: undefined,
       headers: {},
       timeouts: { connectMs: 1, firstByteMs: 1, idleMs: 1, totalMs: 1 },
-      flags: { skipDone: false },
+      flags: { skipDone: false, forwardTrace: false },
       config: {},
     },
     upstreamModel: more.model ?? "m",
