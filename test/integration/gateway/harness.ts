@@ -16,14 +16,16 @@ import { createMetrics, type Metrics } from "../../../src/platform/metrics.ts";
 import { createPool, type Pool } from "../../../src/platform/postgres.ts";
 import { createRedis, type Redis } from "../../../src/platform/redis.ts";
 import { createSecretBox } from "../../../src/platform/secrets.ts";
+import type { Tracing } from "../../../src/platform/tracing/index.ts";
 import { createPricing, type Pricing } from "../../../src/pricing/index.ts";
 import { createTiers } from "../../../src/quotas/index.ts";
-import { createSettlement, reportIncidents, spentSince } from "../../../src/usage/index.ts";
+import { createSettlement, createSettlementTrace, reportIncidents, spentSince } from "../../../src/usage/index.ts";
 import { waitFor } from "../../support/waitFor.ts";
-import { createSettlementTrace } from "../../../src/usage/index.ts";
-import type { Tracing } from "../../../src/platform/tracing/index.ts";
 import { createRecorderMetrics } from "../../../src/usage/metrics.ts";
 import { createRecorder, type Recorder } from "../../../src/usage/recorder.ts";
+import type { Customer, CustomerOptions, EventRow, ModelOptions } from "./people.ts";
+
+export type { Customer, CustomerOptions, EventRow, ModelOptions } from "./people.ts";
 
 /** The relay on real parts, in this process; only settlement is called by hand, so that a test sees a charge at once. */
 export interface Relay {
@@ -45,54 +47,6 @@ export interface Relay {
   lastEvent(customer: Customer): Promise<EventRow | undefined>;
   balance(customer: Customer): Promise<{ total: string; held: string }>;
   close(): Promise<void>;
-}
-
-export interface CustomerOptions {
-  credits?: string;
-  userLimits?: object;
-  keyLimits?: object;
-  models?: string[];
-  allowedIps?: string[];
-  verified?: boolean;
-  status?: string;
-}
-
-export interface Customer {
-  userId: string;
-  keyId: string;
-  key: string;
-  walletId: bigint;
-}
-
-export interface ModelOptions {
-  input?: string;
-  output?: string;
-  maxOutput?: number | null;
-  priced?: boolean;
-  status?: "active" | "inactive";
-  timeouts?: object;
-  config?: object;
-  apiFormat?: "openai" | "claude";
-  /** Of each provider in turn; by default the first has the highest priority, and each one key. */
-  providers?: { keys?: string[]; priority?: number; weight?: number; apiFormat?: "openai" | "claude" | "custom"; config?: object }[];
-  /** What it costs at every provider, in whole units of the currency per 1000 tokens. */
-  cost?: { input: string; output: string; currency?: "CREDITS" | "CNY" | "USD" };
-  /** More columns of the price, e.g. `cached_input_price`; in credits. */
-  prices?: Record<string, string>;
-}
-
-export interface EventRow {
-  id: string;
-  request_id: string;
-  status: string;
-  error_code: string | null;
-  http_status: number;
-  estimated: boolean;
-  input_tokens: bigint;
-  output_tokens: bigint;
-  cached_input_tokens: bigint;
-  cache_write_tokens: bigint;
-  units: object | null;
 }
 
 const ENVIRONMENT = {
