@@ -5,7 +5,7 @@ import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
 import type { Speaks } from "./format.ts";
-import { canCharge } from "./meters.ts";
+import { canCharge, isPriced } from "./meters.ts";
 
 /** The API key of a request: `Authorization: Bearer …` or `x-api-key`. */
 function keyOf(req: IncomingMessage): string | undefined {
@@ -51,6 +51,8 @@ export async function chooseModel(deps: Pick<RelayDeps, "pricing" | "catalog">, 
   if (!canCharge(call.format.meters, model.price)) {
     return failure("model_not_priced", { message: "This model has no price for what this route does", param: "model", shouldRetry: false });
   }
+  const { needs } = call.request!;
+  if (needs && !isPriced(needs.meter, model.price)) return needs.refusal;
   call.model = model;
   call.price = model.price;
   const { tier, keyGroup } = call.caller!;

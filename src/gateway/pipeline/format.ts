@@ -40,6 +40,8 @@ export interface RelayRequest {
   choices: number;
   /** The most that may be used of what is priced per one; undefined for nothing but the request itself. */
   units?: Units | undefined;
+  /** What must have a price beside what the route charges, and the refusal when it has none. */
+  needs?: { meter: Meter; refusal: Failure } | undefined;
   /** What the calls of one conversation have in common, where the body says it: they go to the same provider. */
   session?: string | undefined;
   /** Earlier answers the request builds on: they must be the account's own, and only the provider that has them can go on. */
@@ -146,7 +148,7 @@ export interface Voice {
 }
 
 /** What of a price a route can charge. A model that has a price, but none of these, is refused there. */
-export type Meter = "tokens" | "images" | "seconds" | "characters" | "requests";
+export type Meter = "tokens" | "images" | "seconds" | "characters" | "requests" | "searches";
 
 /** One API format: how a route reads the request, counts, ends and speaks of errors. Everything else is the pipeline's. */
 export interface Format {

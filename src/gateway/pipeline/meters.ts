@@ -13,7 +13,12 @@ const HAS: Record<Meter, (price: Prices) => boolean> = {
   seconds: (price) => price.secondPrice > 0n,
   characters: (price) => price.characterPrice > 0n,
   requests: (price) => price.requestPrice > 0n,
+  searches: (price) => price.searchPrice > 0n,
 };
+
+/** Whether this kind of unit costs something. */
+export const isPriced = (meter: Meter, price: Prices): boolean => HAS[meter](price);
+
 /** Whether tokens of any class cost something. */
 export const pricesTokens = HAS.tokens;
 

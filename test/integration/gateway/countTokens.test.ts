@@ -40,7 +40,7 @@ for (const apiFormat of ["claude", "openai"] as const) {
         .to.be.instanceOf(Anthropic.BadRequestError)
         .and.have.property("message")
         .that.contains("messages");
-      expect(await caught(count({ tools: [{ type: "web_search_20250305", name: "web_search" }] }))).to.be.instanceOf(
+      expect(await caught(count({ tools: [{ type: "code_execution_20250825", name: "code_execution" }] }))).to.be.instanceOf(
         Anthropic.BadRequestError,
       );
       expect(await caught(count({ model: "no-such" }))).to.be.instanceOf(Anthropic.NotFoundError);

@@ -15,6 +15,8 @@ const SILENT = new Set(["type", "signature", "citation"]);
 export class DeliveredContent {
   /** Set when something delivered turns out not to be an event of a message. */
   malformed = false;
+  /** Searches that the vendor has begun. */
+  #searches = 0;
   #raw: Buffer[] = [];
   #rawBytes = 0;
   readonly #texts = new GatheredText();
@@ -56,6 +58,7 @@ export class DeliveredContent {
     this.#texts.append(at, block["text"]);
     this.#texts.append(at, block["thinking"]);
     if (!wordOf(block["type"]).endsWith("tool_use")) return;
+    if (block["type"] === "server_tool_use" && block["name"] === "web_search") this.#searches += 1;
     this.#texts.append(`${at} name`, block["name"]);
     if (isObject(block["input"]) && Object.keys(block["input"]).length > 0) this.#texts.append(at, JSON.stringify(block["input"]));
   }
@@ -67,6 +70,6 @@ export class DeliveredContent {
 
   count(tokenizer: Tokenizer, budget: Budget): Delivered {
     this.fold();
-    return this.#texts.count(tokenizer, budget);
+    return { ...this.#texts.count(tokenizer, budget), units: { searches: this.#searches } };
   }
 }

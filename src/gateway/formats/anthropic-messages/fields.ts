@@ -1,6 +1,7 @@
 import { boolean, isObject, number, object, oneOf, text, whole, type Check, type Fields, type Problem } from "../checks.ts";
+import { checkSearch, isSearch } from "./search.ts";
 
-/** Of the smallest budget for thinking that the vendor takes. */
+/** The smallest budget for thinking that the vendor takes. */
 const LEAST_THINKING = 1_024;
 
 const textList =
@@ -71,7 +72,9 @@ export function checkTools(tools: unknown): Problem | undefined {
     const type = tool["type"] ?? "custom";
     if (typeof type !== "string") return { param: `${at}.type`, message: "must be text" };
     if (type !== "custom") {
-      if (!CLIENT_TOOL.test(type)) return { param: `${at}.type`, message: `${type} is not offered here` };
+      const problem = isSearch(type) ? checkSearch(tool, at) : undefined;
+      if (problem) return problem;
+      if (!isSearch(type) && !CLIENT_TOOL.test(type)) return { param: `${at}.type`, message: `${type} is not offered here` };
       continue;
     }
     if (name(tool["name"]) || tool["name"] === "") return { param: `${at}.name`, message: "must be text of 1 to 200 characters" };

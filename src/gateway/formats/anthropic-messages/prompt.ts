@@ -1,5 +1,4 @@
-import { wordOf } from "../checks.ts";
-import type { Fields } from "../checks.ts";
+import { wordOf, type Fields } from "../checks.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 
 /** Around each message, and before the answer, the vendor puts a few tokens of its own. */

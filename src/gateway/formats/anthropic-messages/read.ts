@@ -1,3 +1,4 @@
+import type { Units } from "../../../pricing/index.ts";
 import type { Failure } from "../../pipeline/failure.ts";
 import type { AnswerKind, Dialect, ReadResult, RelayRequest, Speaks } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
@@ -6,6 +7,7 @@ import { checkMessages, checkSystem } from "./content.ts";
 import { checkThinking, checkToolChoice, checkTools, MESSAGES_FIELDS } from "./fields.ts";
 import { NativeMessages } from "./native.ts";
 import { countPrompt } from "./prompt.ts";
+import { searchesOf, TOKENS_PER_SEARCH } from "./search.ts";
 import { messagesToOpenai } from "./to-openai/index.ts";
 import { betasOf, checkBetas, checkContextManagement, UNPRICED_FIELDS } from "./unpriced.ts";
 import { checkVersion } from "./version.ts";
@@ -14,27 +16,35 @@ type Headers = Record<string, string | string[] | undefined>;
 
 const CHECKS = { ...MESSAGES_FIELDS, ...UNPRICED_FIELDS };
 
+const noSearch = (): Failure => refuse({ param: "tools", message: "web search is not offered for this model" }).failure;
+
 /** A validated messages request. Known fields are checked, unknown ones pass to the provider as they are. */
 export class MessagesRequest implements RelayRequest {
   readonly model: string;
   readonly answer: AnswerKind;
   readonly outputCap: number;
   readonly choices = 1;
+  readonly units: Units | undefined;
+  readonly needs: RelayRequest["needs"];
   /** The user or session that clients name: their calls find what the provider has cached. */
   readonly session: string | undefined;
   /** As the client sent it. */
   readonly body: Readonly<Fields>;
+  readonly #searches: number;
 
   constructor(body: Fields) {
     this.body = body;
     this.session = sessionOf(body["metadata"]);
+    this.#searches = searchesOf(body);
+    this.units = this.#searches === 0 ? undefined : { searches: this.#searches };
+    this.needs = this.#searches === 0 ? undefined : { meter: "searches", refusal: noSearch() };
     this.model = body["model"] as string;
     this.answer = body["stream"] === true ? "stream" : "whole";
     this.outputCap = body["max_tokens"] as number;
   }
 
   countPrompt(tokenizer: Tokenizer, budget: Budget): number {
-    return countPrompt(this.body, tokenizer, budget);
+    return countPrompt(this.body, tokenizer, budget) + this.#searches * TOKENS_PER_SEARCH;
   }
 
   dialect(speaks: Speaks): Dialect | Failure {

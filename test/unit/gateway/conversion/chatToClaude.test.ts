@@ -144,6 +144,18 @@ describe("a chat request to Anthropic's provider", () => {
     });
   }
 
+  it("names the tools that were called before, also when there are none any more", () => {
+    const turns = [
+      ...messages,
+      { role: "assistant", tool_calls: [call("a", "{}"), call("b", "{}")] },
+      { role: "tool", tool_call_id: "a", content: "x" },
+    ];
+    expect(sent({ messages: turns })).to.deep.include({
+      tools: [{ name: "weather", input_schema: { type: "object", properties: {} } }],
+      tool_choice: { type: "none" },
+    });
+  });
+
   it("shows pictures and files, inline and behind links", () => {
     const content = [
       { type: "image_url", image_url: { url: "data:image/png;base64,AAAA", detail: "low" } },

@@ -49,7 +49,8 @@ describe("a messages request", () => {
     ["tools", { ...good, tools: {} }],
     ["tools[0].name", { ...good, tools: [{ input_schema: {} }] }],
     ["tools[0].input_schema", { ...good, tools: [{ name: "t" }] }],
-    ["tools[0].type", { ...good, tools: [{ type: "web_search_20250305", name: "web_search" }] }],
+    ["tools[0].max_uses", { ...good, tools: [{ type: "web_search_20250305", name: "web_search" }] }],
+    ["tools[0].max_uses", { ...good, tools: [{ type: "web_search_20250305", name: "web_search", max_uses: 1_000 }] }],
     ["tools[1].type", { ...good, tools: [tool, { type: "code_execution_20250825", name: "code_execution" }] }],
     ["tools[0].type", { ...good, tools: [{ type: "web_fetch_20250910", name: "web_fetch" }] }],
     ["tools[0].type", { ...good, tools: [{ type: "mcp_toolset" }] }],
@@ -91,6 +92,18 @@ describe("a messages request", () => {
       temperature: null,
     };
     expect(sent(body)).to.deep.equal({ ...body, model: "up" });
+  });
+
+  it("that may search says how often, and needs a price for it", () => {
+    const search = (max_uses: number) => ({ type: "web_search_20250305", name: "web_search", max_uses });
+    const read = request({ ...good, tools: [search(2), search(3)] });
+    expect(read.units).to.deep.equal({ searches: 5 });
+    expect(read.needs).to.have.property("meter", "searches");
+    expect(read.needs!.refusal).to.include({ status: 400, param: "tools" });
+    expect(read.countPrompt(letters, newBudget())).to.equal(
+      request({ ...good, tools: [search(1)] }).countPrompt(letters, newBudget()) + 735 + 40_000,
+    );
+    expect(request(good)).to.include({ units: undefined, needs: undefined });
   });
 
   it("may be made under either version or none, and says the one it is made under", () => {

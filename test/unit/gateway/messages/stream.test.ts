@@ -96,6 +96,7 @@ describe("a stream of messages from a provider", () => {
     expect(silent.stream.count(words, { left: 1e6 })).to.deep.equal({
       content: true,
       tokens: 2,
+      units: { searches: 0 },
       prompt: { input: 3, cachedInput: 2, cacheWrite: 0, output: 0, reasoning: 0 },
     });
     const unreadable = whole(start() + open() + delta("a") + last({ output_tokens: "5" }) + STOP);
@@ -173,6 +174,14 @@ describe("a stream of messages from a provider", () => {
         STOP,
     );
     expect(seen.stream.count(words, { left: 1e6 })).to.include({ content: true, tokens: 6 });
+  });
+
+  it("counts the searches it has begun", () => {
+    const search = event("content_block_start", {
+      index: 0,
+      content_block: { type: "server_tool_use", id: "s", name: "web_search", input: {} },
+    });
+    expect(whole(start() + search + search + STOP).stream.count(words, { left: 1e6 }).units).to.deep.equal({ searches: 2 });
   });
 
   it("counts a long stream whole though it keeps little of it", () => {

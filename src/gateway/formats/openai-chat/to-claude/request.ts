@@ -1,4 +1,4 @@
-import { isObject, type Fields, wordOf } from "../../checks.ts";
+import { isObject, objectsIn, wordOf, type Fields } from "../../checks.ts";
 import { budgetOf } from "../../conversion/effort.ts";
 import { convertMessages } from "./messages.ts";
 
@@ -21,9 +21,17 @@ function choiceOf(choice: unknown): Fields {
   return { type: choice === "required" ? "any" : (choice ?? "auto") };
 }
 
+/** A conversation with tool calls has to name its tools, also where none may be called any more. */
+function formerTools(body: Readonly<Fields>): Fields {
+  const calls = objectsIn(body["messages"]).flatMap((message) => objectsIn(message["tool_calls"]));
+  const names = [...new Set(calls.map((call) => (call["function"] as Fields)["name"]))];
+  if (names.length === 0) return {};
+  return { tools: names.map((name) => ({ name, input_schema: { type: "object", properties: {} } })), tool_choice: { type: "none" } };
+}
+
 function toolsOf(body: Readonly<Fields>): Fields {
-  const tools = (body["tools"] ?? []) as Fields[];
-  if (tools.length === 0) return {};
+  const tools = objectsIn(body["tools"]);
+  if (tools.length === 0) return formerTools(body);
   const choice = choiceOf(body["tool_choice"]);
   if (body["parallel_tool_calls"] === false && choice["type"] !== "none") choice["disable_parallel_tool_use"] = true;
   return { tools: tools.map((tool) => toolOf(tool)), tool_choice: choice };
