@@ -16,9 +16,12 @@ import { createTiers, type Tiers } from "../quotas/index.ts";
 import { createChanges } from "./changes.ts";
 import { CODE_TRIES, createEmailCodes } from "./emailCodes.ts";
 import { createEmailSends } from "./emailSends.ts";
+import { createEndUserTokens } from "./endUserTokens.ts";
 import { ensureAdmin } from "./firstAdmin.ts";
-import { createKeyAuthenticator, type CallerKey } from "./keyCache.ts";
+import type { CallerKey } from "./caller.ts";
+import { createKeyAuthenticator } from "./keyCache.ts";
 import { createApiKeys } from "./keys.ts";
+import { createLastUsed } from "./lastUsed.ts";
 import { createLockout } from "./lockout.ts";
 import { createLogin } from "./login.ts";
 import { createLoginMetrics } from "./metrics.ts";
@@ -35,7 +38,7 @@ import { createAccessTokens } from "./tokens.ts";
 import { createUserAdmin, type UserAdmin } from "./userAdmin.ts";
 import { findUser, presentUser, type Locale, type UserView } from "./users.ts";
 
-export type { CallerKey } from "./keyCache.ts";
+export type { CallerKey } from "./caller.ts";
 export type { PriceClass, PriceClasses } from "./priceClass.ts";
 export type { RegistrationSteps } from "./registrationSteps.ts";
 export { ensureAdmin } from "./firstAdmin.ts";
@@ -49,6 +52,8 @@ export interface Identity {
   authenticateToken(jwt: string): Promise<Principal>;
   /** undefined for an unknown, revoked or expired key; rejects when Postgres is needed and away. Cheap: see keyCache.ts. */
   authenticateKey(raw: string): Promise<CallerKey | undefined>;
+  /** Notes that a key, or a token of it, was used from an address; nobody waits for it to be written. */
+  noteUse(caller: CallerKey, ip: string): void;
   /** For HTTP routes: by API key or access token, through passport. */
   authenticate: Authenticate;
   getUser(id: string): Promise<UserView | undefined>;
@@ -61,13 +66,15 @@ export interface Identity {
   /** Makes the first operator named by ADMIN_EMAIL, if it is set; safe with several copies. */
   ensureFirstAdmin(): Promise<void>;
   routes: Route[];
+  /** Forgets end-user tokens that ended long ago. */
+  forgetTokens(): Promise<number>;
   /** For operators' routes. */
   users: UserAdmin;
   tiers: Tiers;
   priceClasses: PriceClasses;
   /** For the activities of a worker. */
   registrationSteps: RegistrationSteps;
-  /** Resolves when no mail is on its way to its queue; for a clean stop. */
+  /** Resolves when no mail is on its way to its queue and the last uses of keys are written; for a clean stop. */
   idle(): Promise<void>;
 }
 
@@ -92,7 +99,7 @@ export interface IdentityDeps {
   pool: Pool;
   sequelize: Sequelize;
   config: IdentityConfig;
-  ledger: Pick<Ledger, "ensureWallet" | "credit" | "debit">;
+  ledger: Pick<Ledger, "ensureWallet" | "credit" | "debit" | "budgets">;
   notify: Pick<Notify, "email">;
   temporal: TemporalLink;
   invalidation: Invalidation;
@@ -114,7 +121,9 @@ export function createIdentity(deps: IdentityDeps): Identity {
   const authenticateKey = createKeyAuthenticator({ pool, tiers, changes });
   const codes = createEmailCodes({ pool, notify, clock, log, hashSecret, ttlMs: config.CODE_TTL });
   const login = createLogin({ pool, codes, lockout: createLockout({ pool }), metrics: createLoginMetrics(metrics) });
-  const strategies = createStrategies({ login, tokens, principalOf, authenticateKey });
+  const lastUsed = createLastUsed({ pool, log });
+  const noteUse = (caller: CallerKey, ip: string) => lastUsed.note(caller.keyId, ip);
+  const strategies = createStrategies({ login, tokens, principalOf, authenticateKey, noteUse });
   const workflows = createRegistrationWorkflows({
     temporal: deps.temporal,
     settings: {
@@ -137,10 +146,16 @@ export function createIdentity(deps: IdentityDeps): Identity {
     resendAfterMs: config.CODE_RESEND_AFTER,
   });
   const apiKeys = createApiKeys({ sequelize: deps.sequelize, models, changes });
+  const endUserTokens = createEndUserTokens({ pool, ledger, changes });
+  const ownsKey = async (userId: string, keyId: string): Promise<boolean> => {
+    const { rowCount } = await pool.query("SELECT FROM api_keys WHERE id = $1 AND user_id = $2", [keyId, userId]);
+    return rowCount === 1;
+  };
 
   return {
     authenticateToken: async (token) => principalOf(tokens.verify(token)),
     authenticateKey,
+    noteUse,
     authenticate: strategies.authenticate,
     async getUser(id) {
       const user = await findUser(pool, id);
@@ -156,16 +171,14 @@ export function createIdentity(deps: IdentityDeps): Identity {
       const session = await sessions.open(user, { ip, userAgent: "operators' pages" });
       return { accessToken: session.access_token, expiresIn: session.expires_in };
     },
-    async ownsKey(userId, keyId) {
-      const { rowCount } = await pool.query("SELECT FROM api_keys WHERE id = $1 AND user_id = $2", [keyId, userId]);
-      return rowCount === 1;
-    },
+    ownsKey,
     async ensureFirstAdmin() {
       if (!config.ADMIN_EMAIL || !config.ADMIN_PASSWORD) return;
       const outcome = await ensureAdmin({ pool, ledger }, { email: config.ADMIN_EMAIL, password: config.ADMIN_PASSWORD });
       if (outcome !== "unchanged") log.info({ outcome }, "the first operator is ready");
     },
-    routes: identityRoutes({ pool, models, signUp, login, sessions, strategies, apiKeys, changes }),
+    routes: identityRoutes({ pool, models, signUp, login, sessions, strategies, apiKeys, endUserTokens, ownsKey, changes }),
+    forgetTokens: () => endUserTokens.forget(),
     users: createUserAdmin({ pool, models, ledger, tiers, changes }),
     tiers,
     priceClasses: createPriceClasses({ pool, changes }),
@@ -177,6 +190,8 @@ export function createIdentity(deps: IdentityDeps): Identity {
       publicUrl: config.PUBLIC_URL,
       welcomeCredits: config.WELCOME_CREDITS,
     }),
-    idle: () => codes.idle(),
+    async idle() {
+      await Promise.all([codes.idle(), lastUsed.flush()]);
+    },
   };
 }

@@ -1,98 +1,26 @@
-import type { Principal, Role } from "../http/principal.ts";
+import type { Topic } from "../platform/invalidation.ts";
 import type { Pool } from "../platform/postgres.ts";
-import { spendLimits, type Limits, type SpendLimits, type Tiers } from "../quotas/index.ts";
+import type { Tiers } from "../quotas/index.ts";
 import { createFreshCache } from "./cache.ts";
+import { callerOf, FIND_KEY, FIND_TOKEN, type CallerKey, type KeyRow, type TokenRow } from "./caller.ts";
 import type { Changes } from "./changes.ts";
-import { createIpList } from "./ipList.ts";
-import { hashKey, isWellFormedKey } from "./keyFormat.ts";
-import { statusAt, type UserStatus } from "./status.ts";
-
-/** An API key as the relay needs it: everything parsed and ready. */
-export interface CallerKey {
-  principal: Principal;
-  keyId: string;
-  /** The end-user token that was sent in place of its key, or null. */
-  tokenId: string | null;
-  /** The user's status now. */
-  status: UserStatus;
-  suspendedUntil: Date | null;
-  /** What prices may depend on. */
-  tier: string;
-  keyGroup: string | null;
-  /** Each counts on its own, so that a narrower one can only narrow: those of the user, of the key, and of a token if one was sent. */
-  limits: { user: Limits; key: Limits; token: Limits | null };
-  /** The spend limits among them, ready to be held against; null when there are none. */
-  spend: SpendLimits | null;
-  /** Allowed models as given, null for all. */
-  models: string[] | null;
-  /** The same in lower case, for lookups. */
-  modelSet: ReadonlySet<string> | null;
-  /** Allowed addresses and ranges as given, null for all. */
-  allowedIps: string[] | null;
-  /** The same, for lookups. */
-  ipList: { has(ip: string): boolean } | null;
-  /** When this key stops working; of a rotated key, the end of its grace. */
-  expiresAt: Date | null;
-}
-
-interface KeyRow {
-  id: string;
-  limits: Limits;
-  models: string[] | null;
-  allowed_ips: string[] | null;
-  expires_at: Date | null;
-  key_group: string | null;
-  user_id: string;
-  wallet_id: bigint;
-  roles: Role[];
-  email_verified: boolean;
-  status: UserStatus;
-  suspended_until: Date | null;
-  tier: string;
-  time_zone: string;
-  user_limits: Limits;
-}
-
-const FIND_KEY = `
-  SELECT k.id, k.limits, k.models, k.allowed_ips, k.key_group,
-         least(k.expires_at, CASE WHEN k.hash <> $1 THEN k.previous_expires_at END) AS expires_at,
-         u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
-         u.limits AS user_limits
-  FROM api_keys k JOIN users u ON u.id = k.user_id
-  WHERE (k.hash = $1 OR k.previous_hash = $1) AND k.status = 'active'`;
+import { claimsToBeToken, hashKey, isWellFormedKey } from "./keyFormat.ts";
+import { statusAt } from "./status.ts";
 
 const CACHE_MAX = 50_000;
 const CACHE_TTL_MS = 60_000;
 const ABSENT_TTL_MS = 2_000;
 
-async function load(pool: Pool, tiers: Tiers, hash: string): Promise<CallerKey | undefined> {
-  const { rows } = await pool.query<KeyRow>(FIND_KEY, [hash]);
-  const row = rows[0];
-  if (!row) return undefined;
-  const user = { ...(await tiers.limitsOf(row.tier)), ...row.user_limits };
-  const key = row.limits;
-  return {
-    principal: { userId: row.user_id, walletId: row.wallet_id, roles: row.roles, emailVerified: row.email_verified, apiKeyId: row.id },
-    keyId: row.id,
-    tokenId: null,
-    status: row.status,
-    suspendedUntil: row.suspended_until,
-    tier: row.tier,
-    keyGroup: row.key_group,
-    limits: { user, key, token: null },
-    spend: spendLimits(
-      [
-        { id: `key:${row.id}`, limits: key },
-        { id: `user:${row.user_id}`, limits: user },
-      ],
-      row.time_zone,
-    ),
-    models: row.models,
-    modelSet: row.models && new Set(row.models.map((model) => model.toLowerCase())),
-    allowedIps: row.allowed_ips,
-    ipList: row.allowed_ips && createIpList(row.allowed_ips),
-    expiresAt: row.expires_at,
-  };
+/** A token is cached under another name than a key with the same hash would be. */
+const TOKEN_MARK = "t";
+
+async function load(pool: Pool, tiers: Tiers, name: string): Promise<CallerKey | undefined> {
+  if (!name.startsWith(TOKEN_MARK)) {
+    const { rows } = await pool.query<KeyRow>(FIND_KEY, [name]);
+    return rows[0] && callerOf(rows[0], await tiers.limitsOf(rows[0].tier));
+  }
+  const { rows } = await pool.query<TokenRow>(FIND_TOKEN, [name.slice(TOKEN_MARK.length)]);
+  return rows[0] && callerOf(rows[0], await tiers.limitsOf(rows[0].tier), rows[0]);
 }
 
 /**
@@ -114,16 +42,17 @@ export function createKeyAuthenticator(deps: {
       ["user", key.principal.userId],
       ["api_key", key.keyId],
       ["settings", "tiers"],
+      ...(key.tokenId === null ? [] : ([["api_key", key.tokenId]] as [Topic, string][])),
     ],
-    load: (hash) => load(deps.pool, deps.tiers, hash),
+    load: (name) => load(deps.pool, deps.tiers, name),
   });
 
   return async function authenticateKey(raw) {
-    const hash = hashKey(raw);
-    let key = cache.peek(hash);
+    const name = claimsToBeToken(raw) ? TOKEN_MARK + hashKey(raw) : hashKey(raw);
+    let key = cache.peek(name);
     if (!key) {
       if (!isWellFormedKey(raw)) return undefined;
-      key = await cache.get(hash);
+      key = await cache.get(name);
       if (!key) return undefined;
     }
     const now = Date.now();

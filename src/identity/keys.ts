@@ -31,6 +31,10 @@ export interface KeyView {
   previous_expires_at: string | null;
   created_at: string;
   revoked_at: string | null;
+  /** Exact to the minute. */
+  last_used_at: string | null;
+  /** The address it was last used from. */
+  last_used_from: string | null;
 }
 
 export interface ApiKeys {
@@ -60,6 +64,8 @@ function present(row: ApiKeyRow, now = new Date()): KeyView {
     previous_expires_at: graceLeft ? row.previous_expires_at!.toISOString() : null,
     created_at: row.created_at.toISOString(),
     revoked_at: row.revoked_at?.toISOString() ?? null,
+    last_used_at: row.last_used_at?.toISOString() ?? null,
+    last_used_from: row.last_used_ip ?? null,
   };
 }
 

@@ -20,6 +20,8 @@ export interface ApiKeyRow {
   created_at: Date;
   updated_at: Date;
   revoked_at: Date | null;
+  last_used_at: Date | null;
+  last_used_ip: string | null;
 }
 
 export interface SessionRow {
@@ -90,6 +92,8 @@ export function defineIdentityModels(sequelize: Sequelize): IdentityModels {
         created_at: time,
         updated_at: time,
         revoked_at: time,
+        last_used_at: time,
+        last_used_ip: text,
       },
       options,
     ),

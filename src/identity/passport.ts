@@ -5,7 +5,7 @@ import { Strategy as LocalStrategy } from "passport-local";
 import type { Authenticate } from "../http/mount.ts";
 import type { Principal } from "../http/principal.ts";
 import { appError } from "../platform/errors.ts";
-import type { CallerKey } from "./keyCache.ts";
+import type { CallerKey } from "./caller.ts";
 import { claimsToBeKey } from "./keyFormat.ts";
 import type { Login } from "./login.ts";
 import { checkMaySignIn } from "./sessions.ts";
@@ -28,10 +28,12 @@ export function keyOf(req: Request): string | undefined {
 class ApiKeyStrategy extends passport.Strategy {
   override name = "api-key";
   private readonly find: (key: string) => Promise<CallerKey | undefined>;
+  private readonly noteUse: (key: CallerKey, ip: string) => void;
 
-  constructor(find: (key: string) => Promise<CallerKey | undefined>) {
+  constructor(find: (key: string) => Promise<CallerKey | undefined>, noteUse: (key: CallerKey, ip: string) => void) {
     super();
     this.find = find;
+    this.noteUse = noteUse;
   }
 
   override authenticate(req: Request): void {
@@ -47,8 +49,10 @@ class ApiKeyStrategy extends passport.Strategy {
   private async check(raw: string, ip: string): Promise<Principal> {
     const key = await this.find(raw);
     if (!key) throw appError("unauthenticated", { message: "The API key is not valid" });
+    if (key.tokenId !== null) throw appError("forbidden", { message: "End-user tokens are for calls under /v1 only" });
     checkMaySignIn({ status: key.status, suspended_until: key.suspendedUntil }, Date.now());
     if (key.ipList && !key.ipList.has(ip)) throw appError("forbidden", { message: "This key may not be used from this address" });
+    this.noteUse(key, ip);
     return key.principal;
   }
 }
@@ -59,10 +63,11 @@ export function createStrategies(deps: {
   tokens: AccessTokens;
   principalOf: (claims: AccessClaims) => Promise<Principal>;
   authenticateKey: (raw: string) => Promise<CallerKey | undefined>;
+  noteUse: (key: CallerKey, ip: string) => void;
 }): Strategies {
   const instance = new passport.Passport();
 
-  instance.use(new ApiKeyStrategy(deps.authenticateKey));
+  instance.use(new ApiKeyStrategy(deps.authenticateKey, deps.noteUse));
   instance.use(
     "jwt",
     new JwtStrategy(

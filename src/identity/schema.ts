@@ -96,7 +96,7 @@ export const profileBody = z
 const LIMIT_MAX = 1_000_000_000;
 const count = z.number().int().min(1).max(LIMIT_MAX);
 /** Credits above zero as decimal text, kept as text. */
-const spend = z
+export const spend = z
   .string()
   .max(24)
   .refine(
@@ -121,7 +121,8 @@ export const futureTime = z.iso
   .refine((time) => time.getTime() > Date.now(), "must be in the future")
   .refine((time) => time.getTime() < Date.now() + 100 * 366 * 86_400_000, "must be within 100 years");
 
-const keyFields = {
+/** What a key and a token may be told alike. */
+export const keyFields = {
   expires_at: futureTime.nullable().optional(),
   limits: limits.nullable().optional(),
   models: z
@@ -130,14 +131,14 @@ const keyFields = {
     .max(200)
     .nullable()
     .optional()
-    .meta({ description: "Names of the models this key may use; null for all" }),
+    .meta({ description: "Names of the models that may be used; null for all" }),
   allowed_ips: z
     .array(z.string().max(64).refine(isAddressOrRange, "must be an IP address or CIDR range"))
     .min(1)
     .max(200)
     .nullable()
     .optional()
-    .meta({ description: "Addresses and CIDR ranges this key may be used from; null for all", examples: [["203.0.113.7", "10.0.0.0/8"]] }),
+    .meta({ description: "Addresses and CIDR ranges it may be used from; null for all", examples: [["203.0.113.7", "10.0.0.0/8"]] }),
 };
 export const createKeyBody = z.strictObject({ name: line(100), ...keyFields });
 export const updateKeyBody = z
@@ -153,7 +154,7 @@ export const rotateKeyBody = z.strictObject({
     .meta({ description: "How long the old key lives on; 0 to 7 days, 1 day unless told" }),
 });
 
-const limitsView = z.looseObject({});
+export const limitsView = z.looseObject({});
 export const userView = z
   .object({
     id: z.string(),
@@ -203,6 +204,8 @@ export const keyView = z
     previous_expires_at: isoTime.nullable(),
     created_at: isoTime,
     revoked_at: isoTime.nullable(),
+    last_used_at: isoTime.nullable().meta({ description: "Exact to the minute" }),
+    last_used_from: z.string().nullable().meta({ description: "The address it was last used from" }),
   })
   .meta({ id: "ApiKey" });
 export const newKeyView = keyView.extend({ key: z.string().meta({ description: "Shown this once" }) });

@@ -64,7 +64,7 @@ const activities = createActivities({
       pool,
       ledger,
       shards: config.SETTLEMENT_SHARDS,
-      chores: [() => forgetExpiredAnswers(pool)],
+      chores: [() => forgetExpiredAnswers(pool), () => identity.forgetTokens()],
       log,
     }),
     startSettlements: startAll,

@@ -27,6 +27,11 @@ const SPANS = [
   ["spend_monthly", "monthly"],
 ] as const;
 
+/** The budget of something that ends: all that is spent of it until then. */
+export function lifeBudget(id: string, endsAt: Date, limit: bigint): Budget {
+  return { id, period: `to:${endsAt.toISOString().slice(0, 10)}`, limit };
+}
+
 /** Prepares the spend limits of a caller, so that a call costs no parsing; null when there are none. */
 export function spendLimits(owners: readonly { id: string; limits: Limits }[], timeZone: string, fixed: Budget[] = []): SpendLimits | null {
   const limits = owners.flatMap(({ id, limits: given }) =>

@@ -1,2 +1,2 @@
-export { budgetsAt, spendLimits, type SpendLimits } from "./budgets.ts";
+export { budgetsAt, lifeBudget, spendLimits, type SpendLimits } from "./budgets.ts";
 export { createTiers, type Limits, type Tiers } from "./tiers.ts";

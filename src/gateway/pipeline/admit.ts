@@ -31,6 +31,7 @@ export async function authenticate(
   if (!caller.principal.emailVerified) return { failure: failure("email_not_verified") };
   if (caller.ipList && !caller.ipList.has(ip))
     return { failure: failure("forbidden", { message: "This key may not be used from this address" }) };
+  deps.identity.noteUse(caller, ip);
   return { caller };
 }
 

@@ -27,7 +27,7 @@ export interface RelayConfig {
 
 /** Everything a call needs, made once. */
 export interface RelayDeps {
-  identity: Pick<Identity, "authenticateKey">;
+  identity: Pick<Identity, "authenticateKey" | "noteUse">;
   pricing: Pick<Pricing, "model" | "models" | "switchedOff" | "cost" | "estimate" | "affordableOutput">;
   ledger: Pick<Ledger, "authorize" | "extend" | "release">;
   usage: Pick<Usage, "record" | "recordFailure">;

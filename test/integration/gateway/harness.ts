@@ -110,7 +110,10 @@ export async function startRelay(
   });
   const limits = createSharedLimits({ pool, invalidation });
   const gateway = createGateway({
-    identity: { authenticateKey: createKeyAuthenticator({ pool, tiers, changes: createChanges(invalidation) }) },
+    identity: {
+      authenticateKey: createKeyAuthenticator({ pool, tiers, changes: createChanges(invalidation) }),
+      noteUse: () => undefined,
+    },
     pricing,
     ledger,
     usage,

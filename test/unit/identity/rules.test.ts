@@ -2,21 +2,27 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { codeFor, codeHash } from "../../../src/identity/codeHash.ts";
 import { createIpList, isAddressOrRange } from "../../../src/identity/ipList.ts";
-import { isWellFormedKey, makeKey } from "../../../src/identity/keyFormat.ts";
+import { claimsToBeToken, isWellFormedKey, makeKey, makeToken } from "../../../src/identity/keyFormat.ts";
 import { e164, readIdentifier, suggestUsername, usernameProblem } from "../../../src/identity/names.ts";
 import { checkPassword, hashPassword, verifyPassword } from "../../../src/identity/password.ts";
 import { statusAt } from "../../../src/identity/status.ts";
 
 describe("rules of identity", () => {
-  it("every key passes its own checksum, and no key with one changed character does", () => {
+  it("every key and token passes its own checksum, and none with one changed character does", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 6, max: 48 }), fc.constantFrom(..."0aZ9xQ"), (at, replacement) => {
-        const { key } = makeKey();
+      fc.property(fc.integer({ min: 9, max: 48 }), fc.constantFrom(..."0aZ9xQ"), fc.boolean(), (at, replacement, token) => {
+        const { key } = token ? makeToken() : makeKey();
         expect(isWellFormedKey(key)).to.equal(true);
         const changed = key.slice(0, at) + replacement + key.slice(at + 1);
         expect(isWellFormedKey(changed)).to.equal(changed === key);
       }),
     );
+  });
+
+  it("tells keys and tokens apart by their beginning", () => {
+    expect([makeKey(), makeToken()].map(({ key }) => claimsToBeToken(key))).to.deep.equal([false, true]);
+    const { key } = makeKey();
+    expect(isWellFormedKey(`sk-tk-eu-${key.slice(6)}`)).to.equal(false);
   });
 
   it("refuses texts that are no keys", () => {

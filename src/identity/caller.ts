@@ -1,0 +1,120 @@
+import type { Principal, Role } from "../http/principal.ts";
+import { lifeBudget, spendLimits, type Limits, type SpendLimits } from "../quotas/index.ts";
+import { createIpList } from "./ipList.ts";
+import type { UserStatus } from "./status.ts";
+
+/** An API key, or an end-user token of one, as the relay needs it: everything parsed and ready. */
+export interface CallerKey {
+  principal: Principal;
+  keyId: string;
+  /** The end-user token that was sent in place of its key, or null. */
+  tokenId: string | null;
+  /** The user's status now. */
+  status: UserStatus;
+  suspendedUntil: Date | null;
+  /** What prices may depend on. */
+  tier: string;
+  keyGroup: string | null;
+  /** Each counts on its own, so that a narrower one can only narrow: those of the user, of the key, and of a token if one was sent. */
+  limits: { user: Limits; key: Limits; token: Limits | null };
+  /** The spend limits among them, ready to be held against; null when there are none. */
+  spend: SpendLimits | null;
+  /** Allowed models, null for all; with a token those that its key allows too. */
+  models: string[] | null;
+  /** The same in lower case, for lookups. */
+  modelSet: ReadonlySet<string> | null;
+  /** Addresses that the key, and the token, may be used from; null for all. */
+  ipList: { has(ip: string): boolean } | null;
+  /** When this key or token stops working; of a rotated key, the end of its grace. */
+  expiresAt: Date | null;
+}
+
+/** A row of {@link FIND_KEY}. */
+export interface KeyRow {
+  id: string;
+  limits: Limits;
+  models: string[] | null;
+  allowed_ips: string[] | null;
+  expires_at: Date | null;
+  key_group: string | null;
+  user_id: string;
+  wallet_id: bigint;
+  roles: Role[];
+  email_verified: boolean;
+  status: UserStatus;
+  suspended_until: Date | null;
+  tier: string;
+  time_zone: string;
+  user_limits: Limits;
+}
+
+/** A row of {@link FIND_TOKEN}. */
+export interface TokenRow extends KeyRow {
+  token_id: string;
+  budget: bigint;
+  token_limits: Limits;
+  token_models: string[] | null;
+  token_ips: string[] | null;
+  token_expires_at: Date;
+}
+
+/** An active key by its hash. */
+export const FIND_KEY = `
+  SELECT k.id, k.limits, k.models, k.allowed_ips, k.key_group,
+         least(k.expires_at, CASE WHEN k.hash <> $1 THEN k.previous_expires_at END) AS expires_at,
+         u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
+         u.limits AS user_limits
+  FROM api_keys k JOIN users u ON u.id = k.user_id
+  WHERE (k.hash = $1 OR k.previous_hash = $1) AND k.status = 'active'`;
+
+/** A token by its hash, with the key it was made with. */
+export const FIND_TOKEN = `
+  SELECT k.id, k.limits, k.models, k.allowed_ips, k.key_group, least(t.expires_at, k.expires_at) AS expires_at,
+         u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
+         u.limits AS user_limits,
+         t.id AS token_id, t.budget, t.limits AS token_limits, t.models AS token_models, t.allowed_ips AS token_ips,
+         t.expires_at AS token_expires_at
+  FROM end_user_tokens t JOIN api_keys k ON k.id = t.key_id JOIN users u ON u.id = k.user_id
+  WHERE t.hash = $1 AND t.revoked_at IS NULL AND k.status = 'active'`;
+
+/** The caller that a row describes; `tier` are the limits of its user's tier. */
+export function callerOf(row: KeyRow, tier: Limits, token?: TokenRow): CallerKey {
+  const user = { ...tier, ...row.user_limits };
+  const key = row.limits;
+  const models = token?.token_models ? both(row.models, token.token_models) : row.models;
+  return {
+    principal: { userId: row.user_id, walletId: row.wallet_id, roles: row.roles, emailVerified: row.email_verified, apiKeyId: row.id },
+    keyId: row.id,
+    tokenId: token?.token_id ?? null,
+    status: row.status,
+    suspendedUntil: row.suspended_until,
+    tier: row.tier,
+    keyGroup: row.key_group,
+    limits: { user, key, token: token?.token_limits ?? null },
+    spend: spendLimits(
+      [
+        { id: `key:${row.id}`, limits: key },
+        { id: `user:${row.user_id}`, limits: user },
+      ],
+      row.time_zone,
+      token && [lifeBudget(`token:${token.token_id}`, token.token_expires_at, token.budget)],
+    ),
+    models,
+    modelSet: models && new Set(models.map((model) => model.toLowerCase())),
+    ipList: ipListOf(row.allowed_ips, token?.token_ips ?? null),
+    expiresAt: row.expires_at,
+  };
+}
+
+/** Models that a token and its key allow. */
+function both(ofKey: string[] | null, ofToken: string[]): string[] {
+  const allowed = ofKey && new Set(ofKey.map((model) => model.toLowerCase()));
+  return allowed ? ofToken.filter((model) => allowed.has(model.toLowerCase())) : ofToken;
+}
+
+/** Addresses that are in every list there is. */
+function ipListOf(...lists: (string[] | null)[]): CallerKey["ipList"] {
+  const given = lists.filter((list) => list !== null).map(createIpList);
+  if (given.length <= 1) return given[0] ?? null;
+  return { has: (ip) => given.every((list) => list.has(ip)) };
+}
