@@ -148,11 +148,12 @@ describe("the circuit of a provider", () => {
     const times = { open: [] as number[], alone: [] as number[] };
     for (let i = 0; i < 40; i++) {
       if (stateOn(left) !== "open") await breakIt();
-      times.open.push((await call(left)).ms);
-      times.alone.push((await call(left, alone)).ms);
+      const inTurn = [["open", model] as const, ["alone", alone] as const];
+      for (const [which, asked] of i % 2 === 0 ? inTurn : inTurn.reverse()) times[which].push((await call(left, asked)).ms);
     }
-    const median = (list: number[]) => list.sort((a, b) => a - b)[list.length / 2]!;
-    expect(median(times.open) - median(times.alone)).to.be.lessThan(5);
+    // What a busy machine adds now and then is in neither's lower quarter.
+    const lower = (list: number[]) => list.sort((a, b) => a - b)[list.length / 4]!;
+    expect(lower(times.open) - lower(times.alone)).to.be.lessThan(5);
   });
 
   it("of the only provider refuses calls at once, and says when to come again", async () => {
