@@ -29,7 +29,8 @@ interface Open {
 export class MessageToChunks implements Conversion {
   readonly texts = new GatheredText();
   readonly #showUsage: boolean;
-  #head: Fields | undefined;
+  /** What every chunk begins with, written once. */
+  #head: string | undefined;
   readonly #usage = new StreamedUsage();
   #open: Open | undefined;
   #calls = 0;
@@ -91,7 +92,7 @@ export class MessageToChunks implements Conversion {
 
   #start(message: Fields): Step {
     this.#usage.start(message["usage"]);
-    this.#head = envelope(message, "chat.completion.chunk");
+    this.#head = `data: ${JSON.stringify(envelope(message, "chat.completion.chunk")).slice(0, -1)},`;
     return this.#chunk({ role: "assistant", content: "" });
   }
 
@@ -167,12 +168,12 @@ export class MessageToChunks implements Conversion {
   }
 
   #chunk(delta: Fields, finish: string | null = null): Step {
-    const choices = [{ index: 0, delta, logprobs: null, finish_reason: finish }];
-    return { out: `data: ${JSON.stringify({ ...this.#head, choices, ...(this.#showUsage && { usage: null }) })}\n\n` };
+    const choice = `{"index":0,"delta":${JSON.stringify(delta)},"logprobs":null,"finish_reason":${finish === null ? "null" : `"${finish}"`}}`;
+    return { out: `${this.#head}"choices":[${choice}]${this.#showUsage ? ',"usage":null' : ""}}\n\n` };
   }
 
   #usageChunk(): string {
     if (!this.#showUsage || !this.usage) return "";
-    return `data: ${JSON.stringify({ ...this.#head, choices: [], usage: chatUsage(this.usage, this.#usage.said) })}\n\n`;
+    return `${this.#head}"choices":[],"usage":${JSON.stringify(chatUsage(this.usage, this.#usage.said))}}\n\n`;
   }
 }
