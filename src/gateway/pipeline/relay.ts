@@ -70,7 +70,7 @@ function proceed(deps: RelayDeps, call: Call, why: Failure | undefined): void {
 function unavailable({ inMs, limited }: { inMs: number | undefined; limited: boolean }): Failure {
   const retryAfter = inMs === undefined ? 5 : inMs / 1_000;
   if (limited) return failure("upstream_rate_limited", { record: "provider_keys_resting", class: "rate_limited", retryAfter });
-  return failure("no_provider", { retryAfter, ...(inMs !== undefined && inMs > LONG_MS ? { shouldRetry: false } : {}) });
+  return failure("no_provider", { class: "server", retryAfter, ...(inMs !== undefined && inMs > LONG_MS ? { shouldRetry: false } : {}) });
 }
 
 function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefined): void {
