@@ -12,7 +12,7 @@ import type { Logger } from "../platform/logger.ts";
 import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { TemporalLink } from "../platform/temporal.ts";
-import { createTiers, type Tiers } from "../quotas/index.ts";
+import { createTiers, type Limits, type Tiers } from "../quotas/index.ts";
 import { createChanges } from "./changes.ts";
 import { CODE_TRIES, createEmailCodes } from "./emailCodes.ts";
 import { createEmailSends } from "./emailSends.ts";
@@ -61,8 +61,8 @@ export interface Identity {
   contact(userId: string): Promise<{ email: string; locale: Locale; name: string } | undefined>;
   /** Signs in by password, for pages that keep the token in a cookie. Throws like the sign-in route. */
   signInByPassword(identifier: string, password: string, ip: string): Promise<{ accessToken: string; expiresIn: number }>;
-  /** Whether a key, also a revoked one, is this user's. */
-  ownsKey(userId: string, keyId: string): Promise<boolean>;
+  /** The limits that count for a key, also a revoked one; undefined when it is not this user's. */
+  keyLimits(userId: string, keyId: string): Promise<{ timeZone: string; key: Limits; account: Limits } | undefined>;
   /** Makes the first operator named by ADMIN_EMAIL, if it is set; safe with several copies. */
   ensureFirstAdmin(): Promise<void>;
   routes: Route[];
@@ -171,7 +171,14 @@ export function createIdentity(deps: IdentityDeps): Identity {
       const session = await sessions.open(user, { ip, userAgent: "operators' pages" });
       return { accessToken: session.access_token, expiresIn: session.expires_in };
     },
-    ownsKey,
+    async keyLimits(userId, keyId) {
+      const { rows } = await pool.query<{ limits: Limits; own: Limits; tier: string; time_zone: string }>(
+        "SELECT k.limits, u.limits AS own, u.tier, u.time_zone FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.id = $1 AND u.id = $2",
+        [keyId, userId],
+      );
+      const row = rows[0];
+      return row && { timeZone: row.time_zone, key: row.limits, account: { ...(await tiers.limitsOf(row.tier)), ...row.own } };
+    },
     async ensureFirstAdmin() {
       if (!config.ADMIN_EMAIL || !config.ADMIN_PASSWORD) return;
       const outcome = await ensureAdmin({ pool, ledger }, { email: config.ADMIN_EMAIL, password: config.ADMIN_PASSWORD });

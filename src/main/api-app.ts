@@ -79,7 +79,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     }),
     ...paymentRoutes(payments, temporal),
     ...paymentReviewRoutes(pool),
-    ...usageRoutes({ sequelize, pool, ownsKey: identity.ownsKey, rates: ratesOf(config) }),
+    ...usageRoutes({ sequelize, pool, ledger, keyLimits: identity.keyLimits, rates: ratesOf(config) }),
     ...pricingRoutes({ pool, pricing, tierExists: identity.tiers.exists }),
     ...userAdminRoutes(identity.users),
     ...keyAdminRoutes(identity.priceClasses),

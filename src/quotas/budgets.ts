@@ -4,7 +4,7 @@ import { periodsAt } from "./periods.ts";
 import type { Limits } from "./tiers.ts";
 
 /** One spend limit, ready to be held against. */
-interface SpendLimit {
+export interface SpendLimit {
   /** Whose: `user:<id>`, `key:<id>`, `token:<id>`. */
   id: string;
   span: "total" | "daily" | "monthly";

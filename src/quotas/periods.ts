@@ -1,11 +1,13 @@
-/** The day and the month it is in a time zone, and since when. */
+/** The day and the month it is in a time zone, since when and until when. */
 export interface Periods {
   /** "2026-11-21" */
   day: string;
   /** "2026-11" */
   month: string;
   dayBegan: Date;
+  dayEnds: Date;
   monthBegan: Date;
+  monthEnds: Date;
   /** These hold from here on (inclusive), in milliseconds since 1970, … */
   fromMs: number;
   /** … to here (exclusive). */
@@ -43,6 +45,12 @@ function beginOf(timeZone: string, date: string): Date {
   return new Date(high);
 }
 
+/** The date some days or months later; a month later only from the first of one. */
+function dateAfter(date: string, { days = 0, months = 0 }: { days?: number; months?: number }): string {
+  const [year, month, day] = date.split("-").map(Number) as [number, number, number];
+  return new Date(Date.UTC(year, month - 1 + months, day + days)).toISOString().slice(0, 10);
+}
+
 /**
  * Which day and month it is at an instant in a time zone; a map lookup except once a quarter of an hour and zone.
  * Throws a RangeError for an unknown zone.
@@ -57,7 +65,9 @@ export function periodsAt(timeZone: string, ms: number): Periods {
     day,
     month,
     dayBegan: beginOf(timeZone, day),
+    dayEnds: beginOf(timeZone, dateAfter(day, { days: 1 })),
     monthBegan: beginOf(timeZone, `${month}-01`),
+    monthEnds: beginOf(timeZone, dateAfter(`${month}-01`, { months: 1 })),
     fromMs,
     untilMs: fromMs + QUARTER_MS,
   };

@@ -2,8 +2,10 @@ import type { Sequelize } from "sequelize";
 import { z } from "zod";
 import { recordAudit } from "../admin/audit.ts";
 import { ok, route, type Route } from "../http/route.ts";
+import type { Ledger } from "../ledger/index.ts";
 import { appError } from "../platform/errors.ts";
 import { inTransaction, type Pool } from "../platform/postgres.ts";
+import { keySpending, type KeyLimits } from "./keySpending.ts";
 import { createUsageLists } from "./lists.ts";
 import { margins } from "./margin.ts";
 import { listIncidents, retrySetAside } from "./operators.ts";
@@ -26,14 +28,15 @@ import {
 export interface UsageRouteDeps {
   sequelize: Sequelize;
   pool: Pool;
-  /** Whether a key (also a revoked one) is this user's. */
-  ownsKey: (userId: string, keyId: string) => Promise<boolean>;
+  ledger: Pick<Ledger, "budgets">;
+  /** The limits of a key (also a revoked one), or undefined when it is not this user's. */
+  keyLimits: (userId: string, keyId: string) => Promise<KeyLimits | undefined>;
   /** For margins of providers that bill in money. */
   rates: Rates;
 }
 
 /** Lists of calls for people and operators, and what operators do about calls that could not be settled. */
-export function usageRoutes({ sequelize, pool, ownsKey, rates }: UsageRouteDeps): Route[] {
+export function usageRoutes({ sequelize, pool, ledger, keyLimits, rates }: UsageRouteDeps): Route[] {
   const lists = createUsageLists(sequelize);
   return [
     route({
@@ -50,15 +53,17 @@ export function usageRoutes({ sequelize, pool, ownsKey, rates }: UsageRouteDeps)
     route({
       method: "get",
       path: "/api/user/keys/:id/usage",
-      summary: "What a key used: totals and days (UTC)",
+      summary: "What a key used: totals and days (UTC), today and this month (own time zone), and what its spend limits leave",
       tag: "Usage",
       access: "user",
       params: idParams,
       query: keyQuery,
       responses: { 200: keyUsage },
       handler: async ({ principal, params, query }) => {
-        if (!(await ownsKey(principal.userId, params.id))) throw appError("not_found", { message: "There is no such key" });
-        return ok(await lists.ofKey(params.id, query));
+        const limits = await keyLimits(principal.userId, params.id);
+        if (!limits) throw appError("not_found", { message: "There is no such key" });
+        const ids = { userId: principal.userId, keyId: params.id };
+        return ok({ ...(await lists.ofKey(params.id, query)), ...(await keySpending({ pool, ledger }, ids, limits, new Date())) });
       },
     }),
     route({

@@ -138,7 +138,28 @@ const totals = {
   output_tokens: count,
   cost: creditsText,
 };
-export const keyUsage = z.object({ totals: z.object(totals), days: z.array(z.object({ date: z.string(), ...totals })) });
+const limitsView = z.looseObject({});
+export const keyUsage = z.object({
+  totals: z.object(totals),
+  days: z.array(z.object({ date: z.string(), ...totals })),
+  time_zone: z.string().meta({ description: "Where today and month, and the days and months of spend limits, begin" }),
+  today: z.object({ date: z.string(), ...totals }),
+  month: z.object({ month: z.string(), ...totals }),
+  limits: z.object({ key: limitsView, account: limitsView }),
+  budgets: z
+    .array(
+      z.object({
+        of: z.enum(["key", "account"]),
+        limit: z.enum(["spend_total", "spend_daily", "spend_monthly"]),
+        amount: creditsText,
+        spent: creditsText,
+        held: creditsText.meta({ description: "What running calls may still spend" }),
+        left: creditsText,
+        resets_at: isoTime.nullable(),
+      }),
+    )
+    .meta({ description: "What each spend limit leaves, by the counters that enforce it" }),
+});
 
 export const incidentQuery = z.strictObject({
   ...pageQuery,

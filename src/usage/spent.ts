@@ -1,28 +1,56 @@
 import type { Queryable } from "../platform/postgres.ts";
 
+/** What calls used and were charged (micro-credits). Failed ones are among the requests. */
+export interface Used {
+  requests: bigint;
+  failed: bigint;
+  input_tokens: bigint;
+  output_tokens: bigint;
+  cost: bigint;
+}
+
 const HOUR_MS = 3_600_000;
 const OWNERS: Record<string, string> = { key: "key_id", user: "user_id" };
+const NOTHING: Used = { requests: 0n, failed: 0n, input_tokens: 0n, output_tokens: 0n, cost: 0n };
+
+const TOKENS = `coalesce(sum(input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens), 0)::bigint AS input_tokens,
+  coalesce(sum(output_tokens + reasoning_tokens), 0)::bigint AS output_tokens, coalesce(sum(cost), 0)::bigint AS cost`;
 
 /**
- * What the calls of a key or a user (`key:<uuid>`, `user:<uuid>`) that began since a moment were charged so far, in micro-credits: whole
- * hours from the roll-ups, the part of one before them (where a day begins at half past) from the calls. 0 for anybody else.
+ * What the calls of a key or a user (`key:<uuid>`, `user:<uuid>`) that began since a moment used, as far as they are settled: whole hours
+ * from the roll-ups, the part of one before them (where a day begins at half past) from the calls. Nothing for anybody else.
  */
-export async function spentSince(db: Queryable, owner: string, since: Date): Promise<bigint> {
+export async function usedSince(db: Queryable, owner: string, since: Date): Promise<Used> {
   const [kind = "", id] = owner.split(":");
   const column = OWNERS[kind];
-  if (!column) return 0n;
+  if (!column) return NOTHING;
   const firstHour = new Date(Math.ceil(since.getTime() / HOUR_MS) * HOUR_MS);
-  const whole = await db.query<{ spent: bigint }>(
-    `SELECT coalesce(sum(cost), 0)::bigint AS spent FROM usage_hourly WHERE ${column} = $1 AND hour >= $2`,
+  const whole = await db.query<Used>(
+    `SELECT coalesce(sum(requests), 0)::bigint AS requests, coalesce(sum(failed), 0)::bigint AS failed, ${TOKENS}
+     FROM usage_hourly WHERE ${column} = $1 AND hour >= $2`,
     [id, firstHour],
   );
-  const spent = whole.rows[0]!.spent;
-  if (firstHour.getTime() === since.getTime()) return spent;
-  const part = await db.query<{ spent: bigint }>(
-    `SELECT coalesce(sum(cost), 0)::bigint AS spent FROM usage_events
+  if (firstHour.getTime() === since.getTime()) return whole.rows[0]!;
+  const part = await db.query<Used>(
+    `SELECT count(*) AS requests, count(*) FILTER (WHERE status = 'failed') AS failed, ${TOKENS} FROM usage_events
      WHERE user_id = ${kind === "user" ? "$1" : "(SELECT user_id FROM usage_hourly WHERE key_id = $1 LIMIT 1)"} AND ${column} = $1
-       AND created_at >= $2 AND created_at < $3`,
+       AND created_at >= $2 AND created_at < $3 AND settled_at IS NOT NULL`,
     [id, since, firstHour],
   );
-  return spent + part.rows[0]!.spent;
+  return add(whole.rows[0]!, part.rows[0]!);
+}
+
+function add(a: Used, b: Used): Used {
+  return {
+    requests: a.requests + b.requests,
+    failed: a.failed + b.failed,
+    input_tokens: a.input_tokens + b.input_tokens,
+    output_tokens: a.output_tokens + b.output_tokens,
+    cost: a.cost + b.cost,
+  };
+}
+
+/** What they were charged, in micro-credits. */
+export async function spentSince(db: Queryable, owner: string, since: Date): Promise<bigint> {
+  return (await usedSince(db, owner, since)).cost;
 }

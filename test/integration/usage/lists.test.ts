@@ -35,7 +35,9 @@ describe("lists of calls", () => {
     const routes = usageRoutes({
       sequelize,
       pool: rig.pool,
-      ownsKey: async (userId, keyId) => keys.get(keyId) === userId,
+      ledger: rig.ledger,
+      keyLimits: async (userId, keyId) =>
+        keys.get(keyId) === userId ? { timeZone: "UTC", key: { spend_total: "200" }, account: {} } : undefined,
       rates: { CREDITS: MICRO, CNY: 10n * MICRO },
     });
     app.use(
@@ -119,7 +121,7 @@ describe("lists of calls", () => {
     }
   });
 
-  it("a key's usage has totals and days; another person's key is not there", async () => {
+  it("a key's usage has totals, days and what its limits leave; another person's key is not there", async () => {
     const owner = await rig.wallet(1_000);
     const keyId = uuidv7();
     keys.set(keyId, owner.userId);
@@ -134,6 +136,15 @@ describe("lists of calls", () => {
       { date: "2026-03-01", requests: 1, failed: 0, input_tokens: 1_500, output_tokens: 800, cost: "93" },
       { date: "2026-03-02", requests: 1, failed: 0, input_tokens: 1_500, output_tokens: 800, cost: "93" },
     ]);
+    expect(body.data["budgets"]).to.deep.include({
+      of: "key",
+      limit: "spend_total",
+      amount: "200",
+      spent: "186",
+      held: "0",
+      left: "14",
+      resets_at: null,
+    });
     expect((await get(`/api/user/keys/${keyId}/usage`, uuidv7())).status).to.equal(404);
   });
 

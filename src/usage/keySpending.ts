@@ -1,0 +1,74 @@
+import type { Budget, Ledger } from "../ledger/index.ts";
+import { formatCredits } from "../platform/credits.ts";
+import type { Pool } from "../platform/postgres.ts";
+import { budgetsAt, periodsAt, spendLimits, type Limits } from "../quotas/index.ts";
+import { spentSince, usedSince, type Used } from "./spent.ts";
+
+/** The limits that count for a key. */
+export interface KeyLimits {
+  timeZone: string;
+  key: Limits;
+  account: Limits;
+}
+
+export interface KeySpendingDeps {
+  pool: Pool;
+  ledger: Pick<Ledger, "budgets">;
+}
+
+/**
+ * What a key used today and this month (in its user's time zone), its limits, and what each spend limit leaves: from the counters that
+ * enforce it or, while there is none yet, from what it would begin with.
+ */
+export async function keySpending(deps: KeySpendingDeps, ids: { userId: string; keyId: string }, limits: KeyLimits, now: Date) {
+  const { pool } = deps;
+  const { timeZone, key, account } = limits;
+  const owner = `key:${ids.keyId}`;
+  const { day, dayBegan, dayEnds, month, monthBegan, monthEnds } = periodsAt(timeZone, now.getTime());
+  const spend = spendLimits(
+    [
+      { id: owner, limits: key },
+      { id: `user:${ids.userId}`, limits: account },
+    ],
+    timeZone,
+  );
+  const budgets = spend ? budgetsAt(spend, now.getTime()) : [];
+  const ends = { total: null, daily: dayEnds.toISOString(), monthly: monthEnds.toISOString() };
+  return {
+    time_zone: timeZone,
+    today: { date: day, ...present(await usedSince(pool, owner, dayBegan)) },
+    month: { month, ...present(await usedSince(pool, owner, monthBegan)) },
+    limits: { key, account },
+    budgets: await Promise.all(
+      budgets.map(async (budget, i) => {
+        const { span } = spend!.limits[i]!;
+        const { spent, held } = await stateOf(deps, budget);
+        const left = budget.limit - spent - held;
+        return {
+          of: budget.id === owner ? ("key" as const) : ("account" as const),
+          limit: `spend_${span}`,
+          amount: formatCredits(budget.limit),
+          spent: formatCredits(spent),
+          held: formatCredits(held),
+          left: formatCredits(left > 0n ? left : 0n),
+          resets_at: ends[span],
+        };
+      }),
+    ),
+  };
+}
+
+async function stateOf({ pool, ledger }: KeySpendingDeps, budget: Budget) {
+  const [known] = await ledger.budgets([budget]);
+  return known ?? { spent: await spentSince(pool, budget.id, budget.since!), held: 0n };
+}
+
+function present(used: Used) {
+  return {
+    requests: Number(used.requests),
+    failed: Number(used.failed),
+    input_tokens: Number(used.input_tokens),
+    output_tokens: Number(used.output_tokens),
+    cost: formatCredits(used.cost),
+  };
+}
