@@ -6,7 +6,9 @@ import type { Pool } from "../platform/postgres.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Redis } from "../platform/redis.ts";
 import type { Tracing } from "../platform/tracing/index.ts";
+import { spentSince } from "../usage/index.ts";
 import { createKeptAnswers } from "./answers/index.ts";
+import type { WalletDeps } from "./billing/view.ts";
 import { createLimiter, createShadowLog } from "./limits/index.ts";
 import { createRelayMetrics, watchRelay } from "./metrics.ts";
 import { createProviderStates, watchProviders, type ProviderState } from "./providerStates.ts";
@@ -21,7 +23,8 @@ import { createUpstream } from "./upstream/exchange.ts";
 
 export type { ProviderState } from "./providerStates.ts";
 
-export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "ledger" | "usage" | "limits" | "incident" | "log"> {
+export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "usage" | "limits" | "incident" | "log"> {
+  ledger: RelayDeps["ledger"] & WalletDeps["ledger"];
   catalog: Pick<Catalog, "route" | "providers">;
   pool: Pool;
   redis: Redis;
@@ -92,8 +95,17 @@ export function createGateway(deps: GatewayDeps): Gateway {
   };
   const registry = createRegistry(relayDeps);
   watchRelay(metrics, registry, relayDeps.limiter);
+  const billing = {
+    wallet: { ledger, spentSince: (owner: string, since: Date) => spentSince(deps.pool, owner, since) },
+    microPerDollar: config.CREDITS_PER_DOLLAR,
+  };
+  metrics.gauge({
+    name: "tollkeeper_relay_live",
+    help: "Calls under way in this process, by kind of answer (none: not read yet).",
+    read: () => registry.live(),
+  });
   return {
-    handle: relayHandler({ ...relayDeps, registry }),
+    handle: relayHandler({ ...relayDeps, registry, billing }),
     routes: relayDocumentation(),
     routing,
     providers,

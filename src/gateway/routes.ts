@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Route } from "../http/route.ts";
 import { requestIdOf } from "../http/trace.ts";
 import { serveKeptAnswer } from "./answers/endpoint.ts";
+import { billingDocs } from "./billing/docs.ts";
+import { BILLING_PATHS, showBilling, type BillingDeps } from "./billing/index.ts";
 import { FORMAT_DOCS, FORMATS } from "./formats/index.ts";
 import { openaiVoice } from "./formats/openai-chat/errors.ts";
 import { modelsDocs } from "./models/docs.ts";
@@ -29,7 +31,9 @@ interface Endpoint {
  * The relay's routes. A plain lookup by path and method on Node's own request, because this runs for every relayed call: nothing of the
  * rest of the application, Express included, runs before it. False when the path is not the relay's.
  */
-export function relayHandler(deps: RelayDeps & { registry: Registry }): (req: IncomingMessage, res: ServerResponse) => boolean {
+export function relayHandler(
+  deps: RelayDeps & { registry: Registry; billing: BillingDeps },
+): (req: IncomingMessage, res: ServerResponse) => boolean {
   const paths = new Map<string, Map<string, Endpoint>>();
   const add = (method: string, path: string, endpoint: Endpoint): void => {
     const methods = paths.get(path) ?? new Map<string, Endpoint>();
@@ -43,6 +47,10 @@ export function relayHandler(deps: RelayDeps & { registry: Registry }): (req: In
 
   for (const method of ["GET", "DELETE"]) {
     add(method, "/v1/responses/:id", { voice: openaiVoice, handle: (req, answer, id) => serveKeptAnswer(deps, req, answer, id) });
+  }
+
+  for (const [path, shape] of BILLING_PATHS) {
+    add("GET", path, { voice: openaiVoice, handle: (req, answer) => showBilling(deps, shape, req, answer) });
   }
 
   function refuse(answer: Answer, voice: Voice, why: Failure): true {
@@ -82,5 +90,5 @@ export function relayHandler(deps: RelayDeps & { registry: Registry }): (req: In
 
 /** The relay's routes for the API document. */
 export function relayDocumentation(): Route[] {
-  return [...FORMAT_DOCS, ...modelsDocs];
+  return [...FORMAT_DOCS, ...modelsDocs, ...billingDocs];
 }
