@@ -99,11 +99,6 @@ export function createGateway(deps: GatewayDeps): Gateway {
     wallet: { ledger, spentSince: (owner: string, since: Date) => spentSince(deps.pool, owner, since) },
     microPerDollar: config.CREDITS_PER_DOLLAR,
   };
-  metrics.gauge({
-    name: "tollkeeper_relay_live",
-    help: "Calls under way in this process, by kind of answer (none: not read yet).",
-    read: () => registry.live(),
-  });
   return {
     handle: relayHandler({ ...relayDeps, registry, billing }),
     routes: relayDocumentation(),
