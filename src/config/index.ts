@@ -23,6 +23,8 @@ export const environmentSchema = z.object({
     .default("parentbased_traceidratio"),
   OTEL_TRACES_SAMPLER_ARG: fraction("0.01"),
 
+  SENTRY_DSN: url("http", "https").optional(),
+
   METRICS_PORT: optionalPort(),
   METRICS_TOKEN: z.string().min(16, "must have at least 16 characters").optional(),
 

@@ -22,6 +22,7 @@ platform.log.info({ port: config.PORT }, "the api listens");
 
 onShutdown({
   log: platform.log,
+  flushReports: platform.flushReports,
   limitMs: config.SHUTDOWN_GRACE + 15_000,
   async stop() {
     stopping = true;

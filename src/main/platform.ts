@@ -12,6 +12,7 @@ import { projectRoot } from "../platform/root.ts";
 import { createSecretBox, type SecretBox } from "../platform/secrets.ts";
 import { createSequelize } from "../platform/sequelize.ts";
 import { createTemporalLink, type TemporalLink } from "../platform/temporal.ts";
+import { createErrorReporter } from "../platform/reports/index.ts";
 import { createTracing, type Tracing } from "../platform/tracing/index.ts";
 import { traceStatements } from "../platform/tracing/postgres.ts";
 import { traceWorkflowRequests } from "../platform/tracing/temporal.ts";
@@ -24,6 +25,8 @@ export interface Platform {
   config: Config;
   log: Logger;
   metrics: Metrics;
+  /** Waits until reported errors are sent; at once while nothing is reported. */
+  flushReports(): Promise<void>;
   /** Undefined while tracing is off. */
   tracing: Tracing | undefined;
   pool: Pool;
@@ -38,11 +41,21 @@ export interface Platform {
   close(): Promise<void>;
 }
 
+/** How long the last reported errors of a process may take to be sent. */
+const REPORTS_MS = 2_000;
+
 export const migrationsFolder = path.join(projectRoot, "migrations");
 
 /** Brings the database to this release, then makes the adapters. Throws when Postgres cannot be reached: nothing works without it. */
 export async function createPlatform(config: Config, name: "api" | "worker"): Promise<Platform> {
-  const log = createLogger({ level: config.LOG_LEVEL, name, context: traceFields });
+  const reporter = await createErrorReporter({
+    dsn: config.SENTRY_DSN,
+    service: name,
+    release,
+    environment: config.NODE_ENV,
+  });
+  const flushReports = () => reporter?.flush(REPORTS_MS) ?? Promise.resolve();
+  const log = createLogger({ level: config.LOG_LEVEL, name, context: traceFields, onProblem: reporter?.report });
   const metrics = createMetrics({ standard: true });
   await migrate({ url: config.DATABASE_URL, folder: migrationsFolder, log });
   const tracing = await createTracing({
@@ -75,6 +88,7 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
     log,
     metrics,
     tracing,
+    flushReports,
     pool,
     sequelize,
     redis,
@@ -85,7 +99,7 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
     async close() {
       redis.disconnect();
       queueRedis.disconnect();
-      await Promise.allSettled([tracing?.close(), invalidation.stop(), temporal.close(), sequelize.close(), pool.end()]);
+      await Promise.allSettled([flushReports(), tracing?.close(), invalidation.stop(), temporal.close(), sequelize.close(), pool.end()]);
     },
   };
 }

@@ -1,12 +1,15 @@
 import type { Logger } from "../platform/logger.ts";
 
+/** How long a report of what ends the process may take. */
+const LAST_WORDS_MS = 3_000;
+
 /**
  * Runs `stop` once at SIGTERM or SIGINT and then exits 0; a second signal or `limitMs` without an end exits 1. A rejection that nobody
  * handles is logged; an exception that nobody catches is logged and ends the process: a supervisor starts it again, and every step is safe to
  * be cut anywhere.
  */
-export function onShutdown(options: { log: Logger; limitMs: number; stop: () => Promise<void> }): void {
-  const { log, limitMs, stop } = options;
+export function onShutdown(options: { log: Logger; limitMs: number; stop: () => Promise<void>; flushReports: () => Promise<void> }): void {
+  const { log, limitMs, stop, flushReports } = options;
   let stopping = false;
   const end = (signal: NodeJS.Signals): void => {
     if (stopping) {
@@ -35,6 +38,8 @@ export function onShutdown(options: { log: Logger; limitMs: number; stop: () => 
   process.on("unhandledRejection", (reason) => log.error({ err: reason }, "unhandled rejection"));
   process.on("uncaughtException", (error) => {
     log.fatal({ err: error }, "uncaught exception");
-    process.exit(1);
+    // Nothing can be relied on any more, so this too has an end.
+    setTimeout(() => process.exit(1), LAST_WORDS_MS).unref();
+    flushReports().finally(() => process.exit(1));
   });
 }

@@ -116,6 +116,7 @@ log.info({ port: config.PORT }, "the worker is up");
 
 onShutdown({
   log,
+  flushReports: platform.flushReports,
   limitMs: config.SHUTDOWN_GRACE + 15_000,
   async stop() {
     stopping = true;

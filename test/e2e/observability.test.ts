@@ -1,22 +1,27 @@
 import { expect } from "chai";
 import { startCollector, type Collector, type SeenSpan } from "../support/collector.ts";
 import { customer, operator, pricedModel } from "../support/people.ts";
+import { startTracker, type Tracker } from "../support/reports.ts";
 import { ownProduct, waitFor, type Product } from "../support/stack.ts";
 
 const PARENT = "00f067aa0ba902b7";
 const traceparent = (traceId: string): string => `00-${traceId}-${PARENT}-01`;
 
-describe("traces of the running product", () => {
+describe("traces and error reports of the running product", () => {
   let collector: Collector;
+  let tracker: Tracker;
   let at: Product;
 
   before(async () => {
-    collector = await startCollector();
-    at = await ownProduct({ env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_TRACES_SAMPLER_ARG: "0" } });
+    [collector, tracker] = await Promise.all([startCollector(), startTracker()]);
+    at = await ownProduct({
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_TRACES_SAMPLER_ARG: "0", SENTRY_DSN: tracker.dsn },
+    });
   });
   after(async () => {
     await at?.stack.stop();
     await collector?.close();
+    await tracker?.close();
   });
 
   /** Waits for a span of a trace. */
@@ -79,5 +84,18 @@ describe("traces of the running product", () => {
 
   it("what is not asked for is not traced", async () => {
     expect(new Set(collector.spans.map(({ traceId }) => traceId))).to.have.all.keys("1".repeat(32), "2".repeat(32));
+  });
+
+  it("what a person must look at is reported: a forged payment notice", async () => {
+    const answer = await fetch(
+      `${at.api}/api/payments/epay/notify?out_trade_no=TK1&trade_status=TRADE_SUCCESS&sign=0123456789abcdef&sign_type=MD5`,
+    );
+    expect(answer.status).to.equal(400);
+    const report = await waitFor(() => tracker.reports.find(({ tags }) => tags["kind"]?.startsWith("callback_")), {
+      timeoutMs: 10_000,
+      message: "the report",
+    });
+    expect(report.tags).to.include({ service: "api", provider: "epay" });
+    expect(tracker.raw).not.to.contain("0123456789abcdef");
   });
 });
