@@ -21,6 +21,8 @@ export interface RawCall {
   leave?(soFar: string): boolean;
   /** Closes it when so much came. */
   mostBytes?: number;
+  /** Closes it when told. */
+  signal?: AbortSignal;
   /** Closes it when nothing came for so long. */
   patienceMs?: number;
 }
@@ -35,6 +37,7 @@ export function rawCall(url: string, call: RawCall): Promise<RawAnswer> {
       resolve({ ...answer, bytes, text: bytes.toString("utf8"), pieces, broken });
     };
     const sent = request(url, { method: call.method ?? "POST", headers: call.headers ?? {}, agent: false });
+    call.signal?.addEventListener("abort", () => sent.destroy());
     if (call.patienceMs !== undefined) sent.setTimeout(call.patienceMs, () => sent.destroy());
     sent.on("error", () => done(true));
     sent.on("response", (response) => {

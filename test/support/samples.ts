@@ -15,9 +15,9 @@ const PICTURE = { field: "image", name: "a.png", type: "image/png", bytes: Buffe
 
 const ask = (body: Record<string, unknown>): Record<string, unknown> => ({ model: "demo-chat", ...body });
 const chat = ask({ messages: [{ role: "user", content: "Which way?" }] });
-const message = ask({ max_tokens: 500, messages: [{ role: "user", content: "Which way?" }] });
+const message = ask({ max_tokens: 2_000, messages: [{ role: "user", content: "Which way?" }] });
 const response = ask({ input: "Which way?" });
-const completion = ask({ prompt: "Which way?", max_tokens: 100 });
+const completion = ask({ prompt: "Which way?", max_tokens: 2_000 });
 const picture = ask({ prompt: "A bridge", size: "256x256" });
 const speech = ask({ input: "Which way to the bridge, and what is the toll?", voice: "alloy" });
 const stream = { stream: true };

@@ -46,4 +46,5 @@ export interface EventRow {
   cached_input_tokens: bigint;
   cache_write_tokens: bigint;
   units: object | null;
+  attempts: { error_code?: string | null }[] | null;
 }

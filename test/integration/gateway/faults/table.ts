@@ -15,6 +15,8 @@ export interface Outcome {
   charge: "full" | "counted" | "capped" | "nothing";
   /** The code on the record; null for a success. */
   record: string | null;
+  /** Another provider is asked, if there is one: nothing of this answer has reached the client, and it was not the client's mistake. */
+  elsewhere?: boolean;
 }
 
 /** One way a provider can end a call, by the kind of answer. See upstreams.md, section 6. */
@@ -44,7 +46,13 @@ export interface Fault {
 const FULL: Outcome = { view: "answer", charge: "full", record: null };
 const COUNTED: Outcome = { view: "answer", charge: "counted", record: null };
 const NOTHING: Outcome = { view: "answer", charge: "nothing", record: null };
-const refused = (record: string, status = 502, code = "upstream_error"): Outcome => ({ view: status, code, charge: "nothing", record });
+const refused = (record: string, status = 502, code = "upstream_error"): Outcome => ({
+  view: status,
+  code,
+  charge: "nothing",
+  record,
+  elsewhere: true,
+});
 const broken = (record: string, code = "upstream_error"): Outcome => ({ view: "broken", code, charge: "nothing", record });
 const cut = (record: string): Outcome => ({ view: "cut", charge: "nothing", record });
 const rejected = (status: number): Outcome => ({ view: status, charge: "nothing", record: "upstream_rejected" });
@@ -157,7 +165,7 @@ const MIDDLE: Fault[] = [
   row(
     told("no end", "endless", { short: "total_ms", says: /\S/, only: endless }),
     broken("upstream_total_timeout", "upstream_timeout"),
-    refused("upstream_total_timeout", 504, "upstream_timeout"),
+    { ...refused("upstream_total_timeout", 504, "upstream_timeout"), elsewhere: false },
     cut("upstream_total_timeout"),
   ),
   always(told("more than 64 MB", "endless every=0ms", { only: ({ answer }) => answer === "whole" }), refused("upstream_malformed")),

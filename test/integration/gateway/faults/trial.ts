@@ -15,8 +15,10 @@ export interface Trial {
   event: EventRow;
   /** Micro-credits. */
   held: bigint;
-  /** Requests that came to the provider that was told, and to the one behind it. */
+  /** Requests that came to the provider that was told. */
   asked: number;
+  /** The codes of the attempts on the record, one for each request to a provider; null for the one that succeeded. */
+  attempts: (string | null)[];
 }
 
 /** One call of a new customer to a provider that was told this; over when nothing is under way any more. */
@@ -35,14 +37,16 @@ export async function tryCall(
   const answer = await rig.call(asking, model, customer, options.call);
   const bill = await billOf(relay, customer);
   await idle(lane.told);
+  const event = (await relay.lastEvent(customer))!;
   const holds = await relay.pool.query<{ amount: bigint }>("SELECT amount FROM ledger_holds WHERE wallet_id = $1", [customer.walletId]);
   return {
     answer,
     view: viewOf(asking, answer),
     bill,
-    event: (await relay.lastEvent(customer))!,
+    event,
     held: BigInt(holds.rows[0]?.amount ?? 0),
     asked: (await lane.told.calls()).length,
+    attempts: (event.attempts ?? []).map((attempt) => attempt.error_code ?? null),
   };
 }
 

@@ -1,0 +1,42 @@
+import { expect } from "chai";
+import { askings } from "./askings.ts";
+import { useFaults } from "./rig.ts";
+import { FAULTS, type Fault } from "./table.ts";
+import { tryCall, type Trial } from "./trial.ts";
+
+describe("every way a provider can fail, with another behind it", () => {
+  const rig = useFaults();
+
+  for (const asking of askings()) {
+    const faults = FAULTS.filter((fault) => (fault.only?.(asking) ?? true) && fault[asking.answer].record !== null);
+
+    describe(asking.title, () => {
+      const trials = new Map<Fault, Promise<Trial>>();
+
+      before(() => {
+        for (const fault of faults) {
+          const trial = rig.onLane((lane) => tryCall(rig, lane, asking, fault, { backed: true }));
+          trial.catch(() => undefined);
+          trials.set(fault, trial);
+        }
+      });
+
+      for (const fault of faults) {
+        const { elsewhere, view, record } = fault[asking.answer];
+        it(`${fault.name}: ${elsewhere ? "the other one answers" : "it stays so"}`, async () => {
+          const trial = await trials.get(fault)!;
+          expect(trial.asked).to.equal(1);
+          if (elsewhere) {
+            expect(trial.view).to.include({ kind: "answer", status: 200 });
+            expect(trial.attempts).to.deep.equal([record, null]);
+            expect(trial.bill).to.include({ charged: asking.full, status: "ok" });
+          } else {
+            expect(trial.view.kind).to.equal(typeof view === "number" ? "refused" : view);
+            expect(trial.attempts).to.deep.equal([record]);
+            expect(trial.bill).to.include({ charged: 0n, code: record });
+          }
+        });
+      }
+    });
+  }
+});

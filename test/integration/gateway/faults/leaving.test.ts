@@ -1,0 +1,77 @@
+import { expect } from "chai";
+import { tokensOf } from "../../../../dev/upstream/content/tokens.ts";
+import { waitFor } from "../../../support/stack.ts";
+import { askings, type Asking } from "./askings.ts";
+import { useFaults, type Lane } from "./rig.ts";
+import { tryCall, type Trial } from "./trial.ts";
+import { viewOf } from "./view.ts";
+
+const PIECES = 3;
+
+describe("a client that leaves, on every route", () => {
+  const rig = useFaults();
+
+  /** Leaves when the provider has been asked. */
+  async function leaveEarly(lane: Lane, asking: Asking, tell: string): Promise<Trial> {
+    const leave = new AbortController();
+    await lane.told.reset();
+    const trial = tryCall(rig, lane, asking, { tell }, { call: { signal: leave.signal } });
+    await waitFor(async () => (await lane.told.calls()).length === 1, { timeoutMs: 5_000, message: "the provider's request" });
+    leave.abort();
+    return trial;
+  }
+
+  /** Leaves when so many words have come. */
+  const leaveLate = (lane: Lane, asking: Asking, tell: string): Promise<Trial> => {
+    const enough = (text: string): boolean =>
+      viewOf(asking, { status: 200, headers: {}, bytes: Buffer.alloc(0), pieces: [], text, broken: false }).said.split(" ").length > PIECES;
+    return tryCall(rig, lane, asking, { tell }, { call: { leave: enough } });
+  };
+
+  const expectNothing = ({ bill, event }: Trial): void => {
+    expect(bill).to.include({ charged: 0n, status: "client_gone" });
+    expect(event.output_tokens).to.equal(0n);
+  };
+
+  for (const asking of askings()) {
+    describe(asking.title, () => {
+      it("before anything came: nothing is charged and the provider is told to stop", async () => {
+        const { trial, aborted } = await rig.onLane(async (lane) => {
+          const done = await leaveEarly(lane, asking, "[[fault:hang]]");
+          return { trial: done, aborted: (await lane.told.calls()).every((call) => call.aborted) };
+        });
+        expectNothing(trial);
+        expect(aborted).to.equal(true);
+      });
+
+      it("before the first content: nothing is charged", async () => {
+        expectNothing(await rig.onLane((lane) => leaveEarly(lane, asking, "[[fault:silent after=0]]")));
+      });
+
+      if (asking.answer === "stream") {
+        it("later: the prompt and what was delivered is charged, and the provider is told to stop", async () => {
+          const { trial, aborted } = await rig.onLane(async (lane) => {
+            const done = await leaveLate(lane, asking, `[[fault:silent after=${PIECES}]]`);
+            return { trial: done, aborted: (await lane.told.calls()).every((call) => call.aborted) };
+          });
+          const { bill, event, view } = trial;
+          expect(aborted).to.equal(true);
+          expect(bill).to.include({ status: "client_gone", estimated: true });
+          expect(Number(event.output_tokens)).to.equal(tokensOf(view.said));
+          // Anthropic says what the prompt was before it answers.
+          if (asking.speaks === "claude") expect(event.input_tokens).to.equal(1_500n);
+          else expect(Number(event.input_tokens)).to.be.within(1, 30);
+          expect(bill.charged).to.equal(event.input_tokens * 30_000n + event.output_tokens * 60_000n);
+        });
+      }
+
+      if (asking.answer === "stream" && asking.speaks === "openai" && asking.format.route.endsWith("/chat/completions")) {
+        it("later, and the provider has counted: its count is charged", async () => {
+          const trial = await rig.onLane((lane) => leaveLate(lane, asking, `[[fault:usage_every_chunk]] [[fault:silent after=${PIECES}]]`));
+          expect(trial.bill).to.include({ status: "client_gone", estimated: false });
+          expect(trial.event).to.deep.include({ input_tokens: 1_500n, output_tokens: 300n });
+        });
+      }
+    });
+  }
+});
