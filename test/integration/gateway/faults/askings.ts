@@ -23,6 +23,8 @@ export interface Asking {
   prices: ModelOptions | undefined;
   /** Whether a stream begins with something that is no content yet. */
   greets: boolean;
+  /** The gateway answers by itself. */
+  local: boolean;
   title: string;
 }
 
@@ -62,6 +64,7 @@ const FACTS: Record<string, Partial<Facts>> = {
   "/v1/audio/transcriptions": { greets: false },
   "/v1/audio/transcriptions text": priced("second_price", CREDIT),
   "/v1/audio/translations": priced("second_price", CREDIT),
+  "/v1/messages/count_tokens": { full: 0n, counts: false, words: false },
 };
 
 /** Paths of older clients: the sample of the route they are another name for. */
@@ -86,6 +89,15 @@ export async function readSample(format: Format, { body, file }: Pick<Sample, "b
   return format.read({ fields, files: [{ ...about, data: bytes }] }, { "content-type": "multipart/form-data; boundary=x" });
 }
 
+function isLocal(format: Format, { body, file }: Sample, speaks: Speaks): boolean {
+  const read = file ? undefined : format.read(body, {});
+  const dialect = read && "ok" in read && read.ok ? read.request.dialect(speaks) : undefined;
+  return dialect !== undefined && "local" in dialect && dialect.local !== undefined;
+}
+
+/** Those of {@link askings} that ask a provider at all. */
+export const relayed = (): Asking[] => askings().filter((asking) => !asking.local);
+
 /** Every route with every kind of answer it has, for everything a provider may speak there: from the gateway's own list of formats. */
 export function askings(formats: readonly Format[] = FORMATS): Asking[] {
   return formats.flatMap((format) =>
@@ -93,7 +105,8 @@ export function askings(formats: readonly Format[] = FORMATS): Asking[] {
       samplesOf(format).map((sample) => {
         const answer = KINDS[sample.answers];
         const title = `${format.route} (${sample.answers}) at a provider of ${speaks}`;
-        return { format, answer, speaks, sample, ...USUAL, ...FACTS[format.route], ...FACTS[`${format.route} ${sample.answers}`], title };
+        const facts = { ...USUAL, ...FACTS[format.route], ...FACTS[`${format.route} ${sample.answers}`] };
+        return { format, answer, speaks, sample, ...facts, local: isLocal(format, sample, speaks), title };
       }),
     ),
   );

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { tokensOf } from "../../../../dev/upstream/content/tokens.ts";
 import { FORMATS } from "../../../../src/gateway/formats/index.ts";
-import { askings, readSample, samplesOf, type Asking } from "./askings.ts";
+import { askings, readSample, relayed, samplesOf, type Asking } from "./askings.ts";
 import { useFaults } from "./rig.ts";
 import { FAULTS, outcomeOf, type Fault, type Outcome } from "./table.ts";
 import { told, tryCall, type Trial } from "./trial.ts";
@@ -48,7 +48,14 @@ describe("every way a provider can end a call, on every route", () => {
     ).to.deep.equal([]);
   });
 
-  for (const asking of askings()) {
+  for (const asking of askings().filter(({ local }) => local)) {
+    it(`${asking.title}: is answered whatever the provider does`, async () => {
+      const { asked, view, bill } = await rig.onLane((lane) => tryCall(rig, lane, asking, { tell: "[[fault:dead]]" }));
+      expect([asked, view.kind, bill.charged]).to.deep.equal([0, "answer", 0n]);
+    });
+  }
+
+  for (const asking of relayed()) {
     const faults = FAULTS.filter((fault) => fault.only?.(asking) ?? true);
     const [healthy] = faults;
 
@@ -101,17 +108,20 @@ function checkAnswer({ answer: { text, headers } }: Trial, { header }: Fault): v
 }
 
 function checkBill(asking: Asking, { bill, event, held, view, asked }: Trial, { charge, record }: Outcome): void {
-  expect(bill).to.include({ code: record, status: record === null ? "ok" : "failed" });
   expect(asked).to.equal(1);
+  if (asking.format.free) {
+    expect([bill.charged, held, event]).to.deep.equal([0n, 0n, undefined]);
+    return;
+  }
+  expect(bill).to.include({ code: record, status: record === null ? "ok" : "failed" });
   if (charge === "nothing") expect(bill.charged).to.equal(0n);
-  if (charge === "full") expect(bill).to.include({ charged: asking.full, estimated: false });
-  if (charge === "capped") expect(bill.charged).to.equal(mostCharged(held));
+  else if (charge === "capped") expect(bill.charged).to.equal(mostCharged(held));
   // Where nobody counts tokens every answer costs the same.
-  if (charge === "counted" && !asking.counts) expect(bill).to.include({ charged: asking.full, estimated: false });
-  if (charge === "counted" && asking.counts) {
-    expect(Number(event.output_tokens)).to.equal(asking.words ? tokensOf(view.said) : asking.rule);
-    expect(Number(event.input_tokens)).to.be.within(1, 30 + asking.pictures * 1_600);
-    expect(bill).to.include({ estimated: true, charged: event.input_tokens * 30_000n + event.output_tokens * 60_000n });
+  else if (charge === "full" || !asking.counts) expect(bill).to.include({ charged: asking.full, estimated: false });
+  else {
+    expect(Number(event!.output_tokens)).to.equal(asking.words ? tokensOf(view.said) : asking.rule);
+    expect(Number(event!.input_tokens)).to.be.within(1, 30 + asking.pictures * 1_600);
+    expect(bill).to.include({ estimated: true, charged: event!.input_tokens * 30_000n + event!.output_tokens * 60_000n });
   }
 }
 

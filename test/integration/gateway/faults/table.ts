@@ -77,10 +77,14 @@ const speaks =
   (format: string) =>
   (asking: Asking): boolean =>
     asking.speaks === format;
-const both =
-  (one: (asking: Asking) => boolean, other: (asking: Asking) => boolean) =>
+const heardBy =
+  (vendor: "openai" | "anthropic") =>
   (asking: Asking): boolean =>
-    one(asking) && other(asking);
+    asking.format.voice.vendor === vendor;
+const both =
+  (...all: ((asking: Asking) => boolean)[]) =>
+  (asking: Asking): boolean =>
+    all.every((one) => one(asking));
 /** A picture is the end of its stream. */
 const endless = ({ answer, format }: Asking): boolean => answer !== "stream" || !format.route.startsWith("/v1/images/");
 const chatAtOpenai = (asking: Asking): boolean => asking.speaks === "openai" && asking.format.route.endsWith("/chat/completions");
@@ -121,7 +125,9 @@ const BEFORE: Fault[] = [
   ),
   ...[500, 502, 503, 504].map((code) => always(status(code), refused("upstream_5xx"))),
   always(status(529, { only: speaks("openai") }), refused("upstream_5xx")),
-  always(status(529, { only: speaks("claude") }), refused("upstream_5xx", 529)),
+  // An overload keeps its own status; OpenAI's clients know another one for it.
+  always(status(529, { only: both(speaks("claude"), heardBy("anthropic")) }), refused("upstream_5xx", 529)),
+  always(status(529, { only: both(speaks("claude"), heardBy("openai")) }), refused("upstream_5xx", 503)),
 ];
 
 const MIDDLE: Fault[] = [
@@ -137,9 +143,16 @@ const MIDDLE: Fault[] = [
     told("an error after a greeting", "error_in_band after=0", { only: both(greeting, speaks("openai")) }),
     refused("upstream_error_event"),
   ),
-  always(
-    told("an overload after a greeting", "error_in_band after=0", { only: both(greeting, speaks("claude")) }),
-    refused("upstream_error_event", 529),
+  ...(
+    [
+      ["anthropic", 529],
+      ["openai", 503],
+    ] as const
+  ).map(([vendor, code]) =>
+    always(
+      told("an overload after a greeting", "error_in_band after=0", { only: both(greeting, speaks("claude"), heardBy(vendor)) }),
+      refused("upstream_error_event", code),
+    ),
   ),
   row(
     told("a failure in its own words", "failed"),

@@ -12,7 +12,8 @@ export interface Trial {
   answer: RawAnswer;
   view: View;
   bill: Bill;
-  event: EventRow;
+  /** The record; none of a call that is free. */
+  event: EventRow | undefined;
   /** Micro-credits. */
   held: bigint;
   /** Requests that came to the provider that was told. */
@@ -35,9 +36,9 @@ export async function tryCall(
   await lane.told.reset();
   await lane.told.tell(`${HEALTHY} ${fault.tell}`);
   const answer = await rig.call(asking, model, customer, options.call);
-  const bill = await billOf(relay, customer);
+  const bill = await billOf(relay, customer, { free: asking.format.free ?? false });
   await idle(lane.told);
-  const event = (await relay.lastEvent(customer))!;
+  const event = await relay.lastEvent(customer);
   const holds = await relay.pool.query<{ amount: bigint }>("SELECT amount FROM ledger_holds WHERE wallet_id = $1", [customer.walletId]);
   return {
     answer,
@@ -46,12 +47,12 @@ export async function tryCall(
     event,
     held: BigInt(holds.rows[0]?.amount ?? 0),
     asked: (await lane.told.calls()).length,
-    attempts: (event.attempts ?? []).map((attempt) => attempt.error_code ?? null),
+    attempts: (event?.attempts ?? []).map((attempt) => attempt.error_code ?? null),
   };
 }
 
 /** Waits until operators were told this of a call. */
 export async function told({ relay }: FaultRig, { event }: Trial, incident: string): Promise<void> {
   const query = "SELECT FROM incidents WHERE subject = $1 AND kind = $2";
-  await waitFor(async () => (await relay.pool.query(query, [event.id, incident])).rowCount, { timeoutMs: 3_000, message: incident });
+  await waitFor(async () => (await relay.pool.query(query, [event?.id, incident])).rowCount, { timeoutMs: 3_000, message: incident });
 }

@@ -23,6 +23,7 @@ const CONTENT: Record<string, (json: Json) => unknown> = {
   "/v1/responses": (json) =>
     json.type === "response.output_text.delta" ? json.delta : json.object === "response" ? json.output?.[0]?.content?.[0]?.text : undefined,
   "/v1/messages": (json) => (json.type === "message" ? json.content?.[0]?.text : json.delta?.text),
+  "/v1/messages/count_tokens": ({ input_tokens: tokens }) => tokens,
   "/v1/embeddings": ({ data }) => data && JSON.stringify(data),
   "/v1/moderations": ({ results }) => results && JSON.stringify(results),
   "/v1/rerank": ({ results }) => results && JSON.stringify(results),
