@@ -27,6 +27,7 @@ export class StreamedUsage {
   /** A later usage, which is cumulative. */
   add(usage: unknown): void {
     this.said = mergeUsage(this.said, usage);
+    if (usage !== undefined && usage !== null && !isObject(usage)) this.unreadable = true;
     if (this.said["output_tokens"] === undefined) return;
     this.usage = readUsage(this.said);
     this.unreadable = this.usage === undefined;

@@ -1,14 +1,14 @@
 import { expect } from "chai";
 import { relayed } from "./askings.ts";
 import { useFaults } from "./rig.ts";
-import { FAULTS, type Fault } from "./table.ts";
+import { FAULTS, outcomeOf, type Fault } from "./table.ts";
 import { tryCall, type Trial } from "./trial.ts";
 
 describe("every way a provider can fail, with another behind it", () => {
   const rig = useFaults();
 
   for (const asking of relayed()) {
-    const faults = FAULTS.filter((fault) => (fault.only?.(asking) ?? true) && fault[asking.answer].record !== null);
+    const faults = FAULTS.filter((fault) => (fault.only?.(asking) ?? true) && outcomeOf(fault, asking).record !== null);
 
     describe(asking.title, () => {
       const trials = new Map<Fault, Promise<Trial>>();
@@ -22,7 +22,7 @@ describe("every way a provider can fail, with another behind it", () => {
       });
 
       for (const fault of faults) {
-        const { elsewhere, view, record } = fault[asking.answer];
+        const { elsewhere, view, record } = outcomeOf(fault, asking);
         it(`${fault.name}: ${elsewhere ? "the other one answers" : "it stays so"}`, async () => {
           const trial = await trials.get(fault)!;
           expect(trial.asked).to.equal(1);

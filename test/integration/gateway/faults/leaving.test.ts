@@ -21,10 +21,11 @@ describe("a client that leaves, on every route", () => {
     return trial;
   }
 
-  /** Leaves when so many words have come. */
+  /** Leaves when so many words have come, or anything of what is no words. */
   const leaveLate = (lane: Lane, asking: Asking, tell: string): Promise<Trial> => {
     const enough = (text: string): boolean =>
-      viewOf(asking, { status: 200, headers: {}, bytes: Buffer.alloc(0), pieces: [], text, broken: false }).said.split(" ").length > PIECES;
+      viewOf(asking, { status: 200, headers: {}, bytes: Buffer.alloc(0), pieces: [], text, broken: false }).said.split(" ").length >
+      (asking.words ? PIECES : 0);
     return tryCall(rig, lane, asking, { tell }, { call: { leave: enough } });
   };
 
@@ -59,11 +60,24 @@ describe("a client that leaves, on every route", () => {
           const event = trial.event!;
           expect(aborted).to.equal(true);
           expect(bill).to.include({ status: "client_gone", estimated: true });
-          expect(Number(event.output_tokens)).to.equal(tokensOf(view.said));
+          if (asking.words) expect(Number(event.output_tokens)).to.equal(tokensOf(view.said));
+          else expect(Number(event.output_tokens)).to.be.within(1, asking.rule);
           // Anthropic says what the prompt was before it answers.
           if (asking.speaks === "claude") expect(event.input_tokens).to.equal(1_500n);
-          else expect(Number(event.input_tokens)).to.be.within(1, 30);
+          else expect(Number(event.input_tokens)).to.be.within(1, 30 + asking.pictures * 1_600);
           expect(bill.charged).to.equal(event.input_tokens * 30_000n + event.output_tokens * 60_000n);
+        });
+      }
+
+      if (asking.answer === "bytes") {
+        // Bytes leave no place to look for the client: its absence shows when the next ones come.
+        it("later: what was asked for is charged, and the provider is told to stop", async () => {
+          const { trial, aborted } = await rig.onLane(async (lane) => {
+            const done = await leaveLate(lane, asking, "[[chunks:80]] [[pace:30ms]]");
+            return { trial: done, aborted: (await lane.told.calls()).every((call) => call.aborted) };
+          });
+          expect(trial.bill).to.include({ status: "client_gone", charged: asking.full });
+          expect(aborted).to.equal(true);
         });
       }
 
