@@ -92,6 +92,13 @@ export const environmentSchema = z.object({
   STREAM_HEARTBEAT: duration("10s"),
   RELAY_BODY_LIMIT_MB: integer(32, 1, 512),
   DEFAULT_MAX_OUTPUT_TOKENS: integer(4_096, 1, 10_000_000),
+  CACHE_CHARGE_PERCENT: integer(10, 1, 100),
+  GUARDRAIL_URL: url("http", "https").optional(),
+  GUARDRAIL_SECRET: z.string().min(16, "must have at least 16 characters").optional(),
+  GUARDRAIL_TIMEOUT: duration("2s"),
+  GUARDRAIL_ANSWERS: flag(false),
+  GUARDRAIL_ON_FAILURE: z.enum(["refuse", "allow"], { message: "must be refuse or allow" }).default("refuse"),
+  GUARDRAIL_MODE: z.enum(["enforce", "shadow"], { message: "must be enforce or shadow" }).default("enforce"),
   ANTINOMY_API_KEY: z
     .string()
     .regex(/^[\x21-\x7e]{1,1000}$/, "must be visible ASCII characters without spaces")

@@ -4,9 +4,12 @@ import type { Route } from "../http/route.ts";
 import { uuidv7 } from "../platform/ids.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { Metrics } from "../platform/metrics.ts";
+import type { Logger } from "../platform/logger.ts";
 import type { Redis } from "../platform/redis.ts";
 import type { Tracing } from "../platform/tracing/index.ts";
 import { spentSince } from "../usage/index.ts";
+import { createAnswerCache } from "./cache/index.ts";
+import { createGuardrail, type Guardrail } from "./guardrail/index.ts";
 import { createKeptAnswers } from "./answers/index.ts";
 import type { WalletDeps } from "./billing/view.ts";
 import { createLimiter, createShadowLog } from "./limits/index.ts";
@@ -60,7 +63,17 @@ function relayConfig(config: Config): RelayConfig {
     holdTtlMs: config.HOLD_TTL,
     defaultMaxOutputTokens: config.DEFAULT_MAX_OUTPUT_TOKENS,
     proxyHops: config.TRUST_PROXY,
+    cacheChargePercent: config.CACHE_CHARGE_PERCENT,
   };
+}
+
+function guardrailOf(config: Config, log: Logger, refused: () => void): Guardrail | undefined {
+  const { GUARDRAIL_URL: url, GUARDRAIL_SECRET: secret, GUARDRAIL_TIMEOUT: timeoutMs } = config;
+  if (url === undefined) return undefined;
+  return createGuardrail(
+    { url, secret, timeoutMs, answers: config.GUARDRAIL_ANSWERS, onFailure: config.GUARDRAIL_ON_FAILURE, mode: config.GUARDRAIL_MODE },
+    { log, refused },
+  );
 }
 
 /** The relay: one pipeline of admission, hold, relay, usage and settlement; a format is one folder under formats/. */
@@ -85,6 +98,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
     tokenizer,
     upstream,
     routing,
+    cache: createAnswerCache({ redis, log }),
+    guardrail: guardrailOf(config, log, relayMetrics.guarded),
     limits,
     limiter: createLimiter({ redis, log, leaseMs: config.PERMIT_LEASE, shadowed: createShadowLog(log, relayMetrics.shadowed) }),
     metrics: relayMetrics,
@@ -112,9 +127,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
       routing.drain();
       return registry.drain(graceMs);
     },
-    close() {
+    async close() {
       routing.stop();
-      return upstream.close();
+      await relayDeps.guardrail?.close();
+      await upstream.close();
     },
   };
 }

@@ -13,6 +13,8 @@ export interface RelayMetrics {
   limited(scope: string, kind: string): void;
   /** A limit in shadow mode would have refused a request. */
   shadowed(scope: string, kind: string): void;
+  /** The guardrail would not let a request or an answer pass. */
+  guarded(): void;
   /** The one end of a call. */
   ended(call: Call, end: End): void;
   /** Milliseconds to the first byte of a provider's last answer. */
@@ -63,6 +65,10 @@ export function createRelayMetrics(metrics: Metrics): RelayMetrics {
     help: "Requests that a limit in shadow mode would have refused.",
     labels: ["scope", "kind"],
   });
+  const guarded = metrics.counter({
+    name: "tollkeeper_guardrail_refusals_total",
+    help: "Requests and answers that the guardrail refused, also while it is in shadow mode.",
+  });
   const admission = metrics.histogram({
     name: "tollkeeper_relay_admission_seconds",
     help: "From the request to the first provider being asked: authentication, limits, hold.",
@@ -95,6 +101,7 @@ export function createRelayMetrics(metrics: Metrics): RelayMetrics {
       limited.add();
       limits.of(scope, kind).add();
     },
+    guarded: () => guarded.add(),
     shadowed: (scope, kind) => shadowLimits.of(scope, kind).add(),
     ended(call, end) {
       const outcome = outcomeOf(call, end);

@@ -25,6 +25,8 @@ export interface CallerKey {
   modelSet: ReadonlySet<string> | null;
   /** Addresses that the key, and the token, may be used from; null for all. */
   ipList: { has(ip: string): boolean } | null;
+  /** How long answers to its calls are kept for the same call again; null for not at all. */
+  cacheSeconds: number | null;
   /** When this key or token stops working; of a rotated key, the end of its grace. */
   expiresAt: Date | null;
 }
@@ -37,6 +39,7 @@ export interface KeyRow {
   allowed_ips: string[] | null;
   expires_at: Date | null;
   key_group: string | null;
+  cache_seconds: number | null;
   user_id: string;
   wallet_id: bigint;
   roles: Role[];
@@ -60,7 +63,7 @@ export interface TokenRow extends KeyRow {
 
 /** An active key by its hash. */
 export const FIND_KEY = `
-  SELECT k.id, k.limits, k.models, k.allowed_ips, k.key_group,
+  SELECT k.id, k.limits, k.models, k.allowed_ips, k.key_group, k.cache_seconds,
          least(k.expires_at, CASE WHEN k.hash <> $1 THEN k.previous_expires_at END) AS expires_at,
          u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
          u.limits AS user_limits
@@ -69,7 +72,7 @@ export const FIND_KEY = `
 
 /** A token by its hash, with the key it was made with. */
 export const FIND_TOKEN = `
-  SELECT k.id, k.limits, k.models, k.allowed_ips, k.key_group, least(t.expires_at, k.expires_at) AS expires_at,
+  SELECT k.id, k.limits, k.models, k.allowed_ips, k.key_group, k.cache_seconds, least(t.expires_at, k.expires_at) AS expires_at,
          u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
          u.limits AS user_limits,
          t.id AS token_id, t.budget, t.limits AS token_limits, t.models AS token_models, t.allowed_ips AS token_ips,
@@ -102,6 +105,7 @@ export function callerOf(row: KeyRow, tier: Limits, token?: TokenRow): CallerKey
     models,
     modelSet: models && new Set(models.map((model) => model.toLowerCase())),
     ipList: ipListOf(row.allowed_ips, token?.token_ips ?? null),
+    cacheSeconds: row.cache_seconds,
     expiresAt: row.expires_at,
   };
 }

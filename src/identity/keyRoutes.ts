@@ -30,8 +30,8 @@ export function keyRoutes(keys: ApiKeys): Route[] {
       responses: { 201: newKeyView },
       errors: ["conflict"],
       handler: async ({ body, principal }) => {
-        const { name, expires_at = null, limits, models = null, allowed_ips = null } = body;
-        return created(await keys.create(principal.userId, { name, expires_at, limits: limits ?? {}, models, allowed_ips }));
+        const { name, expires_at = null, limits, models = null, allowed_ips = null, cache_seconds = null } = body;
+        return created(await keys.create(principal.userId, { name, expires_at, limits: limits ?? {}, models, allowed_ips, cache_seconds }));
       },
     }),
     route({

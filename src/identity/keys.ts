@@ -16,6 +16,7 @@ export interface KeySettings {
   limits: Limits;
   models: string[] | null;
   allowed_ips: string[] | null;
+  cache_seconds: number | null;
 }
 
 /** A key as shown to its owner; the key itself is shown once, when it is made or rotated. */
@@ -27,6 +28,7 @@ export interface KeyView {
   limits: Limits;
   models: string[] | null;
   allowed_ips: string[] | null;
+  cache_seconds: number | null;
   expires_at: string | null;
   previous_expires_at: string | null;
   created_at: string;
@@ -60,6 +62,7 @@ function present(row: ApiKeyRow, now = new Date()): KeyView {
     limits: row.limits,
     models: row.models,
     allowed_ips: row.allowed_ips,
+    cache_seconds: row.cache_seconds,
     expires_at: row.expires_at?.toISOString() ?? null,
     previous_expires_at: graceLeft ? row.previous_expires_at!.toISOString() : null,
     created_at: row.created_at.toISOString(),

@@ -16,6 +16,7 @@ export interface ApiKeyRow {
   limits: Limits;
   models: string[] | null;
   allowed_ips: string[] | null;
+  cache_seconds: number | null;
   expires_at: Date | null;
   created_at: Date;
   updated_at: Date;
@@ -88,6 +89,7 @@ export function defineIdentityModels(sequelize: Sequelize): IdentityModels {
         limits: DataTypes.JSONB,
         models: texts,
         allowed_ips: texts,
+        cache_seconds: DataTypes.INTEGER,
         expires_at: time,
         created_at: time,
         updated_at: time,

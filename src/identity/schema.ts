@@ -140,9 +140,22 @@ export const keyFields = {
     .optional()
     .meta({ description: "Addresses and CIDR ranges it may be used from; null for all", examples: [["203.0.113.7", "10.0.0.0/8"]] }),
 };
-export const createKeyBody = z.strictObject({ name: line(100), ...keyFields });
+const cacheSeconds = z
+  .number()
+  .int()
+  .min(1)
+  .max(2_592_000)
+  .nullable()
+  .optional()
+  .meta({ description: "How long an answer is kept and given again, at a share of its price, to the very same call; null for not at all" });
+export const createKeyBody = z.strictObject({ name: line(100), ...keyFields, cache_seconds: cacheSeconds });
 export const updateKeyBody = z
-  .strictObject({ name: line(100).optional(), status: z.enum(["active", "disabled"]).optional(), ...keyFields })
+  .strictObject({
+    name: line(100).optional(),
+    status: z.enum(["active", "disabled"]).optional(),
+    ...keyFields,
+    cache_seconds: cacheSeconds,
+  })
   .refine((body) => Object.keys(body).length > 0, { path: ["name"], message: "send at least one field to change" });
 export const rotateKeyBody = z.strictObject({
   grace_seconds: z
@@ -200,6 +213,7 @@ export const keyView = z
     limits: limitsView,
     models: z.array(z.string()).nullable(),
     allowed_ips: z.array(z.string()).nullable(),
+    cache_seconds: z.number().int().nullable(),
     expires_at: isoTime.nullable(),
     previous_expires_at: isoTime.nullable(),
     created_at: isoTime,

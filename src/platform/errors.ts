@@ -6,6 +6,7 @@ export const ERROR_CODES = {
   invalid_code: { status: 400, message: "The code is wrong or has expired" },
   invalid_token: { status: 400, message: "The link is wrong, used or has expired" },
   invalid_refresh_token: { status: 401, message: "The refresh token is not valid" },
+  content_refused: { status: 400, message: "This is not allowed here" },
   insufficient_balance: { status: 402, message: "The wallet does not cover this" },
   forbidden: { status: 403, message: "You may not do this" },
   email_not_verified: { status: 403, message: "Verify your e-mail address first" },

@@ -7,6 +7,7 @@ import type { Candidate } from "../providers/index.ts";
 import type { Route } from "../routing/index.ts";
 import type { CallTrace } from "../trace.ts";
 import type { Exchange } from "../upstream/exchange.ts";
+import type { CachedAnswer } from "../cache/index.ts";
 import type { Answer } from "./answer.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Dialect, Format, KeptAnswer, RelayRequest, StreamReader, Usage } from "./format.ts";
@@ -99,6 +100,12 @@ export class Call {
   /** Since when the client has not taken what it was sent; undefined while it does. */
   stalledMs: number | undefined;
   endedMs = 0;
+  /** What it was answered before, when that is what it gets. */
+  cached: CachedAnswer | undefined;
+  /** Where its answer is to be kept, and what of it has come. */
+  toCache: { place: string; parts: Buffer[]; bytes: number } | undefined;
+  /** What of a stream waits for its check. */
+  withheld: { parts: Buffer[]; bytes: number } | undefined;
   /** How often, and when last, a client that closed its half of the connection was looked for. */
   looks = 0;
   lookedMs = 0;

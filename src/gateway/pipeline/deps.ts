@@ -3,6 +3,8 @@ import type { Ledger } from "../../ledger/index.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Pricing } from "../../pricing/index.ts";
 import type { Incident, Usage } from "../../usage/index.ts";
+import type { AnswerCache } from "../cache/index.ts";
+import type { Guardrail } from "../guardrail/index.ts";
 import type { KeptAnswers } from "../answers/index.ts";
 import type { Routing } from "../routing/index.ts";
 import type { Limiter, SharedLimits } from "../limits/index.ts";
@@ -23,6 +25,8 @@ export interface RelayConfig {
   defaultMaxOutputTokens: number;
   /** Proxies in front that are believed about the caller's address. */
   proxyHops: number;
+  /** What an answer from the cache costs of its price, in percent. */
+  cacheChargePercent: number;
 }
 
 /** Everything a call needs, made once. */
@@ -34,6 +38,8 @@ export interface RelayDeps {
   catalog: Pick<Catalog, "route">;
   answers: KeptAnswers;
   routing: Routing;
+  cache: AnswerCache;
+  guardrail: Guardrail | undefined;
   limiter: Limiter;
   limits: Pick<SharedLimits, "peek" | "get">;
   tokenizer: Tokenizer;

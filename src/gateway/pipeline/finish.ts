@@ -62,6 +62,11 @@ async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "
     endPermit(deps, call, 0);
     return call.res.destroyed ? undefined : endWhole(call.answer, end.last);
   }
+  if (deps.guardrail && !call.cached) {
+    const refusal = await deps.guardrail.checkAnswer(call, Buffer.concat([...(call.withheld?.parts ?? []), end.last]));
+    if (refusal) return fail(deps, call, refusal);
+    if (call.gone && call.withheld) return leave(deps, call);
+  }
   const usage = call.reader ? call.reader.usage : call.usage;
   const tally: Tally = usage ? reported(usage) : counted(deps, call, end.count());
   endPermit(deps, call, allTokens(tally.tokens));
@@ -75,7 +80,8 @@ async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "
     addCallHeaders(call);
     addCostHeader(deps, call, tally);
     endWhole(call.answer, end.last, call.contentType);
-  } else endStream(call, end.last);
+  } else endStream(call, call.withheld ? Buffer.concat([...call.withheld.parts, end.last]) : end.last);
+  if (usage && !call.cached) deps.cache.keep(call, usage, end.last);
 }
 
 /** The client left: what it was given is charged, the provider's count first. Before any content it is nothing. */

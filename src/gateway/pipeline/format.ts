@@ -161,6 +161,8 @@ export interface Format {
   /** The most files a form may have, and the most bytes each; one of any size within the limit of all bodies unless said. */
   files?: { files: number; fileSize: number };
   meters: readonly Meter[];
+  /** The same request may be answered by what it was answered before: it leaves nothing behind at the provider. */
+  cacheable?: true;
   /** It costs nothing: limits hold, but there is no hold and no record. */
   free?: true;
   voice: Voice;

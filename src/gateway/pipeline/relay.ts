@@ -5,12 +5,12 @@ import { connectionFailure } from "../upstream/faults.ts";
 import { retryAfterMs, upstreamHeaders, upstreamRequestId } from "../upstream/headers.ts";
 import { newBudget } from "../tokens/index.ts";
 import { keeperHash, ruleOf, sessionHash, type Route } from "../routing/index.ts";
-import { writeEvents } from "./answer.ts";
 import { closeAttempt, openAttempt, type Said } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
 import { finish } from "./finish.ts";
+import { forward, startOver } from "./forward.ts";
 
 /** An error answer beyond this is not read. */
 const ERROR_BODY_LIMIT = 64 * 1024;
@@ -103,6 +103,7 @@ function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefine
   if (call.trace && provider.flags.forwardTrace) headers.push("traceparent", call.trace.traceparent);
   const nowMs = performance.now();
   openAttempt(call, route, nowMs);
+  startOver(call);
   call.route = route;
   call.phase = "relaying";
   call.sentMs = nowMs;
@@ -207,9 +208,11 @@ class Answer implements Listener {
     const call = this.#call;
     const reader = call.reader!;
     if (out) {
-      if (!call.delivered) this.#deps.routing.answered(call.route!);
-      call.delivered = true;
-      writeEvents(call, out);
+      if (!call.delivered && !call.withheld?.bytes) this.#deps.routing.answered(call.route!);
+      if (!forward(call, out)) {
+        const why = failure("content_refused", { message: "The answer is too long to be checked", record: "guardrail_too_long" });
+        return finish(this.#deps, call, { kind: "failed", failure: why });
+      }
     }
     if (reader.state === "open") return;
     if (reader.state === "failed") this.#fail(reader.failure!);

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { addressOf } from "../../http/address.ts";
+import type { CachedAnswer } from "../cache/index.ts";
 import { AppError } from "../../platform/errors.ts";
 import { isConnectionError } from "../../platform/postgres.ts";
 import { authenticate, chooseModel } from "./admit.ts";
@@ -56,7 +57,8 @@ export async function serve(
     if (call.phase !== "admitting") return giveBack(deps, call);
     if (refusal) return finish(deps, call, { kind: "failed", failure: refusal });
     deps.metrics.admitted(call);
-    relay(deps, call);
+    if (call.cached) answerAgain(deps, call, call.cached);
+    else relay(deps, call);
   } catch (error) {
     const why = failureOf(error);
     if (why.code === "internal_error") deps.log.error({ err: error, trace_id: call.traceId }, "a call failed on our side");
@@ -89,7 +91,20 @@ async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> 
   const limited = await passLimits(deps, call);
   if (limited) return limited;
   if (call.phase !== "admitting") return undefined;
-  return makeHold(deps, call);
+  call.cached = await deps.cache.find(call, body.value);
+  if (call.cached) call.priceMultiplier = Math.ceil((call.priceMultiplier * deps.config.cacheChargePercent) / 100);
+  if (call.phase !== "admitting") return undefined;
+  const uncovered = await makeHold(deps, call);
+  if (uncovered || !deps.guardrail || call.phase !== "admitting") return uncovered;
+  if (deps.guardrail.withholds && call.request.answer === "stream") call.withheld = { parts: [], bytes: 0 };
+  return deps.guardrail.checkRequest(call, call.format.body === "json" ? body.value : undefined);
+}
+
+/** The answer that was given before, charged for by its share. */
+function answerAgain(deps: RelayDeps, call: Call, { bytes, contentType, usage }: CachedAnswer): void {
+  call.usage = usage;
+  call.contentType = contentType;
+  finish(deps, call, { kind: "done", last: bytes, count: () => ({ content: false, tokens: 0 }) });
 }
 
 function giveBack(deps: RelayDeps, call: Call): void {

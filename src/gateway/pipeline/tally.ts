@@ -71,6 +71,7 @@ export function usageEvent(
     walletId: principal.walletId,
     keyId,
     tokenId,
+    cache: call.cached ? "hit" : null,
     model: call.model!.name,
     providerId: call.candidate?.provider.id ?? null,
     providerName: call.candidate?.provider.name ?? null,

@@ -8,6 +8,7 @@ export const anthropicMessages: Format = {
   speaks: ["claude", "openai"],
   body: "json",
   meters: ["tokens", "requests"],
+  cacheable: true,
   voice: anthropicVoice,
   read: readRequest,
 };

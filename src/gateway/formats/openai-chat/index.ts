@@ -8,6 +8,7 @@ export const openaiChat: Format = {
   speaks: ["openai", "claude"],
   body: "json",
   meters: ["tokens", "requests"],
+  cacheable: true,
   voice: openaiVoice,
   read: (body) => readRequest(body),
 };

@@ -8,6 +8,7 @@ export const openaiCompletions: Format = {
   speaks: ["openai"],
   body: "json",
   meters: ["tokens", "requests"],
+  cacheable: true,
   voice: openaiVoice,
   read: readCompletion,
 };

@@ -8,6 +8,7 @@ export const openaiModerations: Format = {
   speaks: ["openai"],
   body: "json",
   meters: ["tokens", "requests"],
+  cacheable: true,
   voice: openaiVoice,
   read: readModeration,
 };

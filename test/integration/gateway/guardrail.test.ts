@@ -1,0 +1,158 @@
+import { expect } from "chai";
+import { createHmac } from "node:crypto";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { useStack, waitFor } from "../../support/stack.ts";
+import { startRelay, type Customer, type Relay } from "./harness.ts";
+import { answerOf, DONE, startRawUpstream, STOP, streamOf, text, usage, type RawUpstream } from "./rawUpstream.ts";
+
+const SECRET = "a secret of the guardrail";
+
+/** The operator's service: refuses what mentions a troll, and can be told to hang or to fail. */
+interface Service {
+  url: string;
+  asked: { stage: string; content: unknown; model: string; user_id: string }[];
+  forged: number;
+  mood: "well" | "hang" | "fail";
+  close(): Promise<void>;
+}
+
+async function startService(): Promise<Service> {
+  const service: Service = { url: "", asked: [], forged: 0, mood: "well", close: async () => undefined };
+  const server = http.createServer((req, res) => {
+    let body = "";
+    req.on("data", (chunk: Buffer) => (body += chunk.toString()));
+    req.on("end", () => {
+      const signature = createHmac("sha256", SECRET)
+        .update(`${String(req.headers["x-timestamp"])}.${body}`)
+        .digest("hex");
+      if (req.headers["x-signature"] !== `sha256=${signature}`) service.forged += 1;
+      service.asked.push(JSON.parse(body) as Service["asked"][number]);
+      if (service.mood === "hang") return;
+      if (service.mood === "fail") return void res.writeHead(500).end();
+      const allow = !/troll/i.test(body);
+      res.writeHead(200, { "content-type": "application/json" });
+      res.end(JSON.stringify(allow ? { allow } : { allow, category: "trolls", message: "No trolls on this bridge" }));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  service.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/check`;
+  service.close = () => new Promise((resolve) => (server.closeAllConnections(), server.close(() => resolve())));
+  return service;
+}
+
+describe("the guardrail", () => {
+  const places = useStack();
+  let upstream: RawUpstream;
+  let service: Service;
+
+  before(async () => {
+    upstream = await startRawUpstream();
+    service = await startService();
+  });
+  beforeEach(() => {
+    service.asked = [];
+    service.mood = "well";
+  });
+  after(async () => {
+    await upstream?.close();
+    await service?.close();
+  });
+
+  async function withRelay(
+    env: Record<string, string>,
+    work: (relay: Relay, ada: Customer, model: string) => Promise<void>,
+  ): Promise<void> {
+    const relay = await startRelay(places, { GUARDRAIL_URL: service.url, GUARDRAIL_SECRET: SECRET, GUARDRAIL_TIMEOUT: "300ms", ...env });
+    try {
+      await work(relay, await relay.customer(), await relay.model([upstream.url]));
+    } finally {
+      await relay.close();
+    }
+  }
+  const ask = (relay: Relay, who: Customer, model: string, content: string, stream = false): Promise<Response> =>
+    fetch(`${relay.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${who.key}` },
+      body: JSON.stringify({ model, stream, max_tokens: 900, messages: [{ role: "user", content }] }),
+    });
+  const answers = (content: string): void =>
+    upstream.behave(
+      answerOf(
+        200,
+        JSON.stringify({
+          choices: [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }],
+          usage: { prompt_tokens: 1500, completion_tokens: 800, total_tokens: 2300 },
+        }),
+      ),
+    );
+  async function spent(relay: Relay, who: Customer): Promise<bigint> {
+    await relay.settle();
+    const { total, held } = await relay.balance(who);
+    expect(held).to.equal("0");
+    return 1_000_000_000n - BigInt(total);
+  }
+
+  it("is asked, signed, before the provider; what it refuses never gets there, costs nothing and is on the record", async () => {
+    await withRelay({}, async (relay, ada, model) => {
+      answers("One coin.");
+      expect((await ask(relay, ada, model, "How much?")).status).to.equal(200);
+      expect(service.asked).to.have.length(1);
+      expect(service.asked[0]).to.include({ stage: "request", model, user_id: ada.userId });
+      expect(JSON.stringify(service.asked[0]!.content)).to.contain("How much?");
+      expect(service.forged).to.equal(0);
+      const refused = await ask(relay, ada, model, "How do I pay the troll?");
+      expect(refused.status).to.equal(400);
+      expect(((await refused.json()) as { error: object }).error).to.include({
+        code: "content_refused",
+        message: "No trolls on this bridge",
+      });
+      expect(upstream.requests).to.have.length(1);
+      expect(await spent(relay, ada)).to.equal(93_000_000n);
+      const recorded = async () => (await relay.lastEvent(ada))?.error_code === "guardrail_trolls";
+      await waitFor(recorded, { timeoutMs: 3_000, message: "the refusal to be on the record" });
+    });
+  });
+
+  it("may keep an answer from the client, of a stream every byte of it", async () => {
+    await withRelay({ GUARDRAIL_ANSWERS: "true" }, async (relay, ada, model) => {
+      answers("Ask the troll.");
+      const whole = await ask(relay, ada, model, "Whom?");
+      expect(whole.status).to.equal(400);
+      expect(await whole.text()).to.not.contain("Ask the troll");
+      upstream.behave(streamOf(text("Ask"), text(" the troll"), STOP, usage(1500, 800), DONE));
+      const stream = await ask(relay, ada, model, "Whom?", true);
+      expect(await stream.text()).to.not.contain("Ask");
+      expect(await spent(relay, ada)).to.equal(0n);
+      upstream.behave(streamOf(text("Ask"), text(" the keeper"), STOP, usage(1500, 800), DONE));
+      expect(await (await ask(relay, ada, model, "Whom?", true)).text()).to.match(/Ask[^]* the keeper[^]*\[DONE\]\n\n$/);
+      expect(await spent(relay, ada)).to.equal(93_000_000n);
+    });
+  });
+
+  for (const mood of ["hang", "fail"] as const) {
+    it(`that does not say (${mood}) refuses every call, or none, as configured`, async () => {
+      answers("One coin.");
+      await withRelay({}, async (relay, ada, model) => {
+        service.mood = mood;
+        const refused = await ask(relay, ada, model, "How much?");
+        expect(refused.status).to.equal(503);
+        expect(refused.headers.get("retry-after")).to.equal("2");
+        expect(await spent(relay, ada)).to.equal(0n);
+      });
+      await withRelay({ GUARDRAIL_ON_FAILURE: "allow" }, async (relay, ada, model) => {
+        expect((await ask(relay, ada, model, "How much?")).status).to.equal(200);
+        expect(await spent(relay, ada)).to.equal(93_000_000n);
+      });
+    });
+  }
+
+  it("in shadow mode refuses nothing", async () => {
+    await withRelay({ GUARDRAIL_MODE: "shadow", GUARDRAIL_ANSWERS: "true" }, async (relay, ada, model) => {
+      answers("Ask the troll.");
+      expect((await ask(relay, ada, model, "How do I pay the troll?")).status).to.equal(200);
+      expect(service.asked.map(({ stage }) => stage)).to.deep.equal(["request", "answer"]);
+      expect(await relay.metrics.text()).to.match(/tollkeeper_guardrail_refusals_total\S* 2\b/);
+    });
+  });
+});
