@@ -20,6 +20,10 @@ const completion = (output = 5) =>
 /** Held for as a few tokens more than it is said to have: a call never costs more than its hold. */
 const PROMPT = [{ role: "user", content: "Hello there, how are you today?" }];
 
+/** Calls at once; TEST_SCALE=full makes it 1,000. */
+const MANY = process.env["TEST_SCALE"] === "full" ? 1_000 : 300;
+const OPEN = { requests_per_minute: 1_000_000, max_parallel: 10_000 };
+
 interface Told {
   error?: { code: string; message: string; type: string };
 }
@@ -38,8 +42,8 @@ describe("spend limits", () => {
   afterEach(async () => expect((await relay.ledger.verify()).differences).to.deep.equal([]));
   after(() => Promise.all([relay.close(), upstream.close()]));
 
-  async function ask(customer: Pick<Customer, "key">, more: object = {}) {
-    const response = await fetch(`${relay.url}/v1/chat/completions`, {
+  async function ask(customer: Pick<Customer, "key">, more: object = {}, copy = relay) {
+    const response = await fetch(`${copy.url}/v1/chat/completions`, {
       method: "POST",
       headers: { authorization: `Bearer ${customer.key}`, "content-type": "application/json" },
       body: JSON.stringify({ model, max_tokens: 5, messages: PROMPT, ...more }),
@@ -107,6 +111,26 @@ describe("spend limits", () => {
     expect(await spent(ada)).to.equal(BigInt(served) * 600_000n);
     expect(served).to.be.within(48, 50);
     expect(waited).to.be.greaterThan(0);
+  });
+
+  it("many calls at once on two copies never hold more than a limit for 50, whoever's limit it is", async () => {
+    const other = await startRelay(places);
+    try {
+      for (const limits of [{ keyLimits: { spend_total: "30.2" } }, { userLimits: { spend_monthly: "30.2", ...OPEN } }]) {
+        const ada = await relay.customer(limits);
+        const id = "keyLimits" in limits ? `key:${ada.keyId}` : `user:${ada.userId}`;
+        const answers = await Promise.all(Array.from({ length: MANY }, (_, i) => ask(ada, {}, i % 2 === 0 ? relay : other)));
+        const served = answers.filter((answer) => answer.status === 200).length;
+        const refusals = new Set(answers.filter((answer) => answer.status !== 200).map((answer) => answer.code));
+        expect([...refusals].filter((code) => code !== "spend_limit_on_hold" && code !== "spend_limit_reached")).to.deep.equal([]);
+        expect(await spent(ada)).to.equal(BigInt(served) * 600_000n);
+        expect(served).to.be.within(30, 50);
+        const { rows } = await relay.pool.query("SELECT spent, held FROM ledger_budgets WHERE id = $1", [id]);
+        expect(rows).to.deep.equal([{ spent: BigInt(served) * 600_000n, held: 0n }]);
+      }
+    } finally {
+      await other.close();
+    }
   });
 
   it("an account's limit counts what all of its keys spend, and comes from its tier unless the account has its own", async () => {

@@ -2,7 +2,11 @@ import { expect } from "chai";
 import { createLedger, type Budget } from "../../../src/ledger/index.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { createLogger } from "../../../src/platform/logger.ts";
+import { refusal } from "./errors.ts";
 import { openLedger, TOLERANCE, useLedger } from "./support.ts";
+
+/** A server whose messages are not English does not know the ledger's own statements by their context. */
+const UNKNOWN = (definition: string) => definition.replaceAll("'SQL statement \"UPDATE", "'SQL-Anweisung \"UPDATE");
 
 const TODAY = "d:2026-11-21";
 const TOMORROW = "d:2026-11-22";
@@ -179,5 +183,27 @@ describe("budgets", () => {
     expect(both.map((outcome) => outcome.kind === "held" && outcome.available)).to.deep.equal([500n, 30n]);
     const partial = await Promise.all([rig.hold(wallet, 100n), rig.hold(other, 40n, { minAmount: 1n })]);
     expect(partial.map((outcome) => outcome.kind === "held" && outcome.available)).to.deep.equal([400n, 0n]);
+  });
+});
+
+describe("budgets on a server that speaks another language", () => {
+  const rig = useLedger();
+
+  it("are counted and guarded all the same", async () => {
+    const { rows } = await rig.pool.query<{ definition: string }>(
+      "SELECT pg_get_functiondef('ledger_check_budgets'::regproc) AS definition",
+    );
+    const changed = UNKNOWN(rows[0]!.definition);
+    expect(changed).to.not.equal(rows[0]!.definition);
+    await rig.psql(changed);
+    const wallet = await rig.wallet(10_000n);
+    const budgets: Budget[] = ["total", TODAY].map((period) => ({ id: "key:elsewhere", period, limit: 500n }));
+    const holds = await Promise.all(Array.from({ length: 8 }, () => rig.hold(wallet, 60n, { budgets })));
+    expect(holds.map((hold) => hold.kind)).to.deep.equal(Array.from({ length: 8 }, () => "held"));
+    await rig.settle(...holds.slice(0, 3).map(({ id }) => ({ walletId: wallet, id, cost: 50n })));
+    await rig.ledger.release(holds.slice(3, 5).map((hold) => hold.id));
+    expect(await rig.ledger.budgets(budgets)).to.deep.equal(budgets.map(() => ({ spent: 150n, held: 180n })));
+    expect(await refusal(rig.psql("UPDATE ledger_budgets SET spent = 0"))).to.match(/^23/);
+    expect(await refusal(rig.psql("UPDATE ledger_budgets SET held = held - 60"))).to.match(/^23/);
   });
 });

@@ -22,10 +22,17 @@ describe("many at once", () => {
     await Promise.all(copies.slice(1).map((copy) => copy.ledger.close().then(() => copy.pool.end())));
   });
 
-  it("everything at once on a few wallets never deadlocks, and the books are right after it", async () => {
+  it("everything at once on a few wallets and budgets never deadlocks, and the books are right after it", async () => {
     const wallets = await Promise.all(Array.from({ length: 5 }, () => rig.wallet(100_000n)));
     const copies = [rig, openLedger(rig.url)];
     const pick = () => wallets[Math.floor(Math.random() * wallets.length)]!;
+    // Shared by all wallets, as those of a team would be, and named in any order.
+    const limits = Array.from({ length: 4 }, (_, i) => ({
+      id: `team:${uuidv7()}`,
+      period: "total",
+      limit: i === 0 ? 20_000n : 1_000_000n,
+    }));
+    const some = () => limits.filter(() => Math.random() < 0.5).sort(() => Math.random() - 0.5);
     const expiresAt = new Date(Date.now() + 300);
     const until = Date.now() + 2_000;
     let rounds = 0;
@@ -36,7 +43,7 @@ describe("many at once", () => {
         rounds += 1;
         const holds = await Promise.all(
           Array.from({ length: 6 }, async () => {
-            const hold = { id: uuidv7(), walletId: pick(), amount: 50n, owner: "test", ttlMs: n % 3 === 0 ? 1 : 60_000 };
+            const hold = { id: uuidv7(), walletId: pick(), amount: 50n, budgets: some(), owner: "test", ttlMs: n % 3 === 0 ? 1 : 60_000 };
             return { ...hold, outcome: await ledger.authorize(hold) };
           }),
         );
