@@ -1,0 +1,17 @@
+import type { Case } from "./case.ts";
+import { chatCases } from "./chat.ts";
+import { crossedCases } from "./crossed.ts";
+import { mediaCases } from "./media.ts";
+import { messageCases } from "./messages.ts";
+import { responseCases } from "./responses.ts";
+
+export type { Case } from "./case.ts";
+
+/** What is asked with the official clients, area by area; the same for every language. */
+export const AREAS: Record<string, Case[]> = {
+  "chat and completions": chatCases,
+  responses: responseCases,
+  "embeddings, models, moderation, pictures and sound": mediaCases,
+  messages: messageCases,
+  "the other vendor's format": crossedCases,
+};

@@ -1,0 +1,4 @@
+import { javascript } from "./js/driver.ts";
+import { describeLanguage } from "./language.ts";
+
+describeLanguage("JavaScript", javascript);

@@ -1,0 +1,46 @@
+import { proveLedger, type Person, type Product } from "../../support/people.ts";
+import { product } from "../../support/stack.ts";
+import { AREAS, type Case } from "./cases/index.ts";
+import { judge } from "./judge.ts";
+import type { Driver, Seen } from "./seen.ts";
+import { inTurns, setUp, type Staged } from "./stage.ts";
+
+const AT_ONCE = 6;
+
+/**
+ * Registers every case for the official clients of one language. All requests are made before the first test, many at a time;
+ * each test judges one.
+ */
+export function describeLanguage(language: string, drive: Driver): void {
+  describe(`the official clients for ${language}`, () => {
+    let at: Product;
+    let admin: Person;
+    const staged = new Map<Case, Staged>();
+    let seen: Map<string, Seen>;
+
+    before(async function () {
+      this.timeout(600_000);
+      at = await product();
+      const set = await setUp(at);
+      ({ admin } = set);
+      const cases = Object.values(AREAS).flat();
+      for (const one of await inTurns(cases, AT_ONCE, set.stage)) staged.set(one.one, one);
+      seen = await drive([...staged.values()].map(({ task }) => task));
+    });
+
+    for (const [area, cases] of Object.entries(AREAS)) {
+      describe(area, () => {
+        for (const one of cases) {
+          it(`${one.client}: ${one.name}`, () => {
+            const its = staged.get(one)!;
+            return judge(at, its, seen.get(its.task.id)!);
+          });
+        }
+      });
+    }
+
+    describe("afterwards", () => {
+      it("the ledger is proven", () => proveLedger(admin));
+    });
+  });
+}

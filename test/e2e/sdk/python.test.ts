@@ -1,0 +1,4 @@
+import { describeLanguage } from "./language.ts";
+import { python } from "./python.ts";
+
+describeLanguage("Python", python);

@@ -1,0 +1,101 @@
+"""Chat completions, and completions of old."""
+
+from seen import call, error_of, fields
+
+
+def completion_shown(completion):
+    choice = completion.choices[0]
+    message = choice.message
+    shown = {
+        "text": message.content or "",
+        "tools": [call(one.function.name, one.function.arguments) for one in message.tool_calls or []],
+        "finish": choice.finish_reason,
+        "usage": fields(completion.usage),
+    }
+    thinking = getattr(message, "reasoning_content", None)
+    return shown if thinking is None else {**shown, "thinking": thinking}
+
+
+def chat(client, task):
+    completion = client.chat.completions.create(**task["body"])
+    return {**completion_shown(completion), "requestId": completion._request_id}
+
+
+def chat_stream(client, task):
+    stream = client.chat.completions.create(**task["body"], stream=True)
+    request_id = stream.response.headers.get("x-request-id")
+    said, thinking, calls, finish, usage = [], "", {}, None, None
+    try:
+        for chunk in stream:
+            usage = fields(chunk.usage) or usage
+            if not chunk.choices:
+                continue
+            delta = chunk.choices[0].delta
+            finish = chunk.choices[0].finish_reason or finish
+            if delta.content:
+                said.append(delta.content)
+            thinking += getattr(delta, "reasoning_content", None) or ""
+            for part in delta.tool_calls or []:
+                one = calls.setdefault(part.index, ["", ""])
+                one[0] += part.function.name or ""
+                one[1] += part.function.arguments or ""
+            if len(said) == task.get("leaveAfter"):
+                stream.close()
+                return {"text": "".join(said), "pieces": len(said), "requestId": request_id}
+    except Exception as error:
+        return {"text": "".join(said), "pieces": len(said), "requestId": request_id, "error": error_of(error)}
+    shown = {
+        "text": "".join(said),
+        "pieces": len(said),
+        "tools": [call(*one) for one in calls.values()],
+        "finish": finish,
+        "usage": usage,
+        "requestId": request_id,
+    }
+    return {**shown, "thinking": thinking} if thinking else shown
+
+
+def chat_helper(client, task):
+    told = ""
+    with client.chat.completions.stream(**task["body"]) as stream:
+        for event in stream:
+            if event.type == "content.delta":
+                told += event.delta
+        completion = stream.get_final_completion()
+    return {**completion_shown(completion), "more": {"told": told}}
+
+
+def chat_parsed(client, task):
+    from pydantic import BaseModel, create_model
+
+    body = dict(task["body"])
+    schema = body.pop("response_format")["json_schema"]
+    model = create_model(schema["name"], __base__=BaseModel, **{name: (str, ...) for name in schema["schema"]["properties"]})
+    completion = client.chat.completions.parse(**body, response_format=model)
+    return {"usage": fields(completion.usage), "more": {"parsed": completion.choices[0].message.parsed.model_dump()}}
+
+
+def completion(client, task):
+    answer = client.completions.create(**task["body"])
+    choice = answer.choices[0]
+    return {"text": choice.text, "finish": choice.finish_reason, "usage": fields(answer.usage), "requestId": answer._request_id}
+
+
+def completion_stream(client, task):
+    shown = {"text": "", "usage": None, "finish": None}
+    for chunk in client.completions.create(**task["body"], stream=True):
+        shown["usage"] = fields(chunk.usage) or shown["usage"]
+        for choice in chunk.choices:
+            shown["text"] += choice.text
+            shown["finish"] = choice.finish_reason or shown["finish"]
+    return shown
+
+
+ASKS = {
+    "chat": chat,
+    "chatStream": chat_stream,
+    "chatHelper": chat_helper,
+    "chatParsed": chat_parsed,
+    "completion": completion,
+    "completionStream": completion_stream,
+}
