@@ -5,6 +5,7 @@ import { cleanUp } from "../test/support/cleanup.ts";
 import { startInfra } from "../test/support/infra.ts";
 import { benchHolds } from "./ledger.ts";
 import { benchLatency } from "./latency.ts";
+import { benchWatching } from "./observability.ts";
 import { benchRelay } from "./relay.ts";
 import { benchScale } from "./scale.ts";
 import { benchSettlement } from "./settlement.ts";
@@ -15,7 +16,7 @@ const NAMES = { whole: "whole answer", stream: "stream of 50 chunks" };
 /**
  * `npm run bench`: what a relayed call costs beside a bare pass-through, holds and settlements per second, memory per idle stream.
  * Everything runs on this machine and shares its cores, on servers of its own. Not a test: figures depend on the machine.
- * `--only relay|latency|scale|system|ledger|settlement` runs one part, `--profile FOLDER` leaves a CPU profile of the relay there.
+ * `--only relay|latency|scale|system|watching|ledger|settlement` runs one part, `--profile FOLDER` leaves a CPU profile of the relay there.
  */
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: "string" }, profile: { type: "string" } } });
@@ -27,6 +28,7 @@ async function main(): Promise<void> {
     if (wanted("latency")) await latency();
     if (wanted("scale")) await scale();
     if (wanted("system")) await system();
+    if (wanted("watching")) await watching();
     if (wanted("ledger")) await ledger();
     if (wanted("settlement")) await settlement();
   } finally {
@@ -52,6 +54,13 @@ async function system(): Promise<void> {
   const { byPart, total } = await benchSystem();
   const parts = Object.entries(byPart).map(([name, ms]) => `${name} ${ms.toFixed(3)}`);
   console.log(`  ${total.toFixed(3)} ms: ${parts.join(", ")}`);
+}
+
+async function watching(): Promise<void> {
+  console.log("\nCPU per call of the relay, by how it is watched (medians of interleaved rounds)");
+  for (const { name, cpu, more } of await benchWatching(await places())) {
+    console.log(`  ${name.padEnd(50)} ${cpu.toFixed(0)} µs (${more < 0 ? "" : "+"}${more.toFixed(0)})`);
+  }
 }
 
 async function relay(profile: string | undefined): Promise<void> {

@@ -3,8 +3,10 @@ import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createLogger } from "../src/platform/logger.ts";
+import { createMetrics, type Metrics } from "../src/platform/metrics.ts";
 import { migrate } from "../src/platform/migrations.ts";
 import { projectRoot } from "../src/platform/root.ts";
+import { createTracing, type Tracing } from "../src/platform/tracing/index.ts";
 import { startRelay, type Relay } from "../test/integration/gateway/harness.ts";
 import { passThrough } from "./passthrough.ts";
 
@@ -24,6 +26,15 @@ export interface Order {
   models?: string[] | number;
   /** Keys and models one after the other instead of at random. */
   inTurn?: boolean;
+}
+
+/** How a relay of the bench is watched: not at all unless told. */
+export interface Watching {
+  /** With the process's own figures, and read every second. */
+  metrics?: boolean;
+  /** Where traces of this share of the calls go. */
+  collector?: string;
+  ratio?: number;
 }
 
 export interface LoadResult {
@@ -203,7 +214,24 @@ async function provision(order: Order, upstream: string): Promise<{ keys: string
   return { keys, models };
 }
 
-async function start(role: string, upstream: string, places: { databaseUrl: string; redisUrl: string }): Promise<Record<string, string>> {
+/** Takes whatever is sent. */
+const collectorServer = (): http.Server => http.createServer((req, res) => void req.resume().on("end", () => res.end("{}")));
+
+/** The relay's metrics and tracing as the bench wants them. */
+async function watched({ metrics: standard = false, collector, ratio = 0 }: Watching): Promise<{ metrics: Metrics; tracing?: Tracing }> {
+  const metrics = createMetrics({ standard });
+  if (standard) setInterval(() => void metrics.text(), 1_000).unref();
+  const tracing = await createTracing({ endpoint: collector, service: "bench", release: "0", sampler: "traceidratio", ratio });
+  return { metrics, ...(tracing ? { tracing } : {}) };
+}
+
+async function start(
+  role: string,
+  upstream: string,
+  places: { databaseUrl: string; redisUrl: string },
+  watching: Watching,
+): Promise<Record<string, string>> {
+  if (role === "collector") return { url: await listen(collectorServer()) };
   if (role === "upstream") return { url: await listen(upstreamServer()) };
   if (role === "passthrough") return { url: await listen(passThrough(upstream)), key: "none", model: "m" };
   if (role === "client") return {};
@@ -212,13 +240,13 @@ async function start(role: string, upstream: string, places: { databaseUrl: stri
     folder: path.join(projectRoot, "migrations"),
     log: createLogger({ level: "warn", name: "bench" }),
   });
-  relay = await startRelay(places, { LOG_LEVEL: "warn", STREAM_HEARTBEAT: "60s" });
+  relay = await startRelay(places, { LOG_LEVEL: "warn", STREAM_HEARTBEAT: "60s" }, await watched(watching));
   const customer = await relay.customer({ credits: "1000000000" });
   return { url: relay.url, key: customer.key, model: await relay.model([upstream]) };
 }
 
 if (process.send && process.argv[2]) {
-  const [, , role, upstream = "", databaseUrl = "", redisUrl = ""] = process.argv;
+  const [, , role, upstream = "", databaseUrl = "", redisUrl = "", watching = "{}"] = process.argv;
   process.on("message", (order: Order) => {
     if (order.kind === "cpu") process.send!(process.cpuUsage());
     else if (order.kind === "memory") process.send!(memory());
@@ -226,5 +254,5 @@ if (process.send && process.argv[2]) {
     else if (order.kind === "provision") void provision(order, upstream).then((made) => process.send!(made));
     else void (order.kind === "hang" ? hang(order) : load(order)).then((result) => process.send!(result));
   });
-  process.send(await start(role!, upstream, { databaseUrl, redisUrl }));
+  process.send(await start(role!, upstream, { databaseUrl, redisUrl }, JSON.parse(watching) as Watching));
 }

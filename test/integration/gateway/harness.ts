@@ -69,15 +69,14 @@ const micro = (text: string): bigint => parseCredits(text)!;
 export async function startRelay(
   places: { databaseUrl: string; redisUrl: string },
   env: Record<string, string> = {},
-  more: { tracing?: Tracing } = {},
+  more: { tracing?: Tracing; metrics?: Metrics } = {},
 ): Promise<Relay> {
-  const { tracing } = more;
+  const { tracing, metrics = createMetrics() } = more;
   const config: Config = loadConfig({ ...ENVIRONMENT, DATABASE_URL: places.databaseUrl, REDIS_URL: places.redisUrl, ...env });
   const log = createLogger({ level: env["LOG_LEVEL"] ?? "silent", name: "test" });
   const pool = createPool({ url: places.databaseUrl, max: 10, name: "relay-test", log, connectTimeoutMs: 1_000 });
   const invalidation = createInvalidation({ url: places.databaseUrl, log });
   const redis = createRedis({ url: places.redisUrl, log });
-  const metrics = createMetrics();
   const secretBox = createSecretBox(config.ENCRYPTION_KEYS);
   const ledger = createLedger({
     pool,
