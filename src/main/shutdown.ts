@@ -36,10 +36,12 @@ export function onShutdown(options: { log: Logger; limitMs: number; stop: () => 
   process.on("SIGTERM", end);
   process.on("SIGINT", end);
   process.on("unhandledRejection", (reason) => log.error({ err: reason }, "unhandled rejection"));
-  process.on("uncaughtException", (error) => {
-    log.fatal({ err: error }, "uncaught exception");
+  const die = async (thrown: unknown): Promise<void> => {
+    log.fatal({ err: thrown }, "uncaught exception");
     // Nothing can be relied on any more, so this too has an end.
     setTimeout(() => process.exit(1), LAST_WORDS_MS).unref();
-    flushReports().finally(() => process.exit(1));
-  });
+    await flushReports().catch(() => undefined);
+    process.exit(1);
+  };
+  process.on("uncaughtException", (thrown) => void die(thrown));
 }
