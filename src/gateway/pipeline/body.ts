@@ -5,10 +5,13 @@ import type { Format } from "./format.ts";
 
 const isForm = (req: IncomingMessage): boolean => /^multipart\//i.test(req.headers["content-type"] ?? "");
 
+const isEncoded = ({ headers }: IncomingMessage): boolean => (headers["content-encoding"] ?? "identity") !== "identity";
+
 /** Reads the body of a request in the way its format wants it. See {@link readJson} and {@link readForm}. */
 export function readBody(req: IncomingMessage, format: Pick<Format, "body" | "files">, limit: number): Promise<BodyResult | undefined> {
   if (format.body === "json" || (format.body === "either" && !isForm(req))) return readJson(req, limit);
   if (!isForm(req)) return Promise.resolve(refuseBody("unsupported_media_type", "Send a multipart form"));
+  if (isEncoded(req)) return Promise.resolve(refuseBody("unsupported_media_type", "Send the body without compression"));
   return readForm(req, { total: limit, files: 1, fileSize: limit, ...format.files });
 }
 
@@ -16,9 +19,7 @@ export function readBody(req: IncomingMessage, format: Pick<Format, "body" | "fi
 function readJson(req: IncomingMessage, limit: number): Promise<BodyResult | undefined> {
   const type = req.headers["content-type"];
   if (type !== undefined && !/[/+]json\b/i.test(type)) return Promise.resolve(refuseBody("unsupported_media_type", "Send JSON"));
-  const encoding = req.headers["content-encoding"];
-  if (encoding !== undefined && encoding !== "identity")
-    return Promise.resolve(refuseBody("unsupported_media_type", "Send the body without compression"));
+  if (isEncoded(req)) return Promise.resolve(refuseBody("unsupported_media_type", "Send the body without compression"));
   if (Number(req.headers["content-length"] ?? 0) > limit) return Promise.resolve(tooLarge(limit));
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];

@@ -45,6 +45,18 @@ describe("a chat request", () => {
     ["stream_options", { ...good, stream: true, stream_options: { include_usage: "yes" } }],
     ["temperature", { ...good, temperature: 1e30 }],
     ["tools", { ...good, tools: {} }],
+    [
+      "tools[1].type",
+      {
+        ...good,
+        tools: [
+          { type: "function", function: { name: "f" } },
+          { type: "web_search", web_search: {} },
+        ],
+      },
+    ],
+    ["search_parameters", { ...good, search_parameters: { mode: "on" } }],
+    ["enable_search", { ...good, enable_search: true }],
     ["stop", { ...good, stop: 5 }],
     ["modalities", { ...good, modalities: ["text", "audio"] }],
     ["web_search_options", { ...good, web_search_options: {} }],

@@ -6,6 +6,7 @@ import {
   notOffered,
   number,
   object,
+  objectsIn,
   serviceTier,
   streamOptions,
   text,
@@ -36,6 +37,9 @@ export const CHAT_FIELDS: Record<string, Check> = {
   metadata: object,
   response_format: object,
   tools: list(1_024),
+  // Live search of other vendors.
+  search_parameters: notOffered,
+  enable_search: (value) => (value === false ? undefined : "is not offered here"),
   functions: list(1_024),
   reasoning_effort: text(32),
   stop: texts(16),
@@ -69,6 +73,12 @@ function checkParts(parts: unknown[], param: string): Problem | undefined {
     }
   }
   return undefined;
+}
+
+/** The first tool that is not the client's own, or undefined: those that run at a vendor cost money that no price here covers. */
+export function checkTools(tools: unknown): Problem | undefined {
+  const odd = objectsIn(tools).findIndex(({ type }) => type !== undefined && type !== "function" && type !== "custom");
+  return odd < 0 ? undefined : { param: `tools[${odd}].type`, message: "must be function or custom; others are not offered here" };
 }
 
 /** The first thing wrong with the conversation, or undefined. */

@@ -2,7 +2,7 @@ import type { Failure } from "../../pipeline/failure.ts";
 import type { AnswerKind, Dialect, ReadResult, RelayRequest, Speaks } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { asObject, checkFields, checkModel, refuse } from "../checks.ts";
-import { CHAT_FIELDS, checkMessages } from "./fields.ts";
+import { CHAT_FIELDS, checkMessages, checkTools } from "./fields.ts";
 import { NativeChat } from "./native.ts";
 import { countPrompt } from "./prompt.ts";
 import { chatToClaude } from "./to-claude/index.ts";
@@ -43,6 +43,7 @@ export function readRequest(body: unknown, options: { streams?: boolean } = {}):
   const read = asObject(body);
   if (!read.ok) return read;
   const { fields } = read;
-  const problem = checkModel(fields["model"]) ?? checkMessages(fields["messages"]) ?? checkFields(CHAT_FIELDS, fields);
+  const problem =
+    checkModel(fields["model"]) ?? checkMessages(fields["messages"]) ?? checkFields(CHAT_FIELDS, fields) ?? checkTools(fields["tools"]);
   return problem ? refuse(problem) : { ok: true, request: new ChatRequest(fields, options.streams ?? false) };
 }

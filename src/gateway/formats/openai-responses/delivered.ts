@@ -1,6 +1,8 @@
+import type { Units } from "../../../pricing/index.ts";
 import { GatheredText, type Delivered } from "../../tokens/gathered.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { isObject, type Fields, wordOf } from "../checks.ts";
+import { isCharged } from "./search.ts";
 
 /** Events that bring text in pieces, and the field in which their `done` event repeats all of it. */
 const TEXTS: Record<string, string> = {
@@ -20,6 +22,14 @@ export class DeliveredOutput {
   readonly #texts = new GatheredText();
   /** Texts that came in pieces. */
   readonly #inPieces = new Set<string>();
+  /** Searches that are charged, by place or id. */
+  readonly #searches = new Set<unknown>();
+  readonly #searching: boolean;
+
+  /** `searching`: the provider may search the web for the answer. */
+  constructor(searching: boolean) {
+    this.#searching = searching;
+  }
 
   /** Takes one event. A `done` event counts only where no piece came before it. */
   readEvent(type: string, event: Fields): void {
@@ -27,6 +37,8 @@ export class DeliveredOutput {
       this.#texts.append(`${wordOf(event["output_index"])} name`, event["item"]["name"]);
       return;
     }
+    if (type === "response.output_item.done" && isObject(event["item"]) && isCharged(event["item"]))
+      this.#searches.add(event["output_index"]);
     const found = EVENT.exec(type);
     const field = found ? TEXTS[found[1]!] : undefined;
     if (!found || field === undefined) return;
@@ -45,6 +57,7 @@ export class DeliveredOutput {
     if (!Array.isArray(output)) return;
     for (const [i, item] of (output as unknown[]).entries()) {
       if (!isObject(item)) continue;
+      if (isCharged(item)) this.#searches.add(i);
       for (const name of ["name", "arguments", "input"]) this.#texts.append(`${i} ${name}`, item[name]);
       for (const list of [item["content"], item["summary"]]) {
         if (!Array.isArray(list)) continue;
@@ -55,11 +68,15 @@ export class DeliveredOutput {
     }
   }
 
+  get units(): Units | undefined {
+    return this.#searching ? { searches: this.#searches.size } : undefined;
+  }
+
   get hasContent(): boolean {
     return this.#texts.hasContent;
   }
 
   count(tokenizer: Tokenizer, budget: Budget): Delivered {
-    return this.#texts.count(tokenizer, budget);
+    return { ...this.#texts.count(tokenizer, budget), units: this.units };
   }
 }

@@ -15,6 +15,7 @@ import {
   type Fields,
   type Problem,
 } from "../checks.ts";
+import { isSearch } from "./search.ts";
 
 /** Fields of a request for a response with a known meaning (https://platform.openai.com/docs/api-reference/responses/create). */
 export const RESPONSE_FIELDS: Record<string, Check> = {
@@ -49,10 +50,10 @@ export const RESPONSE_FIELDS: Record<string, Check> = {
   ...NO_CHOICE_OF_OTHERS,
 };
 
-/** Tools that the client runs itself. All others run at the provider and cost money that no price here covers. */
+/** Tools that the client runs itself. Of all others, which run at the provider and cost money, only web search can have a price. */
 const OWN_TOOLS = new Set(["function", "custom", "local_shell", "apply_patch", "namespace"]);
 
-/** The first tool that is not offered, or undefined. */
+/** The first tool that is not offered, or undefined. Searches are offered among the request's own tools alone, where they are counted. */
 export function checkTools(tools: unknown, param: string): Problem | undefined {
   if (!Array.isArray(tools)) return undefined;
   for (const [i, tool] of (tools as unknown[]).entries()) {
@@ -60,7 +61,7 @@ export function checkTools(tools: unknown, param: string): Problem | undefined {
     if (!isObject(tool)) return { param: at, message: "must be an object" };
     const { type } = tool;
     if (typeof type !== "string") return { param: `${at}.type`, message: "must be text" };
-    if (!OWN_TOOLS.has(type) && !(type === "tool_search" && tool["execution"] === "client")) {
+    if (!OWN_TOOLS.has(type) && !(isSearch(type) && param === "tools") && !(type === "tool_search" && tool["execution"] === "client")) {
       return { param: `${at}.type`, message: `${type.slice(0, 64)} has no price here` };
     }
     const inner = type === "namespace" ? checkTools(tool["tools"], `${at}.tools`) : undefined;

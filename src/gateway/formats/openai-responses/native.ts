@@ -1,4 +1,4 @@
-import type { Dialect, EncodedRequest, StreamReader } from "../../pipeline/format.ts";
+import type { Dialect, EncodedRequest, StreamReader, WholeResult } from "../../pipeline/format.ts";
 import type { Fields } from "../checks.ts";
 import { EventReader } from "../events.ts";
 import { readError } from "../openai-chat/errors.ts";
@@ -9,7 +9,6 @@ import { readResponse } from "./whole.ts";
 /** A request for a response to a provider that speaks the same: nothing is converted. */
 export class NativeResponse implements Dialect {
   readonly path = "/responses";
-  readonly readWhole = readResponse;
   readonly readError = readError;
   readonly #request: ResponseRequest;
 
@@ -21,12 +20,21 @@ export class NativeResponse implements Dialect {
     const request = this.#request;
     const body: Fields = { ...request.body, model: upstreamModel };
     if (request.answer !== "stream") delete body["stream_options"];
+    if (request.searches > 0) body["max_tool_calls"] = request.searches;
     const cap = outputCap ?? request.outputCap;
     if (cap !== undefined) body["max_output_tokens"] = cap;
     return { body: Buffer.from(JSON.stringify(body)), contentType: "application/json" };
   }
 
   openStream(): StreamReader {
-    return new EventReader(new ResponseEvents());
+    return new EventReader(new ResponseEvents(this.#options));
+  }
+
+  readWhole(body: Buffer): WholeResult {
+    return readResponse(body, this.#options);
+  }
+
+  get #options(): { searching: boolean } {
+    return { searching: this.#request.searches > 0 };
   }
 }

@@ -1,9 +1,12 @@
+import type { Units } from "../../../pricing/index.ts";
+import type { Failure } from "../../pipeline/failure.ts";
 import type { AnswerKind, Dialect, ReadResult, Reference, RelayRequest } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { asObject, checkFields, checkModel, isObject, refuse, type Fields } from "../checks.ts";
 import { checkInput, checkTools, kindOf, RESPONSE_FIELDS } from "./fields.ts";
 import { NativeResponse } from "./native.ts";
 import { countPrompt } from "./prompt.ts";
+import { checkSearches, searchesOf, searchTool, TOKENS_PER_SEARCH } from "./search.ts";
 
 /** A validated request for a response. Known fields are checked, unknown ones pass to the provider as they are. */
 export class ResponseRequest implements RelayRequest {
@@ -11,6 +14,10 @@ export class ResponseRequest implements RelayRequest {
   readonly answer: AnswerKind;
   readonly outputCap: number | undefined;
   readonly choices = 1;
+  readonly units: Units | undefined;
+  readonly needs: RelayRequest["needs"];
+  /** The most searches of the web that the provider may make. */
+  readonly searches: number;
   readonly session: string | undefined;
   readonly refersTo: readonly Reference[];
   /** Where nothing is said the provider keeps the answer. */
@@ -21,6 +28,9 @@ export class ResponseRequest implements RelayRequest {
     this.body = body;
     this.model = body["model"] as string;
     this.answer = body["stream"] === true ? "stream" : "whole";
+    this.searches = searchesOf(body);
+    this.units = this.searches === 0 ? undefined : { searches: this.searches };
+    this.needs = this.searches === 0 ? undefined : { meter: "searches", refusal: noSearch(body) };
     this.outputCap = (body["max_output_tokens"] ?? undefined) as number | undefined;
     this.session = typeof body["prompt_cache_key"] === "string" ? body["prompt_cache_key"] : undefined;
     this.refersTo = referencesOf(body);
@@ -28,13 +38,16 @@ export class ResponseRequest implements RelayRequest {
   }
 
   countPrompt(tokenizer: Tokenizer, budget: Budget): number {
-    return countPrompt(this.body, tokenizer, budget);
+    return countPrompt(this.body, tokenizer, budget) + this.searches * TOKENS_PER_SEARCH;
   }
 
   dialect(): Dialect {
     return new NativeResponse(this);
   }
 }
+
+const noSearch = (body: Fields): Failure =>
+  refuse({ param: `tools[${searchTool(body)}].type`, message: "web search has no price for this model" }).failure;
 
 /** Everything that lies at the provider and is named by an id. */
 function referencesOf({ previous_response_id: previous, conversation, input }: Fields): Reference[] {
@@ -58,6 +71,10 @@ export function readResponseRequest(body: unknown): ReadResult {
   if (!read.ok) return read;
   const { fields } = read;
   const problem =
-    checkModel(fields["model"]) ?? checkInput(fields) ?? checkFields(RESPONSE_FIELDS, fields) ?? checkTools(fields["tools"], "tools");
+    checkModel(fields["model"]) ??
+    checkInput(fields) ??
+    checkFields(RESPONSE_FIELDS, fields) ??
+    checkTools(fields["tools"], "tools") ??
+    checkSearches(fields);
   return problem ? refuse(problem) : { ok: true, request: new ResponseRequest(fields) };
 }

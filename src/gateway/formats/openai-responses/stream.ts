@@ -12,11 +12,15 @@ import { readUsage } from "./usage.ts";
 
 /** Understands the events of a response: numbered, named, ended by the whole response. One that stopped early is an answer too. */
 export class ResponseEvents implements Judge {
-  usage: Usage | undefined;
   unreadableUsage = false;
   kept: KeptAnswer | undefined;
   nextNumber = 0;
-  readonly #delivered = new DeliveredOutput();
+  #said: Usage | undefined;
+  readonly #delivered: DeliveredOutput;
+
+  constructor(options: { searching: boolean }) {
+    this.#delivered = new DeliveredOutput(options.searching);
+  }
 
   judge({ name, fields }: JsonEvent): "pass" | "end" | Failure {
     const type = typeof fields["type"] === "string" ? fields["type"] : name;
@@ -45,8 +49,12 @@ export class ResponseEvents implements Judge {
     this.kept = keptOf(response) ?? this.kept;
     const said = response["usage"];
     if (said === undefined || said === null) return;
-    this.usage = readUsage(said);
-    this.unreadableUsage = isUnreadable(said, this.usage);
+    this.#said = readUsage(said);
+    this.unreadableUsage = isUnreadable(said, this.#said);
+  }
+
+  get usage(): Usage | undefined {
+    return this.#said && { ...this.#said, units: this.#delivered.units };
   }
 
   get hasContent(): boolean {

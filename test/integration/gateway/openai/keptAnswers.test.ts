@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { NotFoundError } from "openai";
+import { forgetExpiredAnswers } from "../../../../src/gateway/answers/index.ts";
 import { answerOf } from "../rawUpstream.ts";
 import { useOpenai } from "./rig.ts";
 
@@ -113,5 +114,19 @@ describe("responses that a provider keeps", () => {
     const refused = await rig.send("/v1/responses", { model: elsewhere, input: "y", previous_response_id: first.id });
     expect(refused.status).to.equal(400);
     expect(await refused.json()).to.have.nested.property("error.param", "previous_response_id");
+  });
+
+  it("are forgotten when their provider has forgotten them", async () => {
+    const model = await rig.model();
+    const first = await rig.client().responses.create({ model, input: "x" });
+    const { pool } = rig.relay;
+    const kept = async () => (await pool.query("SELECT FROM relay_responses WHERE user_id = $1", [rig.ada.userId])).rowCount;
+    expect(await kept()).to.be.greaterThan(1);
+    await forgetExpiredAnswers(pool);
+    expect(await kept()).to.be.greaterThan(1);
+    await pool.query("UPDATE relay_responses SET expires_at = now() - interval '1 second' WHERE user_id = $1", [rig.ada.userId]);
+    expect((await rig.send("/v1/responses", { model, input: "y", previous_response_id: first.id })).status).to.equal(404);
+    await forgetExpiredAnswers(pool);
+    expect(await kept()).to.equal(0);
   });
 });

@@ -19,6 +19,7 @@ describe("requests for a response", () => {
     ],
     ["input[0].tools[0].type", { input: [{ type: "additional_tools", role: "developer", tools: [{ type: "web_search" }] }] }],
     ["max_output_tokens", { input: "x", max_output_tokens: 0 }],
+    ["max_tool_calls", { input: "x", tools: [{ type: "web_search" }], max_tool_calls: 101 }],
     ["background", { input: "x", background: true }],
     ["prompt", { input: "x", prompt: { id: "pmpt_1" } }],
     ["service_tier", { input: "x", service_tier: "priority" }],
