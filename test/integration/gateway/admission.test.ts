@@ -103,7 +103,7 @@ describe("who may call what", () => {
 
   it("nothing under /v1 that is not metered", async () => {
     for (const [method, path, status, code] of [
-      ["POST", "/v1/images/generations", 404, "not_found"],
+      ["POST", "/v1/batches", 404, "not_found"],
       ["POST", "/v1/chat/completions/", 404, "not_found"],
       ["GET", "/v1/chat/completions", 405, "method_not_allowed"],
       ["DELETE", "/v1/models", 405, "method_not_allowed"],
