@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { proveLedger, register, settledBalance, type Balance } from "../support/people.ts";
 import { waitFor } from "../support/stack.ts";
-import { call, customer, load, scene, type Scene } from "./support.ts";
+import { call, customer, LIMITED, load, scene, type Scene } from "./support.ts";
 
 interface Order {
   order_no: string;
@@ -20,7 +20,7 @@ describe("when a process is killed", function () {
 
   it("in the middle of settlement, every call is charged once", async () => {
     const { stack, at, admin, model } = here;
-    const ada = await customer(at, admin, { credits: "1000000" });
+    const ada = await customer(at, admin, { credits: "1000000", limits: LIMITED });
     const running = load(at, ada.key, model, 16);
     for (let kills = 0; kills < 3; kills++) {
       const seen = running.calls.length;
@@ -37,7 +37,7 @@ describe("when a process is killed", function () {
 
   it("the api in the middle of 50 streams charges nothing that was not complete and frees every hold", async () => {
     const { stack, at, admin, model } = here;
-    const ada = await customer(at, admin, { credits: "1000" });
+    const ada = await customer(at, admin, { credits: "1000", limits: LIMITED });
     const streams = Array.from({ length: 50 }, () => call(at, ada.key, model, { chunks: 100, paceMs: 100 }));
     await waitFor(async () => (await ada.get<Balance>("/api/user/balance")).held === "500", { timeoutMs: 30_000, message: "50 holds" });
     await stack.part("api").kill("SIGKILL");

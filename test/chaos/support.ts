@@ -17,6 +17,9 @@ export async function scene(env: NodeJS.ProcessEnv = {}): Promise<Scene> {
   return { stack, at, admin, model };
 }
 
+/** Limits that refuse nothing, but have every call counted on a budget: proving the ledger proves those too. */
+export const LIMITED = { requests_per_minute: 1_000_000, max_parallel: 100_000, spend_monthly: "1000000" };
+
 export interface Call {
   status: number;
   /** True when the client saw the whole answer. */
