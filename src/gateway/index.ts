@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Config } from "../config/index.ts";
 import type { Route } from "../http/route.ts";
 import { uuidv7 } from "../platform/ids.ts";
+import type { Invalidation } from "../platform/invalidation.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Logger } from "../platform/logger.ts";
@@ -30,6 +31,7 @@ export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "u
   ledger: RelayDeps["ledger"] & WalletDeps["ledger"];
   catalog: Pick<Catalog, "route" | "providers">;
   pool: Pool;
+  invalidation: Pick<Invalidation, "on">;
   redis: Redis;
   config: Config;
   metrics: Metrics;
@@ -86,6 +88,14 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const relayMetrics = createRelayMetrics(metrics);
   const providers = createProviderStates({ catalog, routing, latencyOf: relayMetrics.latencyOf });
   watchProviders(metrics, providers);
+  const owner = `relay:${process.pid}:${uuidv7().slice(-8)}`;
+  const limiter = createLimiter({
+    redis,
+    log,
+    leaseMs: config.PERMIT_LEASE,
+    standby: { pool: deps.pool, invalidation: deps.invalidation, owner },
+    shadowed: createShadowLog(log, relayMetrics.shadowed),
+  });
   const relayDeps: RelayDeps = {
     identity,
     pricing,
@@ -101,11 +111,11 @@ export function createGateway(deps: GatewayDeps): Gateway {
     cache: createAnswerCache({ redis, log }),
     guardrail: guardrailOf(config, log, relayMetrics.guarded),
     limits,
-    limiter: createLimiter({ redis, log, leaseMs: config.PERMIT_LEASE, shadowed: createShadowLog(log, relayMetrics.shadowed) }),
+    limiter,
     metrics: relayMetrics,
     tracing: deps.tracing && createRelayTracing({ tracing: deps.tracing, redis }),
     config: relayConfig(config),
-    owner: `relay:${process.pid}:${uuidv7().slice(-8)}`,
+    owner,
     retire: (call) => registry.retire(call),
   };
   const registry = createRegistry(relayDeps);
@@ -130,7 +140,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     async close() {
       routing.stop();
       await relayDeps.guardrail?.close();
-      await upstream.close();
+      await Promise.all([limiter.stop(), upstream.close()]);
     },
   };
 }

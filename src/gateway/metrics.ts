@@ -117,15 +117,15 @@ export function createRelayMetrics(metrics: Metrics): RelayMetrics {
 }
 
 /** Shows what runs now, and who keeps the limits. */
-export function watchRelay(metrics: Metrics, registry: Pick<Registry, "live">, limiter: Pick<Limiter, "local">): void {
+export function watchRelay(metrics: Metrics, registry: Pick<Registry, "live">, limiter: Pick<Limiter, "away">): void {
   metrics.gauge({
     name: "tollkeeper_relay_live",
     help: "Calls under way in this process, by kind of answer (none: not read yet).",
     read: () => registry.live(),
   });
   metrics.gauge({
-    name: "tollkeeper_limiter_local",
-    help: "1 while this process keeps limits by itself because Redis is away or slow.",
-    read: () => (limiter.local ? 1 : 0),
+    name: "tollkeeper_limiter_standby",
+    help: "1 while limits are counted in Postgres because Redis is away or slow for one of the copies.",
+    read: () => (limiter.away ? 1 : 0),
   });
 }

@@ -51,6 +51,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     usage,
     catalog,
     limits,
+    invalidation,
     incident: createIncidentReporter({ pool, log, metrics }),
     log,
     pool,

@@ -58,7 +58,7 @@ const PER = 1_000n;
 export const ONE = 1_000_000;
 const MILLION = BigInt(ONE);
 /** The input count of a foreign tokenizer is an estimate. */
-const DEFAULT_SAFETY_PERCENT = 110;
+export const DEFAULT_SAFETY_PERCENT = 110;
 
 const dearest = (...prices: bigint[]): bigint => prices.reduce((most, price) => (price > most ? price : most), 0n);
 const ceilDiv = (value: bigint, by: bigint): bigint => (value + by - 1n) / by;

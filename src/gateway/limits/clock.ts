@@ -2,11 +2,11 @@
 export interface SharedClock {
   /** The shared time at a moment of this process's own clock, both in milliseconds. */
   at(nowMs: number): number;
-  /** Redis said `sharedMs`; the answer came at `nowMs`. */
-  heard(sharedMs: number, nowMs: number): void;
+  /** Redis said `sharedMs` in answer to what was sent at `sentMs`; it was read at `nowMs`. */
+  heard(sharedMs: number, sentMs: number, nowMs: number): void;
 }
 
-/** An answer that is late by no more than this does not move the clock. */
+/** An answer that took longer tells nothing. */
 const TOLERANCE_MS = 50;
 
 /** Begins with this machine's own time, until Redis has said its own. */
@@ -14,9 +14,10 @@ export function createSharedClock(nowMs: number, wallMs = Date.now()): SharedClo
   let offset = wallMs - nowMs;
   return {
     at: (ms) => Math.floor(ms + offset),
-    heard(sharedMs, ms) {
+    heard(sharedMs, sentMs, ms) {
+      if (ms - sentMs > TOLERANCE_MS) return;
       const measured = sharedMs - ms;
-      // An answer on its way makes the measure too small, never too large.
+      // An answer on its way makes the measure too small, never too large; much smaller, and the clock was set back.
       if (measured > offset || offset - measured > TOLERANCE_MS) offset = measured;
     },
   };

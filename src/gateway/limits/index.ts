@@ -1,9 +1,14 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { announce, type Invalidation } from "../../platform/invalidation.ts";
 import type { Logger } from "../../platform/logger.ts";
+import type { Pool } from "../../platform/postgres.ts";
 import type { Redis } from "../../platform/redis.ts";
+import { createAbsence } from "./absence.ts";
 import { createSharedClock } from "./clock.ts";
 import { createLocalLimiter } from "./local.ts";
+import { createStandby } from "./standby/index.ts";
 import { createLimitStore } from "./store.ts";
-import { REST_MS, SLOW_MS, type Ask, type Check, type Limiter, type LimitVerdict, type Permit } from "./types.ts";
+import type { Ask, Check, Limiter, LimitVerdict, Permit } from "./types.ts";
 
 export { plansOf } from "./callers.ts";
 export { limitRoutes } from "./settings/routes.ts";
@@ -14,58 +19,135 @@ export type { Limiter, LimitVerdict, Permit } from "./types.ts";
 interface Waiting {
   ask: Ask;
   sinceMs: number;
-  /** Undefined once it was decided. */
+  /** Undefined once it is decided elsewhere. */
   resolve: ((verdict: LimitVerdict) => void) | undefined;
-  /** What was decided locally. */
+  /** What was decided elsewhere. */
   permit: Permit | undefined;
 }
 
-const UNLIMITED: LimitVerdict = { allowed: true, permit: undefined, requests: undefined, tokens: undefined };
-const SWEEP_MS = 60_000;
-
-/** The limits of all copies together, kept in Redis; while Redis is gone or slow each copy applies the same rules for itself. */
-export function createLimiter(deps: {
+export interface LimiterDeps {
   redis: Redis;
   log: Logger;
   /** How long a permit lives that nobody renews. */
   leaseMs: number;
+  /** Where copies count together while Redis is away; without it each counts for itself. `owner` names this copy. */
+  standby?: { pool: Pool; invalidation: Pick<Invalidation, "on">; owner: string };
   now?: () => number;
   /** Told of each call that a limit which is only looked at would have refused. */
   shadowed?: (check: Check) => void;
-}): Limiter {
-  const { redis, log, leaseMs } = deps;
+}
+
+const UNLIMITED: LimitVerdict = { allowed: true, permit: undefined, requests: undefined, tokens: undefined };
+/** After this long without an answer Redis counts as away. */
+const SLOW_MS = 200;
+/** When a tick comes this late the process was busy, and what Redis has answered has not been read yet. */
+const LATE_MS = 250;
+const SWEEP_MS = 60_000;
+const ASK_MS = 10;
+/** What copies say to each other while one of them cannot use Redis. */
+const AWAY = "standby";
+
+const ignore = (): undefined => undefined;
+
+/**
+ * The limits of all copies together. They are counted in Redis; while any copy cannot use it, in Postgres; and if that fails too each copy
+ * applies the same rules for itself.
+ */
+export function createLimiter(deps: LimiterDeps): Limiter {
+  const { redis, log, leaseMs, shadowed = ignore } = deps;
   const now = deps.now ?? (() => performance.now());
   const clock = createSharedClock(now());
-  const local = createLocalLimiter(deps.shadowed);
+  const sharedNow = (): number => clock.at(now());
+  const local = createLocalLimiter(shadowed);
   const store = createLimitStore(redis, leaseMs);
+  const standby = deps.standby && createStandby({ ...deps.standby, leaseMs, shadowed });
   const waiting: Waiting[] = [];
-  let localUntilMs = -1;
+  let tickedMs = now();
   let sweptMs = now();
   let renewedMs = now();
 
-  function rest(nowMs: number, why: string): void {
-    if (nowMs >= localUntilMs) log.warn({ why }, "limits are kept locally for now");
-    localUntilMs = nowMs + REST_MS;
+  const absence = createAbsence({
+    log,
+    now,
+    say: async () => deps.standby && announce(deps.standby.pool, "limits", AWAY),
+    async enter() {
+      if (!standby) return;
+      await answered();
+      await standby.tell(local.known(sharedNow()), local.permits, sharedNow());
+      await standby.gathered();
+    },
+    recover: async () => {
+      if (!store.ready) return false;
+      // It may have come back empty, or as it was before.
+      store.renew(local.permits);
+      store.tell(local.known(sharedNow()));
+      return (await store.catchUp()) < SLOW_MS;
+    },
+  });
+  deps.standby?.invalidation.on("limits", (id) => id === AWAY && absence.heard());
+
+  /** What is on its way to Redis may still be counted there; what has no answer soon is decided elsewhere. */
+  async function answered(): Promise<void> {
+    for (let waitedMs = 0; waitedMs < SLOW_MS && waiting.some((item) => item.resolve); waitedMs += ASK_MS) await delay(ASK_MS);
+    for (const item of waiting.splice(0)) if (item.resolve) decideElsewhere(item);
   }
 
-  function decideLocally(item: Waiting, nowMs: number): void {
-    const { resolve } = item;
+  /** Decides without Redis. Never rejects. */
+  async function decide(ask: Ask): Promise<LimitVerdict> {
+    if (standby) {
+      try {
+        if ((await absence.settled()) === "redis") return await askRedis(ask);
+        const { verdict, windows } = await standby.admit(ask, sharedNow());
+        const permit = verdict.allowed ? verdict.permit : undefined;
+        local.adopt(windows, permit);
+        // So that nothing is missing there when all copies return to it.
+        store.tell(windows);
+        if (permit && store.ready) store.renew([permit]);
+        return verdict;
+      } catch (error) {
+        log.warn({ err: error }, "limits are kept by this process alone for now");
+      }
+    }
+    return local.admit(ask, sharedNow());
+  }
+
+  function askRedis(ask: Ask): Promise<LimitVerdict> {
+    return new Promise((resolve) => {
+      const item: Waiting = { ask, sinceMs: now(), resolve, permit: undefined };
+      waiting.push(item);
+      store.admit(ask).then(
+        (reply) => answer(item, reply),
+        (error: unknown) => {
+          absence.lost(String((error as Error).message));
+          if (item.resolve) decideElsewhere(item);
+        },
+      );
+      forgetDecided();
+    });
+  }
+
+  /** Redis has not decided in time, or has failed. */
+  function decideElsewhere(item: Waiting): void {
+    const { ask, resolve } = item;
     item.resolve = undefined;
-    const verdict = local.admit(item.ask, clock.at(nowMs));
-    if (verdict.allowed) item.permit = verdict.permit;
-    resolve?.(verdict);
+    void decide(ask).then((verdict) => {
+      if (verdict.allowed) item.permit = verdict.permit;
+      // It may have counted the call all the same.
+      else giveBack(ask);
+      resolve?.(verdict);
+    });
   }
 
   function answer(item: Waiting, reply: number[]): void {
-    clock.heard(reply[1]!, now());
+    clock.heard(reply[1]!, item.sinceMs, now());
     const { ask, resolve } = item;
     item.resolve = undefined;
     if (resolve) return resolve(local.follow(ask, reply));
-    // Decided locally meanwhile. What Redis has counted stays if the call runs; else its permit goes back.
-    if (reply[0] === 0 && !(item.permit && local.permits.has(item.permit))) giveBack(ask);
+    // Decided elsewhere meanwhile. What Redis has counted stays if the call runs; else its permit goes back.
+    if (reply[0] === 0 && item.permit && !local.permits.has(item.permit)) giveBack(ask);
   }
 
-  /** Returns what Redis has taken for a call that does not run. */
+  /** Returns what Redis may have taken for a call that does not run. */
   function giveBack({ plan, callId, weightPercent }: Ask): void {
     const sets = plan.checks.slice(plan.rates).map(({ id }) => id);
     if (sets.length > 0) store.release({ id: callId, sets, reserved: [], weightPercent }, []);
@@ -76,51 +158,47 @@ export function createLimiter(deps: {
     while (waiting.length > 0 && waiting[0]!.resolve === undefined) waiting.shift();
   }
 
-  // A Redis that was restarted has forgotten the calls that run; they stand in it again before any new one.
-  redis.on("ready", () => store.renew(local.permits));
+  function renew(): void {
+    store.renew(local.permits);
+    if (absence.away) standby?.renew(sharedNow()).catch(ignore);
+  }
 
   return {
     admit(ask) {
       if (ask.plan.checks.length === 0) return Promise.resolve(UNLIMITED);
-      const sinceMs = now();
-      if (!store.ready || sinceMs < localUntilMs) return Promise.resolve(local.admit(ask, clock.at(sinceMs)));
-      return new Promise((resolve) => {
-        const item: Waiting = { ask, sinceMs, resolve, permit: undefined };
-        waiting.push(item);
-        store.admit(ask).then(
-          (reply) => answer(item, reply),
-          (error: unknown) => {
-            if (!item.resolve) return;
-            const nowMs = now();
-            rest(nowMs, String((error as Error).message));
-            decideLocally(item, nowMs);
-          },
-        );
-        forgetDecided();
-      });
+      if (!store.ready) absence.lost("gone");
+      if (absence.away) return decide(ask);
+      return askRedis(ask);
     },
     release(permit, tokens) {
-      const runs = local.permits.has(permit);
-      const by = local.release(permit, tokens, clock.at(now()));
-      if (runs || by.some((tokensMore) => tokensMore !== 0)) store.release(permit, by);
+      const by = local.release(permit, tokens, sharedNow());
+      if (!by) return;
+      store.release(permit, by);
+      if (absence.away) standby?.release(permit, by, sharedNow()).catch(ignore);
     },
     tick(nowMs) {
+      const late = nowMs - tickedMs > LATE_MS;
+      tickedMs = nowMs;
       forgetDecided();
-      if (waiting.length > 0 && nowMs - waiting[0]!.sinceMs > SLOW_MS) {
-        rest(nowMs, "slow");
-        for (const item of waiting.splice(0)) if (item.resolve) decideLocally(item, nowMs);
+      if (waiting.length > 0 && !late && nowMs - waiting[0]!.sinceMs > SLOW_MS) {
+        absence.lost("slow");
+        for (const item of waiting.splice(0)) if (item.resolve) decideElsewhere(item);
       }
       if (nowMs - renewedMs > leaseMs / 3) {
         renewedMs = nowMs;
-        store.renew(local.permits);
+        renew();
       }
       if (nowMs - sweptMs > SWEEP_MS) {
         sweptMs = nowMs;
         local.sweep(clock.at(nowMs));
       }
     },
-    get local() {
-      return !store.ready || now() < localUntilMs;
+    get away() {
+      return !store.ready || absence.away;
+    },
+    async stop() {
+      absence.stop();
+      await standby?.stop();
     },
   };
 }

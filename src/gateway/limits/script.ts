@@ -8,19 +8,21 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 `;
 
-/** As {@link Window}: start, current, previous, and how much of the window is over. */
-const READ_WINDOW = `
-local function window(key, W)
-  local saved = redis.call('GET', key)
-  if not saved then return now, 0, 0, 0 end
-  local a, b, c = string.match(saved, '(%d+) (%d+) (%d+)')
-  local start, current, previous = tonumber(a), tonumber(b), tonumber(c)
+/** As in window.ts; a window is its start, current and previous, and how much of it is over. */
+const WINDOWS = `
+local function roll(start, current, previous, W)
   local elapsed = now - start
   local counted = current
   if elapsed < W then counted = current + previous end
   if elapsed < -${SKEW_MS} or elapsed >= 2 * W or counted == 0 then return now, 0, 0, 0 end
   if elapsed >= W then return start + W, 0, current, elapsed - W end
   return start, current, previous, math.max(0, elapsed)
+end
+local function window(key, W)
+  local saved = redis.call('GET', key)
+  if not saved then return now, 0, 0, 0 end
+  local start, current, previous = string.match(saved, '(%d+) (%d+) (%d+)')
+  return roll(tonumber(start), tonumber(current), tonumber(previous), W)
 end
 local function save(key, W, start, current, previous)
   redis.call('SET', key, string.format('%d %d %d', start, current, previous), 'PX', math.max(1, start + 2 * W - now))
@@ -36,7 +38,7 @@ end
  * Nothing is counted unless everything allows the call. The clock is Redis's own: copies need not agree on the time.
  */
 export const admitScript = (leaseMs: number): string => `
-${CLOCK}${READ_WINDOW}
+${CLOCK}${WINDOWS}
 local shape = ARGV[2]
 local reply = {0, now}
 local size, arg = 2, 2
@@ -102,7 +104,7 @@ return reply
  * that was counted in and what to add, which may be negative. Does as `correct` in window.ts.
  */
 export const RELEASE = `
-${CLOCK}${READ_WINDOW}
+${CLOCK}${WINDOWS}
 local W = ${MINUTE_MS}
 local rates = tonumber(ARGV[2])
 for i = 1, rates do
@@ -126,5 +128,23 @@ for i = 1, #ARGV do
 end
 redis.call('ZADD', KEYS[1], unpack(args))
 redis.call('PEXPIRE', KEYS[1], ${SETS_TTL_MS})
+return 0
+`;
+
+/** KEYS: rates. ARGV: for each its length, start, current and previous, as another has seen it. Does as `merge` in window.ts. */
+export const TELL = `
+${CLOCK}${WINDOWS}
+for i = 1, #KEYS do
+  local W = tonumber(ARGV[4 * i - 3])
+  local start, current, previous = roll(tonumber(ARGV[4 * i - 2]), tonumber(ARGV[4 * i - 1]), tonumber(ARGV[4 * i]), W)
+  if current + previous > 0 then
+    local known, counted, before = window(KEYS[i], W)
+    if counted + before == 0 or known == start then
+      save(KEYS[i], W, start, math.max(current, counted), math.max(previous, before))
+    else
+      save(KEYS[i], W, math.max(start, known), current + counted, math.max(previous, before))
+    end
+  end
+end
 return 0
 `;

@@ -1,5 +1,6 @@
 import type { Redis } from "../../platform/redis.ts";
-import { admitScript, RELEASE, renewScript } from "./script.ts";
+import type { NamedWindow } from "./local.ts";
+import { admitScript, RELEASE, renewScript, TELL } from "./script.ts";
 import type { Ask, Permit } from "./types.ts";
 import { amountOf } from "./verdict.ts";
 
@@ -7,6 +8,7 @@ interface Scripted {
   tollkeeperAdmit(...args: (string | number)[]): Promise<number[]>;
   tollkeeperRelease(...args: (string | number)[]): Promise<unknown>;
   tollkeeperRenew(...args: (string | number)[]): Promise<unknown>;
+  tollkeeperTell(...args: (string | number)[]): Promise<unknown>;
 }
 
 /** What is counted in Redis, for all copies together. Nothing here waits or retries; commands take effect in the order of the calls. */
@@ -14,20 +16,28 @@ export interface LimitStore {
   readonly ready: boolean;
   /** Answers as script.ts says. Rejects when Redis fails. */
   admit(ask: Ask): Promise<number[]>;
-  /** Ends a permit; `by` corrects its reservations, one number for each. */
+  /** Ends a permit; `by` corrects its reservations, one number for each. While Redis is gone only the end is kept for later. */
   release(permit: Permit, by: readonly number[]): void;
   renew(permits: Iterable<Permit>): void;
+  /** Takes in how rates stand, where they stand higher than Redis knows. */
+  tell(windows: readonly NamedWindow[]): void;
+  /** Ends the permits whose end Redis has missed, and answers how long it takes to answer, in milliseconds. Rejects when Redis fails. */
+  catchUp(): Promise<number>;
 }
 
 const ignore = (): undefined => undefined;
 /** Ids in one command. */
 const MOST_AT_ONCE = 1_000;
+/** Ends kept for a Redis that is gone; beyond these, leases end by themselves. */
+const MISSED_KEPT = 50_000;
 
 export function createLimitStore(redis: Redis, leaseMs: number): LimitStore {
   redis.defineCommand("tollkeeperAdmit", { lua: admitScript(leaseMs) });
   redis.defineCommand("tollkeeperRelease", { lua: RELEASE });
+  redis.defineCommand("tollkeeperTell", { lua: TELL });
   redis.defineCommand("tollkeeperRenew", { lua: renewScript(leaseMs), numberOfKeys: 1 });
   const scripts = redis as unknown as Scripted;
+  let missed: Permit[] = [];
   let corked = false;
 
   /** Commands of one turn of the event loop go out in one write: the system call costs more than the command. */
@@ -57,8 +67,12 @@ export function createLimitStore(redis: Redis, leaseMs: number): LimitStore {
       gather();
       return scripts.tollkeeperAdmit(...args);
     },
-    release({ id, sets, reserved }, by) {
-      if (redis.status !== "ready") return;
+    release(permit, by) {
+      const { id, sets, reserved } = permit;
+      if (redis.status !== "ready") {
+        if (sets.length > 0 && missed.length < MISSED_KEPT) missed.push(permit);
+        return;
+      }
       const corrected = reserved.filter((_, i) => by[i] !== 0);
       if (corrected.length === 0 && sets.length <= 1) {
         const [only] = sets;
@@ -87,6 +101,22 @@ export function createLimitStore(redis: Redis, leaseMs: number): LimitStore {
       for (const [set, ids] of bySet) {
         for (let i = 0; i < ids.length; i += MOST_AT_ONCE) scripts.tollkeeperRenew(set, ...ids.slice(i, i + MOST_AT_ONCE)).catch(ignore);
       }
+    },
+    tell(windows) {
+      if (redis.status !== "ready") return;
+      for (let i = 0; i < windows.length; i += MOST_AT_ONCE) {
+        const some = windows.slice(i, i + MOST_AT_ONCE);
+        const values = some.flatMap(({ lengthMs, startMs, current, previous }) => [lengthMs, startMs, current, previous]);
+        scripts.tollkeeperTell(some.length, ...some.map(({ id }) => id), ...values).catch(ignore);
+      }
+    },
+    async catchUp() {
+      const ended = missed;
+      missed = [];
+      for (const { id, sets } of ended) for (const set of sets) redis.zrem(set, id).catch(ignore);
+      const sinceMs = performance.now();
+      await redis.ping();
+      return performance.now() - sinceMs;
     },
   };
 }

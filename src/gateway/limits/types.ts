@@ -50,7 +50,6 @@ export interface Figures {
 /** Tokens that were counted before they were used. */
 export interface Reservation {
   id: string;
-  lengthMs: number;
   /** Start of the window they were counted in. */
   fromMs: number;
   /** Weighted tokens counted so far. */
@@ -91,13 +90,10 @@ export interface Limiter {
    * weighted) in place of what was reserved. Asked again it only corrects the tokens.
    */
   release(permit: Permit, tokens: number): void;
-  /** Called by the shared ticker while calls run: renews their permits, and decides locally what Redis has left unanswered for too long. */
+  /** Called by the shared ticker while calls run: renews their permits, and decides elsewhere what Redis has left unanswered for too long. */
   tick(nowMs: number): void;
-  /** True while this copy decides for itself because Redis is away or slow. */
-  readonly local: boolean;
+  /** True while Redis does not count. */
+  readonly away: boolean;
+  /** No more attempts to find Redis again, and out of the list of copies. */
+  stop(): Promise<void>;
 }
-
-/** After this long without an answer the local limiter decides. */
-export const SLOW_MS = 200;
-/** How long to stay local after Redis was slow or failed, before it is asked again. */
-export const REST_MS = 1_000;

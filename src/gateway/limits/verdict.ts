@@ -7,9 +7,9 @@ export const amountOf = (check: Check, tokens: number): number => (check.kind ==
 /** The refusal of a rate, or undefined when it allows; `window` must have been rolled to `nowMs`. */
 export function refusalOf(check: Check, tokens: number, window: Window, nowMs: number): Refusal | undefined {
   const amount = amountOf(check, tokens);
-  const { scope, kind, limit, lengthMs } = check;
-  if (usedOf(window, lengthMs, nowMs) + amount <= limit) return undefined;
-  return { allowed: false, scope, kind, limit, retryMs: waitMsOf(window, lengthMs, limit, amount, nowMs) };
+  const { scope, kind, limit } = check;
+  if (usedOf(window, nowMs) + amount <= limit) return undefined;
+  return { allowed: false, scope, kind, limit, retryMs: waitMsOf(window, limit, amount, nowMs) };
 }
 
 /** Until calls at once are asked for again: nobody knows when one ends. */
@@ -23,14 +23,15 @@ export const later = (one: Refusal | undefined, other: Refusal | undefined): Ref
   one && other ? (other.retryMs > one.retryMs ? other : one) : (one ?? other);
 
 /** The tightest figures of one kind among the rates that are enforced, from the counters as they are now. */
-function tightest(plan: Plan, tokens: boolean, windowOf: (id: string) => Window, nowMs: number): Figures | undefined {
+function tightest(plan: Plan, tokens: boolean, windowOf: (check: Check) => Window, nowMs: number): Figures | undefined {
   let best: Figures | undefined;
   for (let i = 0; i < plan.rates; i++) {
-    const { id, kind, limit, lengthMs, shadow } = plan.checks[i]!;
+    const check = plan.checks[i]!;
+    const { kind, limit, shadow } = check;
     if (shadow || (kind === "tokens") !== tokens) continue;
-    const window = windowOf(id);
-    const remaining = Math.max(0, limit - usedOf(window, lengthMs, nowMs));
-    if (!best || remaining < best.remaining) best = { limit, remaining, resetMs: resetMsOf(window, lengthMs, nowMs) };
+    const window = windowOf(check);
+    const remaining = Math.max(0, limit - usedOf(window, nowMs));
+    if (!best || remaining < best.remaining) best = { limit, remaining, resetMs: resetMsOf(window, nowMs) };
   }
   return best;
 }
@@ -39,7 +40,7 @@ function tightest(plan: Plan, tokens: boolean, windowOf: (id: string) => Window,
 export function verdictOf(
   ask: Ask,
   outcome: Refusal | { permit: Permit | undefined },
-  windowOf: (id: string) => Window,
+  windowOf: (check: Check) => Window,
   nowMs: number,
 ): LimitVerdict {
   const { plan } = ask;

@@ -4,6 +4,7 @@
  * The Lua script does the same arithmetic.
  */
 export interface Window {
+  readonly lengthMs: number;
   startMs: number;
   current: number;
   previous: number;
@@ -15,11 +16,15 @@ export const SECOND_MS = 1_000;
 /** A window that seems to begin later than now by less than this was begun by a clock that is a little ahead; beyond, the clock was set back. */
 export const SKEW_MS = 1_000;
 
+/** A window in which nothing was counted. */
+export const newWindow = (lengthMs: number): Window => ({ lengthMs, startMs: 0, current: 0, previous: 0 });
+
 /** Milliseconds of the window that are over. */
 const elapsedOf = (window: Window, nowMs: number): number => Math.max(0, nowMs - window.startMs);
 
 /** Moves the window up to `nowMs`, in place. */
-export function roll(window: Window, lengthMs: number, nowMs: number): void {
+export function roll(window: Window, nowMs: number): void {
+  const { lengthMs } = window;
   const elapsed = nowMs - window.startMs;
   // A window in which nothing was counted is as good as none: the next request begins a new one.
   const counted = elapsed < lengthMs ? window.current + window.previous : window.current;
@@ -35,22 +40,22 @@ export function roll(window: Window, lengthMs: number, nowMs: number): void {
 }
 
 /** What counts now; `window` must have been rolled to `nowMs`. */
-export function usedOf(window: Window, lengthMs: number, nowMs: number): number {
-  const { previous, current } = window;
+export function usedOf(window: Window, nowMs: number): number {
+  const { lengthMs, previous, current } = window;
   return previous === 0 ? current : Math.ceil((previous * (lengthMs - elapsedOf(window, nowMs))) / lengthMs) + current;
 }
 
 /** Until the present window is over. */
-export const resetMsOf = (window: Window, lengthMs: number, nowMs: number): number => lengthMs - elapsedOf(window, nowMs);
+export const resetMsOf = (window: Window, nowMs: number): number => window.lengthMs - elapsedOf(window, nowMs);
 
 /** Until `amount` more would be allowed if nothing else is counted meanwhile; Infinity when that is more than the limit itself. */
-export function waitMsOf(window: Window, lengthMs: number, limit: number, amount: number, nowMs: number): number {
+export function waitMsOf(window: Window, limit: number, amount: number, nowMs: number): number {
+  if (amount > limit) return Infinity;
   const elapsed = elapsedOf(window, nowMs);
   const room = limit - amount - window.current;
-  if (amount > limit) return Infinity;
   // Either the previous window has to fade within this one, or this one has to end and then fade in its turn.
-  if (room >= 0) return Math.max(1, fadeMs(window.previous, room, lengthMs) - elapsed);
-  return lengthMs - elapsed + fadeMs(window.current, limit - amount, lengthMs);
+  if (room >= 0) return Math.max(1, fadeMs(window.previous, room, window.lengthMs) - elapsed);
+  return window.lengthMs - elapsed + fadeMs(window.current, limit - amount, window.lengthMs);
 }
 
 /** How far a window must have moved on until no more than `room` of `count` is left. */
@@ -61,7 +66,22 @@ const fadeMs = (count: number, room: number, lengthMs: number): number =>
  * Corrects what was counted at `fromMs`, the start of the window it was counted in, by `by`. What is given back leaves the window it went
  * into; what comes on top was used until now.
  */
-export function correct(window: Window, lengthMs: number, fromMs: number, by: number): void {
+export function correct(window: Window, fromMs: number, by: number): void {
   if (by > 0 || window.startMs === fromMs) window.current = Math.max(0, window.current + by);
-  else if (window.startMs === fromMs + lengthMs) window.previous = Math.max(0, window.previous + by);
+  else if (window.startMs === fromMs + window.lengthMs) window.previous = Math.max(0, window.previous + by);
+}
+
+/**
+ * Takes in what another has seen of the same counter. Windows that began at the same moment are one and the same, so that the higher count
+ * is the later one; otherwise two have counted apart, and nothing of either may be lost.
+ */
+export function merge(window: Window, other: Readonly<Window>, nowMs: number): void {
+  const told = { ...other };
+  roll(told, nowMs);
+  roll(window, nowMs);
+  if (told.current + told.previous === 0) return;
+  const apart = window.startMs !== told.startMs && window.current + window.previous > 0;
+  window.current = apart ? window.current + told.current : Math.max(window.current, told.current);
+  window.previous = Math.max(window.previous, told.previous);
+  window.startMs = apart ? Math.max(window.startMs, told.startMs) : told.startMs;
 }

@@ -1,4 +1,5 @@
 import type { CallerKey } from "../../identity/index.ts";
+import { DEFAULT_SAFETY_PERCENT } from "../../pricing/index.ts";
 import { addRateHeaders } from "../limits/headers.ts";
 import { plansOf, type LimitVerdict } from "../limits/index.ts";
 import type { Call } from "./call.ts";
@@ -27,7 +28,9 @@ export async function passLimits(deps: PassDeps, call: Call): Promise<Failure | 
     weightPercent = rules.weightOf(model);
     const prompt = weighted(call.promptTokens, weightPercent);
     if (plan.mostTokens !== undefined && prompt > plan.mostTokens) return tooLarge(deps, prompt, plan.mostTokens);
-    tokens = weighted(call.promptTokens + call.outputLimit, weightPercent);
+    // With the margin the hold has: what is used beyond what was reserved would be over the limit.
+    const expected = weighted(call.promptTokens, call.model!.safetyPercent ?? DEFAULT_SAFETY_PERCENT) + call.outputLimit;
+    tokens = weighted(expected, weightPercent);
   }
   const verdict = await deps.limiter.admit({ plan, callId: call.id, tokens, weightPercent });
   addRateHeaders(call.answer.headers, call.format.voice.vendor, verdict);

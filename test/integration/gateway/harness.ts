@@ -118,6 +118,7 @@ export async function startRelay(
     usage,
     catalog,
     limits,
+    invalidation,
     pool,
     redis,
     config,

@@ -70,7 +70,16 @@ describe("limits in Redis", () => {
           expect(here.release(mine, used, now)).to.deep.equal(by);
           const { reserved, sets, id } = theirs;
           const keys = [...reserved.map((one) => one.id), ...sets];
-          await redis.eval(release, keys.length, ...keys, id, reserved.length, ...reserved.flatMap((one, i) => [one.fromMs, by[i]!]), now);
+          if (by)
+            await redis.eval(
+              release,
+              keys.length,
+              ...keys,
+              id,
+              reserved.length,
+              ...reserved.flatMap((one, i) => [one.fromMs, by[i]!]),
+              now,
+            );
         };
         for (const { gap, tokens, used, end } of steps) {
           now += gap;
@@ -179,7 +188,7 @@ describe("limits as callers meet them", () => {
     const limited = responses.find(({ status }) => status === 429)!;
     expect(limited.headers.get("x-ratelimit-limit-requests")).to.equal("20");
     expect(limited.headers.get("x-ratelimit-remaining-requests")).to.equal("0");
-    expect(limited.headers.get("x-ratelimit-reset-requests")).to.match(/^(59(\.\d+)?s|1m0s)$/);
+    expect(limited.headers.get("x-ratelimit-reset-requests")).to.match(/^(5\d(\.\d+)?s|1m0s)$/);
     expect(Number(limited.headers.get("retry-after"))).to.be.within(55, 64);
     expect(allowed.map(({ headers }) => Number(headers.get("x-ratelimit-remaining-requests"))).sort((a, b) => a - b)).to.deep.equal(
       Array.from({ length: 20 }, (_, i) => i),
