@@ -1,9 +1,22 @@
 import { expect } from "chai";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { projectRoot } from "../../src/platform/root.ts";
 import { readSamples, total, type Sample } from "../support/metrics.ts";
+import { declaredIn, expressions, metricsIn } from "../support/monitoring.ts";
 import { customer, operator, pricedModel, register, request } from "../support/people.ts";
 import { product, waitFor } from "../support/stack.ts";
 
-const read = async (url: string): Promise<Sample[]> => readSamples(await (await fetch(url)).text());
+const page = async (url: string): Promise<string> => (await fetch(url)).text();
+const read = async (url: string): Promise<Sample[]> => readSamples(await page(url));
+
+/** Temporal shows these only after the first one. */
+const ONCE_IT_HAPPENS: ReadonlySet<string> = new Set([
+  "temporal_workflow_completed_total",
+  "temporal_workflow_failed_total",
+  "temporal_workflow_canceled_total",
+  "temporal_activity_execution_failed_total",
+]);
 
 describe("/metrics of the running product", () => {
   it("the api has every named metric, with the labels operators were promised", async () => {
@@ -83,5 +96,30 @@ describe("/metrics of the running product", () => {
         total(await read(at.metrics.worker!), "temporal_workflow_completed_total", { workflow_type: "registrationVerification" }) > 0,
       { timeoutMs: 30_000, message: "Temporal to count the registration" },
     );
+  });
+
+  it("every metric of alert rules and dashboards is there", async () => {
+    const at = await product();
+    const [api, worker] = await Promise.all([page(at.metrics.api!), page(at.metrics.worker!)]);
+    const known = declaredIn(api, worker);
+    const unknown = expressions().flatMap(({ where, expr }) =>
+      metricsIn(expr)
+        .filter((name) => name !== "up" && !ONCE_IT_HAPPENS.has(name) && !known.has(name))
+        .map((name) => `${where}: ${name}`),
+    );
+    expect(unknown).to.deep.equal([]);
+  });
+
+  it("every metric of ours is in the documents, and every one there is real", async () => {
+    const at = await product();
+    const [api, worker] = await Promise.all([page(at.metrics.api!), page(at.metrics.worker!)]);
+    const docs = readFileSync(path.join(projectRoot, "docs/observability.md"), "utf8");
+    const told = new Set(
+      [...docs.matchAll(/`((?:tollkeeper|temporal|nodejs|process|proxy|login|quota|rate|upstream)_[a-z0-9_]+)`/g)].map(([, name]) => name!),
+    );
+    const own = [...declaredIn(api, worker)].filter((name) => !/^(temporal|process|nodejs)_|_(bucket|sum|count)$/.test(name));
+    expect(own.filter((name) => !told.has(name))).to.deep.equal([]);
+    const known = declaredIn(api, worker);
+    expect([...told].filter((name) => !known.has(name) && !ONCE_IT_HAPPENS.has(name))).to.deep.equal([]);
   });
 });

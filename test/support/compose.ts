@@ -13,6 +13,8 @@ export interface ComposeService {
   volumes?: string[];
   healthcheck?: { test: string[] };
   restart: string;
+  /** Started only when one of these is asked for. */
+  profiles?: string[];
 }
 
 export interface ComposeFile {

@@ -1,6 +1,9 @@
 import { Ajv } from "ajv";
 import { expect } from "chai";
+import { existsSync } from "node:fs";
+import path from "node:path";
 import { environmentSchema } from "../../../src/config/index.ts";
+import { projectRoot } from "../../../src/platform/root.ts";
 import { composeSchema } from "../../support/compose-schema.ts";
 import { composeFile, interpolate } from "../../support/compose.ts";
 
@@ -12,6 +15,10 @@ const REQUIRED = {
   ADMIN_PASSWORD: "a long password",
   EPAY_KEY: "key",
 };
+
+function split(all: string[], is: (one: string) => boolean): [string[], string[]] {
+  return [all.filter(is), all.filter((one) => !is(one))];
+}
 
 describe("docker-compose.yml", () => {
   const validate = new Ajv({ allErrors: true, strictTuples: false }).compile(composeSchema);
@@ -25,9 +32,16 @@ describe("docker-compose.yml", () => {
     expect(validate({ ...file, services: { ...file.services, api: { ...file.services["api"], enviroment: {} } } })).to.equal(false);
   });
 
-  it("has the same parts as npm start", () => {
+  it("has the same parts as npm start, and others only when they are asked for", () => {
     const names = ["api", "mail", "postgres", "redis", "sandbox", "temporal", "temporal-ui", "worker"];
-    expect(Object.keys(composeFile(REQUIRED).services).sort()).to.deep.equal(names);
+    const { services } = composeFile(REQUIRED);
+    const asked = Object.keys(services).filter((name) => services[name]!.profiles);
+    expect(asked.sort()).to.deep.equal(["grafana", "prometheus"]);
+    expect(
+      Object.keys(services)
+        .filter((name) => !asked.includes(name))
+        .sort(),
+    ).to.deep.equal(names);
   });
 
   it("names only services and volumes that exist, and starts everything again after a crash", () => {
@@ -35,7 +49,12 @@ describe("docker-compose.yml", () => {
     for (const [name, service] of Object.entries(services)) {
       expect(service.restart, name).to.equal("unless-stopped");
       expect(Object.keys(services), name).to.include.members(Object.keys(service.depends_on ?? {}));
-      expect(Object.keys(volumes), name).to.include.members((service.volumes ?? []).map((volume) => volume.split(":")[0]!));
+      const [folders, named] = split(
+        (service.volumes ?? []).map((volume) => volume.split(":")[0]!),
+        (from) => from.startsWith("./"),
+      );
+      expect(Object.keys(volumes), name).to.include.members(named);
+      for (const folder of folders) expect(existsSync(path.join(projectRoot, folder)), folder).to.equal(true);
       for (const [needed, { condition }] of Object.entries(service.depends_on ?? {})) {
         if (condition === "service_healthy") expect(services[needed]!.healthcheck, needed).to.be.an("object");
       }
