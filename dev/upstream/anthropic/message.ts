@@ -27,6 +27,7 @@ function usageOf(counts: Counts, output: Counts["completion"]): object {
 
 /** Cumulative usage, as `message_delta` has it. */
 export function deltaUsage(plan: MessagePlan): { usage?: unknown } {
+  if (plan.directives.faults.no_usage) return {};
   return usageField(plan.counts, (counts) => ({
     ...inputUsage(counts),
     output_tokens: counts.completion,

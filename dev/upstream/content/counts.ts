@@ -29,7 +29,7 @@ export function countsOf(
   { faults, usage }: Directives,
   count: () => { prompt: number; completion: number; reasoning?: number },
 ): Counts | "none" | "shape" {
-  if (faults.no_usage) return "none";
+  if (faults.no_usage && faults.no_usage["where"] !== "end") return "none";
   if (faults.bad_usage?.["kind"] === "shape") return "shape";
   if (faults.bad_usage) {
     const [prompt, completion] = BAD[faults.bad_usage["kind"] ?? "negative"] ?? BAD["negative"]!;

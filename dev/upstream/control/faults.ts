@@ -20,7 +20,7 @@ export const FAULTS = {
   endless: "goes on for ever: after=3 every=1ms; not streaming, a body without end",
   extra_data: "more after the end: events after the last one, bytes after the JSON",
   extra_bytes: "bytes on the connection after the answer's declared end",
-  no_usage: "sends no usage, asked or not",
+  no_usage: "sends no usage, asked or not: where=end for none at the end alone (messages)",
   zero_usage: "counts 0 and 0",
   huge_usage: "counts far too much: tokens=100000000",
   bad_usage: "counts that cannot be read: kind=negative|text|float|null|huge|shape",

@@ -10,6 +10,9 @@ export interface Bill {
   status: string | undefined;
   code: string | null | undefined;
   estimated: boolean | undefined;
+  /** In and out. */
+  tokens: number[];
+  units: object | null | undefined;
 }
 
 /** After everything: the charge, nothing held, and the newest record, which a call that is free does not have. */
@@ -24,5 +27,12 @@ export async function billOf(relay: Relay, customer: Customer, { free = false } 
   );
   const event = await relay.lastEvent(customer);
   const { total } = await relay.balance(customer);
-  return { charged: CREDIT - BigInt(total), status: event?.status, code: event?.error_code, estimated: event?.estimated };
+  return {
+    charged: CREDIT - BigInt(total),
+    status: event?.status,
+    code: event?.error_code,
+    estimated: event?.estimated,
+    tokens: [Number(event?.input_tokens), Number(event?.output_tokens)],
+    units: event?.units,
+  };
 }

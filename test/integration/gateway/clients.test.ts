@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import OpenAI from "openai";
-import { useStack, waitFor } from "../../support/stack.ts";
-import { startRelay, type Customer, type Relay } from "./harness.ts";
+import { waitFor } from "../../support/stack.ts";
+import { useOpenai } from "./openai/rig.ts";
 import {
   answerOf,
   closed,
@@ -21,29 +21,17 @@ import {
   type RawUpstream,
 } from "./rawUpstream.ts";
 
-const CREDIT = 1_000_000_000n;
-
 describe("what clients see of a stream", () => {
-  const places = useStack();
-  let relay: Relay;
+  const rig = useOpenai({ STREAM_HEARTBEAT: "300ms", HOLD_TTL: "30s" });
   let upstream: RawUpstream;
   let model: string;
-  let ada: Customer;
 
   before(async () => {
-    upstream = await startRawUpstream();
-    relay = await startRelay(places, { STREAM_HEARTBEAT: "300ms", HOLD_TTL: "30s" });
-    model = await relay.model([upstream.url], { timeouts: { first_byte_ms: 700, idle_ms: 700, total_ms: 3_000 } });
-  });
-  beforeEach(async () => {
-    ada = await relay.customer();
-  });
-  after(async () => {
-    await relay?.close();
-    await upstream?.close();
+    upstream = rig.raw;
+    model = await rig.model({ raw: true, timeouts: { first_byte_ms: 700, idle_ms: 700, total_ms: 3_000 } });
   });
 
-  const openai = (): OpenAI => new OpenAI({ apiKey: ada.key, baseURL: `${relay.url}/v1`, maxRetries: 0 });
+  const openai = (): OpenAI => rig.client();
   const messages = [{ role: "user" as const, content: "How much is the toll?" }];
 
   interface Seen {
@@ -70,21 +58,6 @@ describe("what clients see of a stream", () => {
     }
   }
 
-  /** After everything: the charge in micro-credits, nothing held, and the record. */
-  async function bill(): Promise<{
-    charged: bigint;
-    status: string | undefined;
-    code: string | null | undefined;
-    estimated: boolean | undefined;
-  }> {
-    await waitFor(async () => (await relay.lastEvent(ada)) !== undefined, { timeoutMs: 5_000, message: "the record" });
-    await relay.settle();
-    await waitFor(async () => (await relay.balance(ada)).held === "0", { timeoutMs: 5_000, message: "nothing held" });
-    const event = await relay.lastEvent(ada);
-    const { total } = await relay.balance(ada);
-    return { charged: CREDIT - BigInt(total), status: event?.status, code: event?.error_code, estimated: event?.estimated };
-  }
-
   it("passes a 1 MB event and a character cut in two, byte for byte", async () => {
     const large = Buffer.from(text("界".repeat(350_000)));
     const cut = large.indexOf(Buffer.from("界")) + 1;
@@ -93,16 +66,16 @@ describe("what clients see of a stream", () => {
       true,
     );
     expect(seen.text).to.equal("界".repeat(350_000));
-    expect((await bill()).charged).to.equal(93_000_000n);
+    expect((await rig.bill()).charged).to.equal(93_000_000n);
   });
 
   it("shows the usage chunk only to those who ask", async () => {
     const events = [ROLE, text(REST), STOP, FULL, DONE];
     upstream.behave(streamOf(...events));
     const fetchStream = async (options: object) => {
-      const response = await fetch(`${relay.url}/v1/chat/completions`, {
+      const response = await fetch(`${rig.relay.url}/v1/chat/completions`, {
         method: "POST",
-        headers: { authorization: `Bearer ${ada.key}`, "content-type": "application/json", "x-request-id": "my-own-id-1" },
+        headers: { authorization: `Bearer ${rig.ada.key}`, "content-type": "application/json", "x-request-id": "my-own-id-1" },
         body: JSON.stringify({ model, messages, stream: true, ...options }),
       });
       return { response, body: await response.text() };
@@ -116,7 +89,7 @@ describe("what clients see of a stream", () => {
     expect(silent.response.headers.get("content-type")).to.equal("text/event-stream; charset=utf-8");
     for (const name of ["set-cookie", "openai-organization"]) expect(silent.response.headers.get(name)).to.equal(null);
     expect(upstream.requests[0]!.body).to.deep.include({ model: "upstream-model", stream_options: { include_usage: true } });
-    expect(upstream.requests[0]!.head).to.not.contain(ada.key);
+    expect(upstream.requests[0]!.head).to.not.contain(rig.ada.key);
     expect(upstream.requests[0]!.head).to.match(/authorization: Bearer upstream-key/i);
   });
 
@@ -128,9 +101,9 @@ describe("what clients see of a stream", () => {
       await silence;
       socket.write(Buffer.concat([piece(text(" again")), piece(FULL + DONE), LAST_PIECE]));
     });
-    const response = await fetch(`${relay.url}/v1/chat/completions`, {
+    const response = await fetch(`${rig.relay.url}/v1/chat/completions`, {
       method: "POST",
-      headers: { authorization: `Bearer ${ada.key}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${rig.ada.key}`, "content-type": "application/json" },
       body: JSON.stringify({ model, messages, stream: true }),
     });
     let said = "";
@@ -140,6 +113,14 @@ describe("what clients see of a stream", () => {
     }
     expect(said.replaceAll(": keep-alive\n\n", "")).to.equal(text("Hello") + text(" again") + DONE);
     expect(said).to.match(/"Hello".*\n\n(: keep-alive\n\n)+data: .*" again"/);
+  });
+
+  it("a provider that never answers is an error in the stream once a heartbeat has begun it", async () => {
+    const seen = await call(hang, true);
+    expect(seen).to.deep.include({ status: 200, text: "" });
+    expect(seen.error).to.include({ code: "upstream_timeout" });
+    expect(await rig.bill()).to.include({ charged: 0n, code: "upstream_first_byte_timeout" });
+    await waitFor(() => upstream.aborted === 1, { timeoutMs: 3_000, message: "the provider's socket to be closed" });
   });
 
   it("a client that leaves before the first content pays nothing, and the provider is told to stop", async () => {
@@ -154,14 +135,14 @@ describe("what clients see of a stream", () => {
     await waitFor(() => upstream.requests.length === 1, { timeoutMs: 3_000, message: "the provider's request" });
     controller.abort();
     await stream;
-    expect(await bill()).to.include({ charged: 0n, status: "client_gone" });
+    expect(await rig.bill()).to.include({ charged: 0n, status: "client_gone" });
     await waitFor(() => upstream.aborted === 1, { timeoutMs: 3_000, message: "the provider's socket to be closed" });
   });
 
   it("a provider that dies after its greeting is replaced by another, unseen", async () => {
     const second = await startRawUpstream();
     try {
-      const served = await relay.model([upstream.url, second.url]);
+      const served = await rig.relay.model([upstream.url, second.url]);
       upstream.behave((socket) => {
         socket.end(Buffer.concat([Buffer.from(STREAM_HEAD), piece(ROLE)]));
       });
@@ -185,7 +166,7 @@ describe("what clients see of a stream", () => {
     const stream = await openai().chat.completions.create({ model, messages, stream: true }, { signal: controller.signal });
     for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break;
     controller.abort();
-    expect(await bill()).to.include({ charged: 630_000n, status: "client_gone", estimated: true });
+    expect(await rig.bill()).to.include({ charged: 630_000n, status: "client_gone", estimated: true });
     await waitFor(() => upstream.aborted === 1, { timeoutMs: 3_000, message: "the provider's socket to be closed" });
   });
 
@@ -198,12 +179,12 @@ describe("what clients see of a stream", () => {
     await waitFor(() => upstream.requests.length === 1, { timeoutMs: 3_000, message: "the provider's request" });
     controller.abort();
     await answer;
-    expect(await bill()).to.include({ charged: 0n, status: "client_gone" });
+    expect(await rig.bill()).to.include({ charged: 0n, status: "client_gone" });
   });
 
   it("another provider takes over while the client has seen nothing", async () => {
     const second = await startRawUpstream();
-    const both = await relay.model([upstream.url, second.url]);
+    const both = await rig.relay.model([upstream.url, second.url]);
     second.behave(streamOf(text(REST), STOP, FULL, DONE));
     for (const fault of [
       answerOf(500, "x"),
@@ -217,17 +198,17 @@ describe("what clients see of a stream", () => {
       for await (const chunk of stream) said += chunk.choices[0]?.delta.content ?? "";
       expect(said).to.equal(REST);
     }
-    expect((await bill()).charged).to.equal(4n * 93_000_000n);
+    expect((await rig.bill()).charged).to.equal(4n * 93_000_000n);
     await second.close();
   });
 
   it("a provider known to send no terminal event ends by its finish reason", async () => {
-    const lax = await relay.model([upstream.url], { config: { skip_done: true } });
+    const lax = await rig.relay.model([upstream.url], { config: { skip_done: true } });
     upstream.behave(streamOf(text(REST), STOP, FULL));
     const stream = await openai().chat.completions.create({ model: lax, messages, stream: true });
     let said = "";
     for await (const chunk of stream) said += chunk.choices[0]?.delta.content ?? "";
     expect(said).to.equal(REST);
-    expect((await bill()).charged).to.equal(93_000_000n);
+    expect((await rig.bill()).charged).to.equal(93_000_000n);
   });
 });

@@ -10,9 +10,10 @@ export interface Outcome {
   /**
    * - `full`: what the provider counts
    * - `counted`: what a tokenizer counts, marked as estimated
+   * - `output counted`: the same, but for the prompt, which the provider counted
    * - `capped`: the hold and its tolerance
    */
-  charge: "full" | "counted" | "capped" | "nothing";
+  charge: "full" | "counted" | "output counted" | "capped" | "nothing";
   /** The code on the record; null for a success. */
   record: string | null;
   /** Another provider is asked, if there is one: nothing of this answer has reached the client, and it was not the client's mistake. */
@@ -72,6 +73,7 @@ const status = (code: number, more: Partial<Row> = {}): Row => told(`status ${co
 const counting = ({ counts }: Asking): boolean => counts;
 const noRepeat = { header: "x-should-retry" } as const;
 const wording = ({ words }: Asking): boolean => words;
+const streaming = ({ answer }: Asking): boolean => answer === "stream";
 const greeting = ({ answer, greets }: Asking): boolean => answer === "stream" && greets;
 const speaks =
   (format: string) =>
@@ -93,6 +95,10 @@ const USAGE: Fault[] = [
   always({ name: "usage", tell: "" }, FULL),
   always(told("an explicit zero", "zero_usage", { only: counting }), NOTHING),
   always(told("no usage", "no_usage"), COUNTED),
+  always(told("usage at the beginning alone", "no_usage where=end", { only: both(speaks("claude"), streaming) }), {
+    ...COUNTED,
+    charge: "output counted",
+  }),
   ...["text", "float", "huge", "shape"].map((kind) =>
     always(told(`usage that cannot be read: ${kind}`, `bad_usage kind=${kind}`, { only: counting, incident: "usage_unreadable" }), COUNTED),
   ),

@@ -1,18 +1,9 @@
 import OpenAI from "openai";
-import { useStack, waitFor } from "../../../support/stack.ts";
+import { useStack } from "../../../support/stack.ts";
 import { startUpstream } from "../../../support/upstream.ts";
+import { billOf, type Bill } from "../bill.ts";
 import { startRelay, type Customer, type ModelOptions, type Relay } from "../harness.ts";
 import { startRawUpstream, type RawUpstream } from "../rawUpstream.ts";
-
-/** What a call cost and how it was recorded. Amounts in micro-credits. */
-export interface Bill {
-  charged: bigint;
-  status: string | undefined;
-  code: string | null | undefined;
-  estimated: boolean | undefined;
-  tokens: number[];
-  units: object | null | undefined;
-}
 
 export interface Rig {
   relay: Relay;
@@ -30,8 +21,6 @@ export interface Rig {
   /** A request as it is, for what the client hides. */
   send(path: string, body: unknown, init?: RequestInit): Promise<Response>;
 }
-
-const CREDIT = 1_000_000_000n;
 
 /** A relay between the official client and two providers; each test has a customer with 1000 credits. Call it inside `describe`. */
 export function useOpenai(env: Record<string, string> = {}): Rig {
@@ -65,21 +54,6 @@ export function useOpenai(env: Record<string, string> = {}): Rig {
         ...(init.headers as Record<string, string> | undefined),
       },
     });
-  rig.bill = async () => {
-    const { relay, ada } = rig;
-    await waitFor(async () => (await relay.lastEvent(ada)) !== undefined, { timeoutMs: 5_000, message: "the record" });
-    await relay.settle();
-    await waitFor(async () => (await relay.balance(ada)).held === "0", { timeoutMs: 5_000, message: "nothing held" });
-    const event = await relay.lastEvent(ada);
-    const { total } = await relay.balance(ada);
-    return {
-      charged: CREDIT - BigInt(total),
-      status: event?.status,
-      code: event?.error_code,
-      estimated: event?.estimated,
-      tokens: [Number(event?.input_tokens), Number(event?.output_tokens)],
-      units: event?.units,
-    };
-  };
+  rig.bill = () => billOf(rig.relay, rig.ada);
   return rig;
 }
