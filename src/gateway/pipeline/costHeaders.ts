@@ -9,9 +9,14 @@ export function addCallHeaders(call: Call): void {
   if (call.tries.length > 0) call.answer.headers.push("x-tollkeeper-attempts", String(call.tries.length));
 }
 
+/** An end user with a token is not told what the key's owner has. */
+function addBalance(call: Call, balance: bigint): void {
+  if (call.caller?.tokenId === null) call.answer.headers.push("x-tollkeeper-balance", formatCredits(balance));
+}
+
 /** What the wallet has left for others while a stream runs: all but what running calls hold, this one's hold included. */
 export function addStreamBalance(call: Call): void {
-  if (call.balance !== undefined) call.answer.headers.push("x-tollkeeper-balance", formatCredits(call.balance));
+  if (call.balance !== undefined) addBalance(call, call.balance);
 }
 
 /**
@@ -22,5 +27,5 @@ export function addCostHeader(deps: Pick<RelayDeps, "pricing">, call: Call, tall
   const cost = deps.pricing.cost(call.price!, tally.tokens, tally.units, call.priceMultiplier);
   if (cost > call.held) return;
   call.answer.headers.push("x-tollkeeper-cost", formatCredits(cost));
-  if (call.balance !== undefined) call.answer.headers.push("x-tollkeeper-balance", formatCredits(call.balance + call.held - cost));
+  if (call.balance !== undefined) addBalance(call, call.balance + call.held - cost);
 }

@@ -53,6 +53,23 @@ describe("calls with an end-user token", () => {
   }
   const spentOf = async (of: Customer) => (await tokens.list(of.keyId, { page: 1, page_size: 10 })).items.map((token) => token.spent);
 
+  it("are not told what the key's owner has", async () => {
+    const ada = await relay.customer();
+    const { token } = await mint(ada, { budget: 900_000_000n });
+    const ask = (key: string, stream: boolean): Promise<Response> =>
+      fetch(`${relay.url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
+        body: JSON.stringify({ model, stream, max_tokens: 50, messages: [{ role: "user", content: "Hello there, how are you today?" }] }),
+      });
+    const own = await ask(ada.key, false);
+    expect(own.headers.get("x-tollkeeper-balance")).to.equal("999.4");
+    const foreign = await ask(token, false);
+    expect(foreign.headers.get("x-tollkeeper-cost")).to.equal("0.6");
+    expect(foreign.headers.get("x-tollkeeper-balance")).to.equal(null);
+    await relay.settle();
+  });
+
   it("are charged to the key's owner until the token's budget is spent, and are on record with token and key", async () => {
     const ada = await relay.customer();
     const { token, id } = await mint(ada);
