@@ -3,7 +3,8 @@ import { refuseBody, tooLarge, type BodyResult } from "./bodyResult.ts";
 import { readForm } from "./form.ts";
 import type { Format } from "./format.ts";
 
-const isForm = (req: IncomingMessage): boolean => /^multipart\//i.test(req.headers["content-type"] ?? "");
+/** Whether the body comes as a form. */
+export const isForm = (req: IncomingMessage): boolean => /^multipart\//i.test(req.headers["content-type"] ?? "");
 
 const isEncoded = ({ headers }: IncomingMessage): boolean => (headers["content-encoding"] ?? "identity") !== "identity";
 

@@ -5,11 +5,12 @@ import { AppError } from "../../platform/errors.ts";
 import { isConnectionError } from "../../platform/postgres.ts";
 import { authenticate, chooseModel } from "./admit.ts";
 import type { Answer } from "./answer.ts";
-import { readBody } from "./body.ts";
+import { isForm, readBody } from "./body.ts";
 import { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
 import { finish } from "./finish.ts";
+import type { Form } from "./form.ts";
 import type { Format } from "./format.ts";
 import { makeHold } from "./hold.ts";
 import { takeUp } from "./keep.ts";
@@ -97,7 +98,7 @@ async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> 
   const uncovered = await makeHold(deps, call);
   if (uncovered || !deps.guardrail || call.phase !== "admitting") return uncovered;
   if (deps.guardrail.withholds && call.request.answer === "stream") call.withheld = { parts: [], bytes: 0 };
-  return deps.guardrail.checkRequest(call, call.format.body === "json" ? body.value : undefined);
+  return deps.guardrail.checkRequest(call, isForm(call.req) ? Object.fromEntries((body.value as Form).fields) : body.value);
 }
 
 /** The answer that was given before, charged for by its share. */

@@ -114,6 +114,24 @@ describe("the guardrail", () => {
     });
   });
 
+  it("sees what pictures are made from, in a form too", async () => {
+    await withRelay({}, async (relay, ada, model) => {
+      const headers = { authorization: `Bearer ${ada.key}` };
+      const url = `${relay.url}/v1/images/edits`;
+      const asked = upstream.requests.length;
+      const form = new FormData();
+      form.set("model", model);
+      form.set("prompt", "A troll");
+      form.set("image", new File(["x"], "x.png", { type: "image/png" }));
+      expect((await fetch(url, { method: "POST", headers, body: form })).status).to.equal(400);
+      const json = JSON.stringify({ model, prompt: "A troll", images: [{ image_url: "https://example.com/x.png" }] });
+      const plain = await fetch(url, { method: "POST", headers: { ...headers, "content-type": "application/json" }, body: json });
+      expect(((await plain.json()) as { error: { code: string } }).error.code).to.equal("content_refused");
+      expect(service.asked).to.have.length(2);
+      expect(upstream.requests).to.have.length(asked);
+    });
+  });
+
   it("may keep an answer from the client, of a stream every byte of it", async () => {
     await withRelay({ GUARDRAIL_ANSWERS: "true" }, async (relay, ada, model) => {
       answers("Ask the troll.");
