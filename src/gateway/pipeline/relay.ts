@@ -10,6 +10,7 @@ import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
 import { finish } from "./finish.ts";
+import type { Dialect, EncodedRequest } from "./format.ts";
 import { forward, startOver } from "./forward.ts";
 
 /** An error answer beyond this is not read. */
@@ -73,6 +74,11 @@ function unavailable({ inMs, limited }: { inMs: number | undefined; limited: boo
   return failure("no_provider", { class: "server", retryAfter, ...(inMs !== undefined && inMs > LONG_MS ? { shouldRetry: false } : {}) });
 }
 
+function encodeFor(call: Call, dialect: Dialect, { candidate: { provider, upstreamModel } }: Route): EncodedRequest {
+  const { body, contentType } = dialect.encode(upstreamModel, call.sentCap);
+  return { body: shapeBytes(provider, body, contentType, upstreamModel), contentType };
+}
+
 function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefined): void {
   const request = call.request!;
   const { provider, upstreamModel } = route.candidate;
@@ -88,8 +94,15 @@ function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefine
     return finish(deps, call, { kind: "done", last: dialect.local(deps.tokenizer), count: () => ({ content: false, tokens: 0 }) });
   }
   call.dialect = dialect;
-  const { body: encoded, contentType } = dialect.encode(upstreamModel, call.sentCap);
-  const body = shapeBytes(provider, encoded, contentType, upstreamModel);
+  let encoded;
+  try {
+    encoded = encodeFor(call, dialect, route);
+  } catch (error) {
+    // Nested too deeply to be written, say. The provider was not asked: another call may be its trial.
+    deps.routing.abandoned(route);
+    throw error;
+  }
+  const { body, contentType } = encoded;
   const headers = upstreamHeaders({
     caller: call.req.headers,
     speaks: provider.speaks,

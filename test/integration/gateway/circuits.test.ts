@@ -75,6 +75,26 @@ describe("the circuit of a provider", () => {
     expect(first.requests.length).to.equal(asked);
   });
 
+  it("is not kept from its trial by a call that cannot be written", async () => {
+    await breakIt();
+    await state(left, "half_open");
+    first.behave(good);
+    const deep = `{"model":"${model}","messages":[{"role":"user","content":"Hi"}],"x":${"[".repeat(20_000)}${"]".repeat(20_000)}}`;
+    const asked = first.requests.length;
+    const unwritable = (): Promise<Response> =>
+      fetch(`${left.url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${ada.key}`, "content-type": "application/json" },
+        body: deep,
+      });
+    for (let i = 0; i < 20; i++) expect((await unwritable()).status).to.equal(400);
+    await waitFor(async () => (await call(left)).status === 200 && first.requests.length > asked, {
+      timeoutMs: 3_000,
+      message: "the trial of a call that can be written",
+    });
+    await state(left, "closed");
+  });
+
   it("is tried by one call at a time across the copies, and closes everywhere when that one has content", async () => {
     await breakIt();
     await state(right, "open");
