@@ -18,6 +18,9 @@ export interface Tally {
 
 export const NO_TOKENS: TokenClasses = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 };
 
+/** What the record has room for. A query that is read with each of thousands of documents may count more. */
+const MOST_ESTIMATED = 2_147_483_647;
+
 /** How many there are, of all classes. */
 export const allTokens = ({ input, cachedInput, cacheWrite, cacheWriteLong, output, reasoning }: TokenClasses): number =>
   input + cachedInput + cacheWrite + (cacheWriteLong ?? 0) + output + reasoning;
@@ -90,6 +93,6 @@ export function usageEvent(
     stream: call.request!.answer === "stream",
     upstreamRequestId: call.upstreamRequestId,
     attempts: attemptsOf(call, tally, end),
-    estimatedInputTokens: call.promptTokens,
+    estimatedInputTokens: Math.min(call.promptTokens, MOST_ESTIMATED),
   };
 }

@@ -72,6 +72,14 @@ describe("rerank", () => {
     expect(await rig.bill()).to.deep.include({ charged: 6_000_000n, estimated: false, units: { requests: 3 } });
   });
 
+  it("is charged however long the query is, times however many documents", async () => {
+    const model = await rig.model({ raw: true, input: "0", output: "0", prices: { request_price: "2" } });
+    rig.raw.behave(answerOf(200, '{"results":[],"meta":{"billed_units":{"search_units":100}}}'));
+    const sent = await ask({ model, query: "toll ".repeat(300_000), documents: Array.from({ length: 10_000 }, () => "a toll") });
+    expect(sent.status).to.equal(200);
+    expect(await rig.bill()).to.deep.include({ charged: 200_000_000n, status: "ok" });
+  });
+
   it("is counted when the vendor does not say: the query with every document", async () => {
     const model = await rig.model({ raw: true });
     rig.raw.behave(answerOf(200, '{"results":[]}'));
