@@ -81,7 +81,7 @@ async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "
     addCostHeader(deps, call, tally);
     endWhole(call.answer, end.last, call.contentType);
   } else endStream(call, call.withheld ? Buffer.concat([...call.withheld.parts, end.last]) : end.last);
-  if (usage && !call.cached) deps.cache.keep(call, usage, end.last);
+  if (recorded && usage && !call.cached) deps.cache.keep(call, usage, end.last);
 }
 
 /** The client left: what it was given is charged, the provider's count first. Before any content it is nothing. */

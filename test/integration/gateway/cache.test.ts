@@ -79,6 +79,20 @@ describe("the cache of answers", () => {
     expect(await spent()).to.equal(102_300_000n);
   });
 
+  it("keeps no answer that could not be charged", async () => {
+    const { record } = relay.usage;
+    relay.usage.record = () => Promise.reject(new Error("no room"));
+    try {
+      expect((await ask()).status).to.equal(503);
+    } finally {
+      relay.usage.record = record;
+    }
+    const again = await ask();
+    expect(again.headers.get("x-tollkeeper-cache")).to.equal("miss");
+    expect(again.status).to.equal(200);
+    expect(await spent()).to.equal(93_000_000n);
+  });
+
   it("is asked by nobody whose key does not want it", async () => {
     const grace = await customer(null);
     for (let n = 0; n < 2; n++) expect((await ask(grace)).headers.get("x-tollkeeper-cache")).to.equal(null);
