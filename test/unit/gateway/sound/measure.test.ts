@@ -11,6 +11,15 @@ describe("the length of a sound", () => {
     expect(await soundSeconds(wav(2, { claimed: 500_000_000 }), "application/octet-stream")).to.be.closeTo(2, 0.01);
   });
 
+  it("is what a WAV's samples take, however large its header says they are", async () => {
+    const odd = wav(600);
+    odd.writeUInt32LE(48_000_000, 28);
+    odd.writeUInt16LE(2_000, 32);
+    expect(await soundSeconds(odd, "audio/wav")).to.be.closeTo(600, 0.01);
+    odd.writeUInt16LE(0x31, 20);
+    expect(await soundSeconds(odd, "audio/wav")).to.be.greaterThan(600);
+  });
+
   it("is what the frames of an MP3 have, and never less than its bytes can be", async () => {
     expect(await soundSeconds(mp3(60), "audio/mpeg")).to.be.closeTo(60, 0.1);
     expect(await soundSeconds(mp3(600, { claimedFrames: 1 }), "audio/mpeg")).to.be.greaterThan(200);
