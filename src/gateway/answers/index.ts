@@ -28,7 +28,13 @@ export function createKeptAnswers(pool: Pool): KeptAnswers {
   });
   return {
     remember: (rows) => writing.add(rows),
-    find: (userId, ids) => findKept(pool, userId, ids),
+    // Postgres takes no text with a NUL in it, so nothing is kept under such an id.
+    find: (userId, ids) =>
+      findKept(
+        pool,
+        userId,
+        ids.filter((id) => !id.includes("\0")),
+      ),
     forget: (userId, responseId) => deleteKept(pool, userId, responseId),
   };
 }

@@ -58,8 +58,11 @@ function referencesOf({ previous_response_id: previous, conversation, input }: F
   if (!Array.isArray(input)) return references;
   for (const [i, item] of (input as Fields[]).entries()) {
     const kind = kindOf(item);
-    // What was thought but not told is looked up by its id, unless it is brought along.
-    const kept = kind === "item_reference" || (kind === "reasoning" && typeof item["encrypted_content"] !== "string");
+    // What was thought but not told, and a picture, is looked up by its id, unless it is brought along.
+    const kept =
+      kind === "item_reference" ||
+      (kind === "reasoning" && typeof item["encrypted_content"] !== "string") ||
+      (kind === "image_generation_call" && typeof item["result"] !== "string");
     if (kept && typeof item["id"] === "string") references.push({ id: item["id"], param: `input[${i}].id` });
   }
   return references;
