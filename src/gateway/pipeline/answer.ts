@@ -3,6 +3,7 @@ import type { Call } from "./call.ts";
 import { addCallHeaders, addStreamBalance } from "./costHeaders.ts";
 import type { Failure } from "./failure.ts";
 import type { Voice } from "./format.ts";
+import { endUnread } from "./linger.ts";
 
 /** Where an answer goes and what it carries whatever it is: the request ids, later the limits. */
 export interface Answer {
@@ -70,11 +71,13 @@ export function sendFailure({ res, headers, traceId }: Answer, voice: Pick<Voice
     headers.push("retry-after", seconds, "retry-after-ms", String(Math.max(1, Math.ceil(failure.retryAfter * 1_000))));
   }
   if (failure.shouldRetry === false) headers.push("x-should-retry", "false");
+  const unread = !res.req.complete;
   // What is left of a body that was not read would be taken for the next request.
-  if (!res.req.complete) headers.push("connection", "close");
+  if (unread) headers.push("connection", "close");
   headers.push("content-type", "application/json; charset=utf-8", "content-length", String(body.length));
   res.writeHead(failure.status, headers);
-  res.end(body);
+  if (unread) endUnread(res, body);
+  else res.end(body);
 }
 
 /** Ends a call with its error: as an answer while the status can still be chosen, else as the stream's last event. Never a clean end. */
