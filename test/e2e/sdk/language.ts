@@ -1,9 +1,10 @@
 import { proveLedger, type Person, type Product } from "../../support/people.ts";
 import { product } from "../../support/stack.ts";
 import { AREAS, type Case } from "./cases/index.ts";
+import { inTurns } from "./inTurns.ts";
 import { judge } from "./judge.ts";
 import type { Driver, Seen } from "./seen.ts";
-import { inTurns, setUp, type Staged } from "./stage.ts";
+import { setUp, type Staged } from "./stage.ts";
 
 const AT_ONCE = 6;
 

@@ -76,17 +76,6 @@ export function createStage(at: Product, admin: Person) {
   };
 }
 
-/** At most so many at a time, in order. */
-export async function inTurns<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i]!);
-  };
-  await Promise.all(Array.from({ length: width }, worker));
-  return results;
-}
-
 /** The product's operator, and a stage. */
 export async function setUp(at: Product) {
   const admin = await operator(at);

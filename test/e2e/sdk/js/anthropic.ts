@@ -1,5 +1,5 @@
 import type Anthropic from "@anthropic-ai/sdk";
-import { errorOf, fields, type Asks, type Shown } from "./client.ts";
+import { errorOf, fields, longMessage, readUntil, refusedWith, type Asks, type Shown } from "./client.ts";
 
 type Whole = Anthropic.MessageCreateParamsNonStreaming;
 type Streamed = Anthropic.MessageCreateParamsStreaming;
@@ -87,5 +87,16 @@ export const anthropicAsks: Asks<Anthropic> = {
   },
   async model(client, { body }) {
     return { more: fields(await client.models.retrieve(String(body["model"]))) };
+  },
+  tooLarge: (client, task, sent) => anthropicAsks["message"]!(client, { ...task, body: longMessage(task.body) }, sent),
+  /** Asks again while the first answer, of which five pieces came, is still open; leaves that when the second is refused. */
+  async behindHold(client, { body }, sent) {
+    const stream = await client.messages.create({ ...(body["first"] as Streamed), stream: true });
+    let pieces = 0;
+    await readUntil(stream, (event) => event.type === "content_block_delta" && ++pieces === 5);
+    const second = client.messages.create(body["second"] as Whole);
+    await refusedWith(429, sent, second);
+    stream.controller.abort();
+    return messageShown(await second);
   },
 };

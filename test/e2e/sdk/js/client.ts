@@ -1,10 +1,11 @@
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
+import { waitFor } from "../../../support/waitFor.ts";
 import type { Seen, SeenError, Task } from "../seen.ts";
 
 /** What one use of a client showed, before it is known how many requests that took. */
 export type Shown = Omit<Seen, "sent">;
-export type Asks<Client> = Record<string, (client: Client, task: Task) => Promise<Shown>>;
+export type Asks<Client> = Record<string, (client: Client, task: Task, sent: (number | null)[]) => Promise<Shown>>;
 
 /** The fetch of a client, noting what became of each request. */
 function noting(sent: (number | null)[]): typeof fetch {
@@ -48,3 +49,26 @@ export function errorOf(error: unknown): SeenError {
 
 /** JSON as a value with names. */
 export const fields = (value: unknown): Record<string, unknown> => JSON.parse(JSON.stringify(value ?? null)) as Record<string, unknown>;
+
+/** A message of so many characters. */
+export const longMessage = ({ characters, ...body }: Record<string, unknown>): Record<string, unknown> => ({
+  ...body,
+  max_tokens: 900,
+  messages: [{ role: "user", content: "x".repeat(Number(characters)) }],
+});
+
+/** Reads on until `enough`, and leaves the stream open. */
+export async function readUntil<T>(stream: AsyncIterable<T>, enough: (event: T) => boolean): Promise<void> {
+  const events = stream[Symbol.asyncIterator]();
+  for (let next = await events.next(); !next.done && !enough(next.value);) next = await events.next();
+}
+
+/** Resolves when an answer with this status arrived, or when `asked` came to its end without one. */
+export function refusedWith(status: number, sent: (number | null)[], asked: Promise<unknown>): Promise<unknown> {
+  const over = asked.then(
+    () => true,
+    () => true,
+  );
+  const refused = waitFor(() => sent.includes(status), { message: `an answer with ${status}` });
+  return Promise.race([over, refused]);
+}

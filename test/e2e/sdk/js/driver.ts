@@ -1,3 +1,4 @@
+import { inTurns } from "../inTurns.ts";
 import type { Driver, Seen, Task } from "../seen.ts";
 import { anthropicAsks } from "./anthropic.ts";
 import { anthropicClient, errorOf, openaiClient, type Shown } from "./client.ts";
@@ -5,12 +6,13 @@ import { mediaAsks } from "./openaiMedia.ts";
 import { responseAsks } from "./openaiResponses.ts";
 import { chatAsks } from "./openaiText.ts";
 
+const AT_ONCE = 8;
 const openaiAsks = { ...chatAsks, ...responseAsks, ...mediaAsks };
 
 function use(task: Task, sent: (number | null)[]): Promise<Shown> {
   const unknown = new Error(`no such thing to ask: ${task.client} ${task.ask}`);
-  if (task.client === "openai") return openaiAsks[task.ask]?.(openaiClient(task, sent), task) ?? Promise.reject(unknown);
-  return anthropicAsks[task.ask]?.(anthropicClient(task, sent), task) ?? Promise.reject(unknown);
+  if (task.client === "openai") return openaiAsks[task.ask]?.(openaiClient(task, sent), task, sent) ?? Promise.reject(unknown);
+  return anthropicAsks[task.ask]?.(anthropicClient(task, sent), task, sent) ?? Promise.reject(unknown);
 }
 
 async function perform(task: Task): Promise<Seen> {
@@ -21,4 +23,4 @@ async function perform(task: Task): Promise<Seen> {
 
 /** The official clients for JavaScript, in this process. */
 export const javascript: Driver = async (tasks) =>
-  new Map(await Promise.all(tasks.map(async (task) => [task.id, await perform(task)] as const)));
+  new Map(await inTurns(tasks, AT_ONCE, async (task) => [task.id, await perform(task)] as const));

@@ -1,5 +1,5 @@
 import type OpenAI from "openai";
-import { errorOf, fields, type Asks, type Shown } from "./client.ts";
+import { errorOf, fields, longMessage, readUntil, refusedWith, type Asks, type Shown } from "./client.ts";
 
 type Whole = OpenAI.ChatCompletionCreateParamsNonStreaming;
 type Streamed = OpenAI.ChatCompletionCreateParamsStreaming;
@@ -93,5 +93,16 @@ export const chatAsks: Asks<OpenAI> = {
       if (chunk.usage) shown.usage = fields(chunk.usage);
     }
     return shown;
+  },
+  tooLarge: (client, task, sent) => chatAsks["chat"]!(client, { ...task, body: longMessage(task.body) }, sent),
+  /** Asks again while the first answer, of which five pieces came, is still open; leaves that when the second is refused. */
+  async behindHold(client, { body }, sent) {
+    const stream = await client.chat.completions.create({ ...(body["first"] as Streamed), stream: true });
+    let pieces = 0;
+    await readUntil(stream, (chunk) => chunk.choices[0]?.delta.content !== undefined && ++pieces === 5);
+    const second = client.chat.completions.create(body["second"] as Whole);
+    await refusedWith(429, sent, second);
+    stream.controller.abort();
+    return completionShown(await second);
   },
 };

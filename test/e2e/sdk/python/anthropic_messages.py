@@ -1,6 +1,6 @@
 """What people do with Anthropic's client."""
 
-from seen import call, error_of, fields
+from seen import behind_hold, call, error_of, fields, long_message
 
 
 def message_shown(message):
@@ -80,6 +80,14 @@ def model(client, task):
     return {"more": fields(client.models.retrieve(task["body"]["model"]))}
 
 
+def too_large(client, task):
+    return message(client, long_message(task))
+
+
+def message_behind_hold(client, task):
+    return message_shown(behind_hold(task, client.messages.create, lambda event: event.type == "content_block_delta"))
+
+
 ASKS = {
     "message": message,
     "messageStream": message_stream,
@@ -87,4 +95,6 @@ ASKS = {
     "count": count,
     "models": models,
     "model": model,
+    "tooLarge": too_large,
+    "behindHold": message_behind_hold,
 }

@@ -1,6 +1,6 @@
 """Chat completions, and completions of old."""
 
-from seen import call, error_of, fields
+from seen import behind_hold, call, error_of, fields, long_message
 
 
 def completion_shown(completion):
@@ -91,6 +91,15 @@ def completion_stream(client, task):
     return shown
 
 
+def too_large(client, task):
+    return chat(client, long_message(task))
+
+
+def chat_behind_hold(client, task):
+    is_piece = lambda chunk: bool(chunk.choices and chunk.choices[0].delta.content)
+    return completion_shown(behind_hold(task, client.chat.completions.create, is_piece))
+
+
 ASKS = {
     "chat": chat,
     "chatStream": chat_stream,
@@ -98,4 +107,6 @@ ASKS = {
     "chatParsed": chat_parsed,
     "completion": completion,
     "completionStream": completion_stream,
+    "tooLarge": too_large,
+    "behindHold": chat_behind_hold,
 }

@@ -38,7 +38,7 @@ def perform(task):
     asks = OPENAI if task["client"] == "openai" else anthropic_messages.ASKS
     try:
         with client_of(task, sent) as client:
-            shown = asks[task["ask"]](client, task)
+            shown = asks[task["ask"]](client, {**task, "sent": sent})
     except Exception as error:
         shown = {"error": error_of(error)}
     return {"id": task["id"], "seen": {**shown, "sent": sent}}

@@ -1,6 +1,8 @@
 """What one use of a client showed, in the words of seen.ts."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 
 def fields(value):
@@ -26,3 +28,26 @@ def error_of(error):
 
 def call(name, arguments):
     return {"name": name, "input": json.loads(arguments)}
+
+
+def long_message(task):
+    """The task with a message of so many characters."""
+    body = dict(task["body"])
+    content = "x" * body.pop("characters")
+    return {**task, "body": {**body, "max_tokens": 900, "messages": [{"role": "user", "content": content}]}}
+
+
+def behind_hold(task, create, is_piece):
+    """Asks again while the first answer, of which five pieces came, is still open; leaves that when the second is refused."""
+    stream = create(**task["body"]["first"], stream=True)
+    pieces = 0
+    for event in stream:
+        pieces += is_piece(event)
+        if pieces == 5:
+            break
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(create, **task["body"]["second"])
+        while not second.done() and 429 not in task["sent"]:
+            time.sleep(0.01)
+        stream.close()
+        return second.result()
