@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import OpenAI from "openai";
+import type OpenAI from "openai";
 import { waitFor } from "../../support/stack.ts";
 import { useOpenai } from "./openai/rig.ts";
 import {
