@@ -120,16 +120,15 @@ export class EventReader implements StreamReader {
   #inspect(event: Buffer): boolean {
     let name: string | undefined;
     let data: string | undefined;
-    for (const line of event.toString("utf8").split(/\r\n|\n|\r/)) {
+    for (const line of linesOf(event.toString("utf8"))) {
       if (line === "") continue;
-      if (!FIELD.test(line)) {
-        this.#fail(malformed("The provider sent a line that is not part of a stream"));
-        return false;
-      }
-      if (line.startsWith("event:")) name = line.slice(line[6] === " " ? 7 : 6);
-      else if (line.startsWith("data:")) {
+      if (line.startsWith("data:")) {
         const value = line.slice(line[5] === " " ? 6 : 5);
         data = data === undefined ? value : `${data}\n${value}`;
+      } else if (line.startsWith("event:")) name = line.slice(line[6] === " " ? 7 : 6);
+      else if (!FIELD.test(line)) {
+        this.#fail(malformed("The provider sent a line that is not part of a stream"));
+        return false;
       }
     }
     // A comment keeps the connection alive.
@@ -161,6 +160,9 @@ export class EventReader implements StreamReader {
     return early.length === 0 ? undefined : Buffer.concat(early);
   }
 }
+
+/** Splitting by a pattern costs several times as much, and few vendors send CR. */
+const linesOf = (text: string): string[] => (text.includes("\r") ? text.split(/\r\n|\n|\r/) : text.split("\n"));
 
 function parse(data: string): Fields | undefined {
   try {

@@ -25,6 +25,6 @@ export class NativeModeration implements Dialect {
     if (!read.ok) return read;
     if (!Array.isArray(read.fields["results"]))
       return { ok: false, failure: malformed("The provider's answer is not a list of judgements") };
-    return { ok: true, usage: undefined, unreadableUsage: false, count: () => ({ content: true, tokens: 0, units: {} }) };
+    return { ok: true, usage: undefined, unreadableUsage: false, count: () => ({ content: true, tokens: 0, units: { requests: 1 } }) };
   }
 }

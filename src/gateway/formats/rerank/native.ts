@@ -31,7 +31,7 @@ export class NativeRerank implements Dialect {
     }
     const searchUnits = searchUnitsOf(fields);
     // What is priced by the request is priced by the search unit where a vendor counts those.
-    const units = searchUnits === undefined ? {} : { requests: searchUnits };
+    const units = { requests: searchUnits ?? 1 };
     const said = usageOf(fields);
     const usage = readTokens(said);
     return {
