@@ -69,6 +69,10 @@ export const NO_CHOICE_OF_OTHERS: Record<string, Check> = {
   route: notOffered,
   plugins: notOffered,
   provider: notOffered,
+  fallbacks: notOffered,
+  preset: notOffered,
+  api_base: notOffered,
+  base_url: notOffered,
 };
 
 /** Priority processing costs more than the price; the other tiers never do. */

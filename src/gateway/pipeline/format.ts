@@ -148,7 +148,7 @@ export interface Voice {
 }
 
 /** What of a price a route can charge. A model that has a price, but none of these, is refused there. */
-export type Meter = "tokens" | "images" | "seconds" | "characters" | "requests" | "searches";
+export type Meter = "prompt" | "tokens" | "images" | "seconds" | "characters" | "requests" | "searches";
 
 /** One API format: how a route reads the request, counts, ends and speaks of errors. Everything else is the pipeline's. */
 export interface Format {

@@ -1,14 +1,15 @@
 import type { Prices } from "../../pricing/index.ts";
 import type { Meter } from "./format.ts";
 
+const pricesPrompt = (price: Prices): boolean =>
+  price.inputPrice > 0n ||
+  (price.cachedInputPrice ?? 0n) > 0n ||
+  (price.cacheWritePrice ?? 0n) > 0n ||
+  (price.cacheWriteLongPrice ?? 0n) > 0n;
+
 const HAS: Record<Meter, (price: Prices) => boolean> = {
-  tokens: (price) =>
-    price.inputPrice > 0n ||
-    price.outputPrice > 0n ||
-    (price.cachedInputPrice ?? 0n) > 0n ||
-    (price.cacheWritePrice ?? 0n) > 0n ||
-    (price.cacheWriteLongPrice ?? 0n) > 0n ||
-    (price.reasoningPrice ?? 0n) > 0n,
+  prompt: pricesPrompt,
+  tokens: (price) => pricesPrompt(price) || price.outputPrice > 0n || (price.reasoningPrice ?? 0n) > 0n,
   images: (price) => price.imagePrice > 0n,
   seconds: (price) => price.secondPrice > 0n,
   characters: (price) => price.characterPrice > 0n,

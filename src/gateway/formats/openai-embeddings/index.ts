@@ -7,7 +7,7 @@ export const openaiEmbeddings: Format = {
   route: "/v1/embeddings",
   speaks: ["openai"],
   body: "json",
-  meters: ["tokens", "requests"],
+  meters: ["prompt", "requests"],
   cacheable: true,
   voice: openaiVoice,
   read: readEmbedding,

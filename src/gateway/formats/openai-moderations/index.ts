@@ -7,7 +7,7 @@ export const openaiModerations: Format = {
   route: "/v1/moderations",
   speaks: ["openai"],
   body: "json",
-  meters: ["tokens", "requests"],
+  meters: ["prompt", "requests"],
   cacheable: true,
   voice: openaiVoice,
   read: readModeration,

@@ -7,7 +7,7 @@ export const rerank: Format = {
   route: "/v1/rerank",
   speaks: ["openai"],
   body: "json",
-  meters: ["tokens", "requests"],
+  meters: ["prompt", "requests"],
   cacheable: true,
   voice: openaiVoice,
   read: readRerank,
