@@ -1,7 +1,6 @@
 import type { WorkflowClientInterceptor } from "@temporalio/client";
 import { defaultPayloadConverter, type Headers, type Payload } from "@temporalio/common";
 import type { ActivityExecuteInput, ActivityInterceptorsFactory } from "@temporalio/worker";
-import { uuidv7 } from "../ids.ts";
 import { inSpan, serving } from "./current.ts";
 import type { Span, Tracing } from "./types.ts";
 
@@ -68,7 +67,7 @@ export function traceActivities(tracing: Tracing): ActivityInterceptorsFactory {
               });
         if (!span) return next(input);
         try {
-          return await serving({ requestId: uuidv7(), span }, () => next(input));
+          return await serving({ requestId: span.traceId, span }, () => next(input));
         } catch (error) {
           span.fail((error as Error).name);
           throw error;
