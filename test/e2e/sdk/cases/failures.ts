@@ -35,6 +35,17 @@ const failing = (client: Client): Case[] => [
     calls: null,
   },
   {
+    ...whole(client, "[[fault:status code=429 retry_after=1]]"),
+    name: "a provider that has too much to do is said with the seconds to wait, and waited for",
+    alone: true,
+    options: { retries: 1 },
+    sent: [429, 429],
+    sees: () => ({ error: { class: "RateLimitError", status: 429, code: "upstream_rate_limited", retryAfter: "1" } }),
+    costs: "0",
+    records: times(2, FAILED),
+    calls: null,
+  },
+  {
     ...whole(client, "[[fault:status code=400]]"),
     name: "what the provider refuses is shown in its own words, once",
     alone: true,
@@ -115,8 +126,21 @@ const left: Case[] = [
   },
 ];
 
+/** Anthropic's own status. */
+const overloaded: Case = {
+  ...whole("anthropic", "[[fault:status code=529]]"),
+  name: "an overloaded provider keeps its own status and word",
+  alone: true,
+  options: { retries: 0 },
+  sent: [529],
+  sees: () => ({ error: { status: 529, type: "overloaded_error" } }),
+  costs: "0",
+  records: [FAILED],
+  calls: null,
+};
+
 /** Failures of the provider, time-outs, repeats and leaving. */
-export const failureCases: Case[] = [...CLIENTS.flatMap(failing), ...left, ...CLIENTS.map(behindHold)];
+export const failureCases: Case[] = [...CLIENTS.flatMap(failing), overloaded, ...left, ...CLIENTS.map(behindHold)];
 
 /** A second call while the first holds the whole wallet. */
 function behindHold(client: Client): Case {

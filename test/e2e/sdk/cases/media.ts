@@ -57,6 +57,19 @@ export const mediaCases: Case[] = [
     costs: "0.5",
   },
   {
+    name: "documents ranked again, through the client's own way to any path",
+    client: "openai",
+    ask: "rerank",
+    body: ({ model, ask }) => ({
+      model,
+      query: ask("[[usage:1500,0]]"),
+      documents: ["A cat sleeps.", "How much the toll is, is told at the gate.", "The gate is open."],
+      top_n: 2,
+    }),
+    sees: () => ({ usage: { prompt_tokens: 1_500 }, more: { order: [1, 2] } }),
+    costs: "45",
+  },
+  {
     name: "pictures from words, charged by the picture",
     client: "openai",
     ask: "image",

@@ -60,6 +60,11 @@ export const mediaAsks: Asks<OpenAI> = {
     const answer = await client.images.edit(await withFile<OpenAI.ImageEditParamsNonStreaming>(body, "image", "toll.png", "image/png"));
     return { more: { heads: (answer.data ?? []).map(({ b64_json: picture }) => bytesOf(picture).toString("latin1", 1, 4)) } };
   },
+  /** No client has it; theirs can be used for any path. */
+  async rerank(client, { body }) {
+    const answer = await client.post<{ results: { index: number }[]; usage: Record<string, unknown> }>("/rerank", { body });
+    return { usage: answer.usage, more: { order: answer.results.map(({ index }) => index) } };
+  },
   async speech(client, { body }) {
     const answer = await client.audio.speech.create(body as unknown as OpenAI.Audio.SpeechCreateParams);
     const bytes = Buffer.from(await answer.arrayBuffer());

@@ -57,6 +57,12 @@ def image_edit(client, task):
     return {"more": {"heads": [head(one.b64_json) for one in client.images.edit(**body).data]}}
 
 
+def rerank(client, task):
+    """No client has it; theirs can be used for any path."""
+    answer = client.post("/rerank", body=task["body"], cast_to=object)
+    return {"usage": answer["usage"], "more": {"order": [one["index"] for one in answer["results"]]}}
+
+
 def speech(client, task):
     with client.audio.speech.with_streaming_response.create(**task["body"]) as answer:
         content = b"".join(answer.iter_bytes())
@@ -91,6 +97,7 @@ ASKS = {
     "image": image,
     "imageStream": image_stream,
     "imageEdit": image_edit,
+    "rerank": rerank,
     "speech": speech,
     "transcription": transcription,
     "transcriptionStream": transcription_stream,
