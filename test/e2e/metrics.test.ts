@@ -86,6 +86,42 @@ describe("/metrics of the running product", () => {
     expect(queue.map((sample) => sample.labels["state"])).to.include.members(["waiting", "active", "delayed", "failed"]);
   });
 
+  it("a top-up is counted from the order through its notice to the money", async () => {
+    const at = await product();
+    const ada = await register(at);
+    const [api, worker] = await Promise.all([read(at.metrics.api!), read(at.metrics.worker!)]);
+    const order = await ada.post<{ order_no: string }>("/api/topup/orders", {
+      amount: "50.00",
+      currency: "CNY",
+      method: "epay",
+      channel: "alipay",
+    });
+    const paid = await fetch(`${at.sandbox}/orders/${order.order_no}/pay`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ mode: "ok" }),
+    });
+    expect(paid.status).to.equal(200);
+    const grown = async (url: string, before: Sample[], name: string, labels: Record<string, string>): Promise<number> =>
+      total(await read(url), name, labels) - total(before, name, labels);
+    const method = { provider: "epay", method: "alipay" };
+    await waitFor(
+      async () => (await grown(at.metrics.worker!, worker, "tollkeeper_topup_orders_total", { ...method, status: "completed" })) >= 1,
+      {
+        timeoutMs: 30_000,
+        message: "the completed order to be counted",
+      },
+    );
+    expect(await grown(at.metrics.worker!, worker, "tollkeeper_topup_amount_total", { ...method, currency: "CNY" })).to.be.at.least(50);
+    expect(await grown(at.metrics.api!, api, "tollkeeper_topup_orders_total", { ...method, status: "pending" })).to.be.at.least(1);
+    expect(await grown(at.metrics.api!, api, "tollkeeper_payment_callbacks_total", { provider: "epay", verdict: "taken" })).to.be.at.least(
+      1,
+    );
+    const forged = await fetch(`${at.api}/api/payments/epay/notify?out_trade_no=${order.order_no}&sign=forged`);
+    expect(forged.status).to.equal(400);
+    expect(await grown(at.metrics.api!, api, "tollkeeper_payment_callbacks_total", { provider: "epay" })).to.be.at.least(2);
+  });
+
   it("workflows are counted: what was asked for by the api, what came of it by Temporal's own metrics", async () => {
     const at = await product();
     await register(at);

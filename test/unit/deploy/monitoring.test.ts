@@ -33,7 +33,7 @@ describe("alert rules", () => {
       "PaymentsFailing",
       "BruteForce",
       "RelayErrors",
-      "LimiterLocal",
+      "LimiterStandby",
       "QueueBacklog",
     ]);
   });
