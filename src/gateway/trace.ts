@@ -1,6 +1,6 @@
 import type { Redis } from "../platform/redis.ts";
 import type { Span, Tracing } from "../platform/tracing/index.ts";
-import { leaveTrace } from "../usage/index.ts";
+import { createTraceLeaver } from "../usage/index.ts";
 import type { Attempt } from "./pipeline/attempt.ts";
 import type { Call } from "./pipeline/call.ts";
 import type { End } from "./pipeline/finish.ts";
@@ -73,6 +73,10 @@ class SampledCall implements CallTrace {
     if (this.#recordMs !== undefined)
       root.child("record", { kind: "client", startMs: this.#recordMs, facts: POSTGRES }).end(this.#recordedMs ?? endedMs);
     root.set({
+      "http.request.method": call.req.method,
+      "http.route": call.format.route,
+      "tollkeeper.request_id": call.traceId,
+      "tollkeeper.call_id": call.id,
       "http.response.status_code": call.res.headersSent ? call.res.statusCode : undefined,
       "gen_ai.request.model": call.model?.name,
       "tollkeeper.user_id": call.caller?.principal.userId,
@@ -109,6 +113,7 @@ function addAttempt(root: Span, attempt: Attempt, number: number, endedMs: numbe
 /** Creates the tracing of relayed calls. */
 export function createRelayTracing(deps: { tracing: Tracing; redis: Redis }): RelayTracing {
   const { tracing, redis } = deps;
+  const leave = createTraceLeaver(redis);
   return {
     begin(call) {
       const { headers } = call.req;
@@ -120,14 +125,7 @@ export function createRelayTracing(deps: { tracing: Tracing; redis: Redis }): Re
         parent: typeof traceparent === "string" ? traceparent : undefined,
         startMs: call.startedMs,
       });
-      if (!root) return undefined;
-      root.set({
-        "http.request.method": call.req.method,
-        "http.route": call.format.route,
-        "tollkeeper.request_id": call.traceId,
-        "tollkeeper.call_id": call.id,
-      });
-      return new SampledCall(root, (own) => leaveTrace(redis, call.id, own));
+      return root && new SampledCall(root, (own) => leave(call.id, own));
     },
   };
 }

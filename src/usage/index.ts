@@ -14,7 +14,7 @@ export { shardOf, type UsageEvent } from "./event.ts";
 export { createHousekeeping, type HouseKept, type Housekeeping } from "./housekeeping.ts";
 export { createIncidentReporter, reportIncidents, type Incident } from "./incidents.ts";
 export { ratesOf } from "./rates.ts";
-export { createSettlementTrace, leaveTrace } from "./traces.ts";
+export { createSettlementTrace, createTraceLeaver } from "./traces.ts";
 export { usageRoutes } from "./routes.ts";
 export { createSettlement, type Settlement } from "./settlement.ts";
 export { createSettlementMetrics, watchBacklog } from "./settlementMetrics.ts";

@@ -13,14 +13,33 @@ const KEPT_S = 3_600;
 const keyOf = (callId: string): string => `traces:${callId.slice(0, 8)}`;
 
 /** Leaves the trace of a call for its settlement; nobody waits for it. */
-export function leaveTrace(redis: Redis, callId: string, traceparent: string): void {
-  const key = keyOf(callId);
-  redis
-    .pipeline()
-    .hset(key, callId, traceparent)
-    .expire(key, KEPT_S)
-    .exec()
-    .catch(() => undefined);
+export type LeaveTrace = (callId: string, traceparent: string) => void;
+
+/** Traces left in one turn of the event loop go to Redis as one command, ahead of the records that the same turn gathers. */
+export function createTraceLeaver(redis: Redis): LeaveTrace {
+  let waiting = new Map<string, string[]>();
+  /** The newest key whose end is set. */
+  let ending = "";
+
+  function send(): void {
+    for (const [key, fields] of waiting) {
+      redis.hset(key, ...fields).catch(() => undefined);
+      if (key === ending) continue;
+      redis.expire(key, KEPT_S).then(
+        () => (ending = key),
+        () => undefined,
+      );
+    }
+    waiting = new Map();
+  }
+
+  return (callId, traceparent) => {
+    if (waiting.size === 0) setImmediate(send);
+    const key = keyOf(callId);
+    const fields = waiting.get(key);
+    if (fields) fields.push(callId, traceparent);
+    else waiting.set(key, [callId, traceparent]);
+  };
 }
 
 async function takeUp(redis: Redis, callIds: readonly string[]): Promise<Map<string, string>> {
