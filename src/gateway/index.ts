@@ -6,7 +6,7 @@ import type { Invalidation } from "../platform/invalidation.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Logger } from "../platform/logger.ts";
-import type { Redis } from "../platform/redis.ts";
+import { dedicateRedis, type Redis } from "../platform/redis.ts";
 import type { Tracing } from "../platform/tracing/index.ts";
 import { spentSince } from "../usage/index.ts";
 import { createAnswerCache } from "./cache/index.ts";
@@ -49,7 +49,7 @@ export interface Gateway {
   providers(): Promise<ProviderState[]>;
   /** Calls under way. */
   readonly live: number;
-  /** Resolves when the tokenizer is loaded; calls before that are estimated by size. */
+  /** Resolves when the tokenizer is loaded and Redis is found, or is not to be found. Calls before that are estimated by size. */
   ready: Promise<void>;
   /** Refuses new calls, waits `graceMs` for running ones, ends the rest with an error; every hold is recorded or released when it resolves. */
   drain(graceMs: number): Promise<void>;
@@ -89,8 +89,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const providers = createProviderStates({ catalog, routing, latencyOf: relayMetrics.latencyOf });
   watchProviders(metrics, providers);
   const owner = `relay:${process.pid}:${uuidv7().slice(-8)}`;
+  const limitRedis = dedicateRedis(redis);
   const limiter = createLimiter({
-    redis,
+    redis: limitRedis,
     log,
     leaseMs: config.PERMIT_LEASE,
     standby: { pool: deps.pool, invalidation: deps.invalidation, owner },
@@ -132,7 +133,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     get live() {
       return registry.size;
     },
-    ready: tokenizer.ready,
+    ready: Promise.all([tokenizer.ready, limiter.ready]).then(() => undefined),
     drain(graceMs) {
       routing.drain();
       return registry.drain(graceMs);
@@ -141,6 +142,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       routing.stop();
       await relayDeps.guardrail?.close();
       await Promise.all([limiter.stop(), upstream.close()]);
+      limitRedis.disconnect();
     },
   };
 }

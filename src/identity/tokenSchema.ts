@@ -5,7 +5,7 @@ import { keyFields, limits, limitsView, line, spend } from "./schema.ts";
 
 /** Shapes of requests and answers about end-user tokens. */
 
-const { requests_per_minute, tokens_per_minute, max_parallel } = limits.shape;
+const { requests_per_minute, requests_per_second, tokens_per_minute, max_parallel } = limits.shape;
 
 export const mintTokenBody = z.strictObject({
   ttl_seconds: z.number().int().min(60).max(86_400).default(3_600).meta({ description: "How long the token works; an hour unless told" }),
@@ -15,6 +15,7 @@ export const mintTokenBody = z.strictObject({
   models: keyFields.models,
   allowed_ips: keyFields.allowed_ips,
   requests_per_minute,
+  requests_per_second,
   tokens_per_minute,
   max_parallel,
   end_user: line(128).optional().meta({ description: "Who it is for, in your words" }),

@@ -28,6 +28,18 @@ export function createRedis(options: { url: string; log: Logger; commandTimeoutM
   return redis;
 }
 
+/**
+ * Another connection to the same server, for a caller who minds the time its commands take: none of them is given up, and none waits behind
+ * what others send. The caller disconnects it.
+ */
+export function dedicateRedis(redis: Redis): Redis {
+  const own = redis.duplicate({ commandTimeout: undefined });
+  // The other connection has said it.
+  own.on("error", () => undefined);
+  own.connect().catch(() => undefined);
+  return own;
+}
+
 /** A connection for bullmq and pub/sub, which wait for Redis rather than fail. */
 export function createBlockingRedis(options: { url: string; log: Logger }): Redis {
   const redis = new Redis(options.url, {

@@ -40,8 +40,10 @@ export interface LimiterDeps {
 const UNLIMITED: LimitVerdict = { allowed: true, permit: undefined, requests: undefined, tokens: undefined };
 /** After this long without an answer Redis counts as away. */
 const SLOW_MS = 200;
-/** When a tick comes this late the process was busy, and what Redis has answered has not been read yet. */
-const LATE_MS = 250;
+/** How often that is looked at, and after how many looks in vain no more. */
+const LOOK_MS = 100;
+const IDLE_LOOKS = 50;
+const FIND_MS = 1_000;
 const SWEEP_MS = 60_000;
 const ASK_MS = 10;
 /** What copies say to each other while one of them cannot use Redis. */
@@ -62,7 +64,9 @@ export function createLimiter(deps: LimiterDeps): Limiter {
   const store = createLimitStore(redis, leaseMs);
   const standby = deps.standby && createStandby({ ...deps.standby, leaseMs, shadowed });
   const waiting: Waiting[] = [];
-  let tickedMs = now();
+  let answers = 0;
+  let looking: NodeJS.Timeout | undefined;
+  let idleLooks = 0;
   let sweptMs = now();
   let renewedMs = now();
 
@@ -76,12 +80,13 @@ export function createLimiter(deps: LimiterDeps): Limiter {
       await standby.tell(local.known(sharedNow()), local.permits, sharedNow());
       await standby.gathered();
     },
-    recover: async () => {
-      if (!store.ready) return false;
+    async recover() {
+      if (!(await store.answers(SLOW_MS))) return false;
       // It may have come back empty, or as it was before.
+      store.catchUp();
       store.renew(local.permits);
       store.tell(local.known(sharedNow()));
-      return (await store.catchUp()) < SLOW_MS;
+      return store.answers(SLOW_MS);
     },
   });
   deps.standby?.invalidation.on("limits", (id) => id === AWAY && absence.heard());
@@ -102,7 +107,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
         local.adopt(windows, permit);
         // So that nothing is missing there when all copies return to it.
         store.tell(windows);
-        if (permit && store.ready) store.renew([permit]);
+        if (permit) store.renew([permit]);
         return verdict;
       } catch (error) {
         log.warn({ err: error }, "limits are kept by this process alone for now");
@@ -123,6 +128,27 @@ export function createLimiter(deps: LimiterDeps): Limiter {
         },
       );
       forgetDecided();
+      looking ??= setInterval(look, LOOK_MS).unref();
+    });
+  }
+
+  /** Notices a Redis that answers nothing any more. */
+  function look(): void {
+    forgetDecided();
+    const oldest = waiting[0];
+    idleLooks = oldest ? 0 : idleLooks + 1;
+    if (idleLooks > IDLE_LOOKS) {
+      clearInterval(looking);
+      looking = undefined;
+      idleLooks = 0;
+    }
+    if (!oldest || now() - oldest.sinceMs <= SLOW_MS) return;
+    const before = answers;
+    // When this process was busy the answer may be here unread; it is read before this runs.
+    setImmediate(() => {
+      if (answers !== before) return;
+      absence.lost("slow");
+      for (const item of waiting.splice(0)) if (item.resolve) decideElsewhere(item);
     });
   }
 
@@ -139,6 +165,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
   }
 
   function answer(item: Waiting, reply: number[]): void {
+    answers += 1;
     clock.heard(reply[1]!, item.sinceMs, now());
     const { ask, resolve } = item;
     item.resolve = undefined;
@@ -177,13 +204,6 @@ export function createLimiter(deps: LimiterDeps): Limiter {
       if (absence.away) standby?.release(permit, by, sharedNow()).catch(ignore);
     },
     tick(nowMs) {
-      const late = nowMs - tickedMs > LATE_MS;
-      tickedMs = nowMs;
-      forgetDecided();
-      if (waiting.length > 0 && !late && nowMs - waiting[0]!.sinceMs > SLOW_MS) {
-        absence.lost("slow");
-        for (const item of waiting.splice(0)) if (item.resolve) decideElsewhere(item);
-      }
       if (nowMs - renewedMs > leaseMs / 3) {
         renewedMs = nowMs;
         renew();
@@ -196,7 +216,14 @@ export function createLimiter(deps: LimiterDeps): Limiter {
     get away() {
       return !store.ready || absence.away;
     },
+    ready: store.ready
+      ? Promise.resolve()
+      : Promise.race([
+          new Promise<void>((resolve) => void redis.once("ready", () => resolve())),
+          delay(FIND_MS, undefined, { ref: false }),
+        ]),
     async stop() {
+      clearInterval(looking);
       absence.stop();
       await standby?.stop();
     },

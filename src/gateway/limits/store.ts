@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "../../platform/redis.ts";
 import type { NamedWindow } from "./local.ts";
 import { admitScript, RELEASE, renewScript, TELL } from "./script.ts";
@@ -11,8 +12,9 @@ interface Scripted {
   tollkeeperTell(...args: (string | number)[]): Promise<unknown>;
 }
 
-/** What is counted in Redis, for all copies together. Nothing here waits or retries; commands take effect in the order of the calls. */
+/** What is counted in Redis, for all copies together. Nothing here is retried; commands take effect in the order of the calls. */
 export interface LimitStore {
+  /** False while Redis is gone, or has left too much unanswered. Commands that are not waited for are then dropped. */
   readonly ready: boolean;
   /** Answers as script.ts says. Rejects when Redis fails. */
   admit(ask: Ask): Promise<number[]>;
@@ -21,13 +23,16 @@ export interface LimitStore {
   renew(permits: Iterable<Permit>): void;
   /** Takes in how rates stand, where they stand higher than Redis knows. */
   tell(windows: readonly NamedWindow[]): void;
-  /** Ends the permits whose end Redis has missed, and answers how long it takes to answer, in milliseconds. Rejects when Redis fails. */
-  catchUp(): Promise<number>;
+  /** Ends the permits whose end Redis has missed. */
+  catchUp(): void;
+  /** Whether everything sent so far was answered within this time. Never rejects. */
+  answers(withinMs: number): Promise<boolean>;
 }
 
-const ignore = (): undefined => undefined;
 /** Ids in one command. */
 const MOST_AT_ONCE = 1_000;
+/** Commands that nobody waits for. */
+const MOST_UNANSWERED = 10_000;
 /** Ends kept for a Redis that is gone; beyond these, leases end by themselves. */
 const MISSED_KEPT = 50_000;
 
@@ -38,6 +43,7 @@ export function createLimitStore(redis: Redis, leaseMs: number): LimitStore {
   redis.defineCommand("tollkeeperRenew", { lua: renewScript(leaseMs), numberOfKeys: 1 });
   const scripts = redis as unknown as Scripted;
   let missed: Permit[] = [];
+  let unanswered = 0;
   let corked = false;
 
   /** Commands of one turn of the event loop go out in one write: the system call costs more than the command. */
@@ -52,9 +58,20 @@ export function createLimitStore(redis: Redis, leaseMs: number): LimitStore {
     });
   }
 
+  const answered = (): void => {
+    unanswered -= 1;
+  };
+  /** A command that nobody waits for. */
+  function send(command: Promise<unknown>): void {
+    unanswered += 1;
+    command.then(answered, answered);
+  }
+
+  const isReady = (): boolean => redis.status === "ready" && unanswered < MOST_UNANSWERED;
+
   return {
     get ready() {
-      return redis.status === "ready";
+      return isReady();
     },
     admit({ plan: { checks, shape }, callId, tokens }) {
       const args: (string | number)[] = [checks.length];
@@ -69,7 +86,7 @@ export function createLimitStore(redis: Redis, leaseMs: number): LimitStore {
     },
     release(permit, by) {
       const { id, sets, reserved } = permit;
-      if (redis.status !== "ready") {
+      if (!isReady()) {
         if (sets.length > 0 && missed.length < MISSED_KEPT) missed.push(permit);
         return;
       }
@@ -78,7 +95,7 @@ export function createLimitStore(redis: Redis, leaseMs: number): LimitStore {
         const [only] = sets;
         if (only === undefined) return;
         gather();
-        redis.zrem(only, id).catch(ignore);
+        send(redis.zrem(only, id));
         return;
       }
       const args: (string | number)[] = [corrected.length + sets.length];
@@ -86,10 +103,10 @@ export function createLimitStore(redis: Redis, leaseMs: number): LimitStore {
       args.push(...sets, id, corrected.length);
       for (const [i, { fromMs }] of reserved.entries()) if (by[i] !== 0) args.push(fromMs, by[i]!);
       gather();
-      scripts.tollkeeperRelease(...args).catch(ignore);
+      send(scripts.tollkeeperRelease(...args));
     },
     renew(permits) {
-      if (redis.status !== "ready") return;
+      if (!isReady()) return;
       const bySet = new Map<string, string[]>();
       for (const { id, sets } of permits) {
         for (const set of sets) {
@@ -98,25 +115,32 @@ export function createLimitStore(redis: Redis, leaseMs: number): LimitStore {
           else bySet.set(set, [id]);
         }
       }
+      gather();
       for (const [set, ids] of bySet) {
-        for (let i = 0; i < ids.length; i += MOST_AT_ONCE) scripts.tollkeeperRenew(set, ...ids.slice(i, i + MOST_AT_ONCE)).catch(ignore);
+        for (let i = 0; i < ids.length; i += MOST_AT_ONCE) send(scripts.tollkeeperRenew(set, ...ids.slice(i, i + MOST_AT_ONCE)));
       }
     },
     tell(windows) {
-      if (redis.status !== "ready") return;
+      if (!isReady()) return;
+      gather();
       for (let i = 0; i < windows.length; i += MOST_AT_ONCE) {
         const some = windows.slice(i, i + MOST_AT_ONCE);
         const values = some.flatMap(({ lengthMs, startMs, current, previous }) => [lengthMs, startMs, current, previous]);
-        scripts.tollkeeperTell(some.length, ...some.map(({ id }) => id), ...values).catch(ignore);
+        send(scripts.tollkeeperTell(some.length, ...some.map(({ id }) => id), ...values));
       }
     },
-    async catchUp() {
+    catchUp() {
       const ended = missed;
       missed = [];
-      for (const { id, sets } of ended) for (const set of sets) redis.zrem(set, id).catch(ignore);
-      const sinceMs = performance.now();
-      await redis.ping();
-      return performance.now() - sinceMs;
+      for (const { id, sets } of ended) for (const set of sets) send(redis.zrem(set, id));
+    },
+    async answers(withinMs) {
+      if (!isReady()) return false;
+      const pong = redis.ping().then(
+        () => true,
+        () => false,
+      );
+      return Promise.race([pong, delay(withinMs, false, { ref: false })]);
     },
   };
 }

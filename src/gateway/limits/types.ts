@@ -90,8 +90,10 @@ export interface Limiter {
    * weighted) in place of what was reserved. Asked again it only corrects the tokens.
    */
   release(permit: Permit, tokens: number): void;
-  /** Called by the shared ticker while calls run: renews their permits, and decides elsewhere what Redis has left unanswered for too long. */
+  /** Called by the shared ticker while calls run: renews their permits. */
   tick(nowMs: number): void;
+  /** Resolves when Redis can be used, or has not been found in a second. */
+  ready: Promise<void>;
   /** True while Redis does not count. */
   readonly away: boolean;
   /** No more attempts to find Redis again, and out of the list of copies. */

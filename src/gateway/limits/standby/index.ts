@@ -42,7 +42,7 @@ const MOST_AT_ONCE = 5_000;
 /** How often a copy says that it is there. */
 const SEEN_MS = 10_000;
 /** A copy that does not put in what it knows within this time is gone, or has nothing to do with this Redis. */
-const GATHER_MS = 1_000;
+const GATHER_MS = 2_000;
 const ASK_MS = 10;
 
 const rowsOf = ({ id, sets }: Permit): PermitRow[] => sets.map((counter) => ({ counter, callId: id }));
