@@ -21,5 +21,7 @@ CREATE INDEX limit_permits_owner ON limit_permits (owner);
 CREATE UNLOGGED TABLE limit_copies (
   owner text PRIMARY KEY,
   seen_at timestamptz NOT NULL DEFAULT now(),
-  told_at timestamptz NOT NULL DEFAULT '-infinity'
+  told_at timestamptz NOT NULL DEFAULT '-infinity',
+  -- Until then it has said that it cannot use Redis.
+  away_until timestamptz NOT NULL DEFAULT '-infinity'
 );

@@ -1,9 +1,20 @@
 import type { RequestHandler } from "express";
 
 const METHODS = "GET, POST, PUT, PATCH, DELETE";
-const EXPOSED =
-  "x-request-id, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, " +
-  "x-tollkeeper-price-version, x-tollkeeper-attempts, x-tollkeeper-cost";
+const FIGURES = ["limit", "remaining", "reset"];
+const EXPOSED = [
+  "x-request-id",
+  "retry-after",
+  "retry-after-ms",
+  "x-should-retry",
+  ...["requests", "tokens"].flatMap((kind) => FIGURES.map((figure) => `x-ratelimit-${figure}-${kind}`)),
+  ...["requests", "tokens", "input-tokens", "output-tokens"].flatMap((kind) =>
+    FIGURES.map((figure) => `anthropic-ratelimit-${kind}-${figure}`),
+  ),
+  "x-tollkeeper-price-version",
+  "x-tollkeeper-attempts",
+  "x-tollkeeper-cost",
+].join(", ");
 const HEADERS = "authorization, content-type, idempotency-key, x-api-key, x-request-id";
 
 /** Lets browsers on the listed origins call the API; with an empty list none may. Tokens travel in headers, so no credentials mode. */

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { request } from "../support/people.ts";
 import { waitFor } from "../support/stack.ts";
 import { startCopies, startCountingUpstream, type Copies, type CountingUpstream } from "./copies.ts";
 
@@ -8,7 +9,7 @@ const CALLS = FULL ? 1_000 : 120;
 const TOKENS = 8;
 const LEASE_S = FULL ? 25 : 3;
 
-const SCOPES = ["user", "key", "ip", "model", "global"] as const;
+const SCOPES = ["user", "key", "token", "ip", "model", "global"] as const;
 const KINDS = ["requests_per_minute", "tokens_per_minute", "max_parallel"] as const;
 type ScopeName = (typeof SCOPES)[number];
 type KindName = (typeof KINDS)[number];
@@ -48,8 +49,10 @@ describe("limits over two copies of the api", function () {
     const rules = { [kind]: limitOf(kind) };
     const model = await copies.model(upstream.url);
     const ada = await copies.customer(scope === "user" ? rules : {});
-    const { key } = scope === "key" ? await ada.post<{ key: string }>("/api/user/keys", { name: "limited", limits: rules }) : ada;
-    if (scope !== "user" && scope !== "key") await setShared(scope, model, rules);
+    let { key } = ada;
+    if (scope === "key") ({ key } = await ada.post<{ key: string }>("/api/user/keys", { name: "limited", limits: rules }));
+    else if (scope === "token") key = await mintToken(key, rules);
+    else if (scope !== "user") await setShared(scope, model, rules);
     const ip = `198.51.${(addresses += 1)}.1`;
     const results: Promise<number>[] = [];
     return {
@@ -58,6 +61,12 @@ describe("limits over two copies of the api", function () {
         for (let i = 0; i < count; i++) results.push(call(copy ?? results.length % 2, key, model, ip));
       },
     };
+  }
+
+  async function mintToken(key: string, rules: object): Promise<string> {
+    const body = { budget: "100000", ...rules };
+    const answer = await request<{ token: string }>(copies.urls[0]!, "POST", "/api/keys/tokens", { token: key, body });
+    return answer.body.data.token;
   }
 
   async function setShared(scope: ScopeName, model: string, limits: object): Promise<void> {

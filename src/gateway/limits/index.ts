@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { announce, type Invalidation } from "../../platform/invalidation.ts";
+import type { Invalidation } from "../../platform/invalidation.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Pool } from "../../platform/postgres.ts";
 import type { Redis } from "../../platform/redis.ts";
@@ -40,14 +40,14 @@ export interface LimiterDeps {
 const UNLIMITED: LimitVerdict = { allowed: true, permit: undefined, requests: undefined, tokens: undefined };
 /** After this long without an answer Redis counts as away. */
 const SLOW_MS = 200;
+/** After this long nothing is hoped for any more. */
+const GIVEN_UP_MS = 1_000;
 /** How often that is looked at, and after how many looks in vain no more. */
 const LOOK_MS = 100;
 const IDLE_LOOKS = 50;
 const FIND_MS = 1_000;
 const SWEEP_MS = 60_000;
 const ASK_MS = 10;
-/** What copies say to each other while one of them cannot use Redis. */
-const AWAY = "standby";
 
 const ignore = (): undefined => undefined;
 
@@ -73,12 +73,14 @@ export function createLimiter(deps: LimiterDeps): Limiter {
   const absence = createAbsence({
     log,
     now,
-    say: async () => deps.standby && announce(deps.standby.pool, "limits", AWAY),
+    say: async (word) => standby?.say(word),
+    anyAway: async () => (await standby?.anyAway()) ?? false,
     async enter() {
-      if (!standby) return;
+      const sinceMs = now();
       await answered();
+      if (!standby) return;
       await standby.tell(local.known(sharedNow()), local.permits, sharedNow());
-      await standby.gathered();
+      await standby.gathered(now() - sinceMs);
     },
     async recover() {
       if (!(await store.answers(SLOW_MS))) return false;
@@ -89,11 +91,15 @@ export function createLimiter(deps: LimiterDeps): Limiter {
       return store.answers(SLOW_MS);
     },
   });
-  deps.standby?.invalidation.on("limits", (id) => id === AWAY && absence.heard());
+  deps.standby?.invalidation.on("limits", (id) => absence.heard(id === "standby" || id === "back" ? id : undefined));
 
-  /** What is on its way to Redis may still be counted there; what has no answer soon is decided elsewhere. */
+  /** What is on its way to Redis may be counted there and its answer still come; only then is it decided elsewhere, lest it count twice. */
   async function answered(): Promise<void> {
     for (let waitedMs = 0; waitedMs < SLOW_MS && waiting.some((item) => item.resolve); waitedMs += ASK_MS) await delay(ASK_MS);
+    decideAllElsewhere();
+  }
+
+  function decideAllElsewhere(): void {
     for (const item of waiting.splice(0)) if (item.resolve) decideElsewhere(item);
   }
 
@@ -148,7 +154,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
     setImmediate(() => {
       if (answers !== before) return;
       absence.lost("slow");
-      for (const item of waiting.splice(0)) if (item.resolve) decideElsewhere(item);
+      if (now() - oldest.sinceMs > GIVEN_UP_MS) decideAllElsewhere();
     });
   }
 

@@ -144,4 +144,19 @@ describe("limits of two copies while Redis is away", () => {
     proxies[1]!.cut();
     expect(allowed(await burst(40, ada))).to.equal(20);
   });
+
+  it("that hangs holds nobody up for long, and limits hold", async () => {
+    const ada = await copies[0]!.customer({ userLimits: { ...wide, requests_per_minute: 40, max_parallel: 20 } });
+    expect(allowed(await burst(10, ada))).to.equal(10);
+    for (const proxy of proxies) proxy.stall();
+    const since = performance.now();
+    expect(allowed(await burst(10, ada))).to.equal(10);
+    expect(performance.now() - since).to.be.below(4_000);
+    expect(allowed(await burst(10, ada))).to.equal(10);
+    await returned({ empty: false });
+    // What it was sent while it hung it counts as well when it wakes up: never more than allowed, sometimes less.
+    expect(allowed(await burst(30, ada))).to.be.at.most(10);
+    const grace = await copies[0]!.customer({ userLimits: { ...wide, max_parallel: 1 } });
+    expect(allowed(await burst(1, grace))).to.equal(1);
+  });
 });

@@ -5,6 +5,8 @@ export interface Proxy {
   url: string;
   cut(): void;
   mend(): void;
+  /** Bytes that come from now on are kept, in both directions, until it is mended: a server that hangs. */
+  stall(): void;
   close(): Promise<void>;
 }
 
@@ -13,6 +15,7 @@ export async function startProxy(target: string): Promise<Proxy> {
   const { hostname, port } = new URL(target);
   const sockets = new Set<Socket>();
   let whole = true;
+  let stalled = false;
   const server = net.createServer((near) => {
     if (!whole) return void near.destroy();
     const far = net.connect(Number(port), hostname);
@@ -27,6 +30,7 @@ export async function startProxy(target: string): Promise<Proxy> {
         to.destroy();
       });
       from.pipe(to);
+      if (stalled) from.pause();
     }
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -39,7 +43,15 @@ export async function startProxy(target: string): Promise<Proxy> {
   return {
     url: url.href,
     cut,
-    mend: () => void (whole = true),
+    mend() {
+      whole = true;
+      stalled = false;
+      for (const socket of sockets) socket.resume();
+    },
+    stall() {
+      stalled = true;
+      for (const socket of sockets) socket.pause();
+    },
     async close() {
       cut();
       await new Promise((resolve) => server.close(resolve));

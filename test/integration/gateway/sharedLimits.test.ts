@@ -211,6 +211,24 @@ describe("limits of every kind, as callers of two copies meet them", () => {
     expect((await done(call(ada, { copy: 1 }))).status).to.equal(200);
   });
 
+  it("Anthropic's clients are told in Anthropic's words", async () => {
+    const ada = await copies[0]!.customer({ userLimits: { requests_per_minute: 1, tokens_per_minute: 1_000, max_parallel: 5 } });
+    const ask = () =>
+      fetch(`${copies[1]!.url}/v1/messages`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "x-api-key": ada.key, "anthropic-version": "2023-06-01" },
+        body: JSON.stringify({ model, max_tokens: 10, stream: true, messages: [{ role: "user", content: "hi" }] }),
+      });
+    const [first, second] = [await ask(), await ask()];
+    await first.text();
+    const told = (name: string) => second.headers.get(`anthropic-ratelimit-${name}`);
+    expect([first.status, second.status, second.headers.get("x-ratelimit-limit-requests")]).to.deep.equal([200, 429, null]);
+    expect([told("requests-limit"), told("requests-remaining"), told("tokens-limit")]).to.deep.equal(["1", "0", "1000"]);
+    expect(Date.parse(told("requests-reset")!) - Date.now()).to.be.within(50_000, 62_000);
+    expect(Number(second.headers.get("retry-after"))).to.be.within(100, 121);
+    expect(((await second.json()) as { error: { type: string } }).error.type).to.equal("rate_limit_error");
+  });
+
   it("a list of models counts as a request of caller and address, and of nothing else", async () => {
     const ada = await copies[0]!.customer({ userLimits: { requests_per_minute: 3, tokens_per_minute: 1, max_parallel: 1 } });
     const list = () => fetch(`${copies[0]!.url}/v1/models`, { headers: { authorization: `Bearer ${ada.key}` } });

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { createBatcher } from "../../../platform/batcher.ts";
 import { inTransaction, type Pool, type Queryable } from "../../../platform/postgres.ts";
+import { announce } from "../../../platform/invalidation.ts";
+import { HOLDS_MS, type Word } from "../absence.ts";
 import { createCounters } from "../counters.ts";
 import type { NamedWindow } from "../local.ts";
 import type { Ask, Check, LimitVerdict, Permit } from "../types.ts";
@@ -24,8 +26,12 @@ export interface Standby {
   release(permit: Permit, by: readonly number[], nowMs: number): Promise<void>;
   /** Puts in what this copy knows, in place of what it put in before. */
   tell(windows: readonly NamedWindow[], permits: Iterable<Permit>, nowMs: number): Promise<void>;
-  /** Resolves when every copy has done so, or has had the time to. */
-  gathered(): Promise<void>;
+  /** Resolves when every copy has done so, or has had the time to; `sinceMs` ago this one noticed the absence. */
+  gathered(sinceMs: number): Promise<void>;
+  /** Tells every copy whether this one can use Redis. */
+  say(word: Word): Promise<void>;
+  /** Whether what some copy has said still holds. */
+  anyAway(): Promise<boolean>;
   /** Renews the permits of this copy. */
   renew(nowMs: number): Promise<void>;
   stop(): Promise<void>;
@@ -40,9 +46,9 @@ type Item = { nowMs: number } & (
 
 const MOST_AT_ONCE = 5_000;
 /** How often a copy says that it is there. */
-const SEEN_MS = 10_000;
+const SEEN_MS = 4_000;
 /** A copy that does not put in what it knows within this time is gone, or has nothing to do with this Redis. */
-const GATHER_MS = 2_000;
+const GATHER_MS = 3_000;
 const ASK_MS = 10;
 
 const rowsOf = ({ id, sets }: Permit): PermitRow[] => sets.map((counter) => ({ counter, callId: id }));
@@ -135,13 +141,19 @@ export function createStandby(deps: { pool: Pool; owner: string; leaseMs: number
       }
       await repository.noteCopy(pool, owner, true);
     },
-    async gathered() {
-      const sinceMs = performance.now();
-      for (let waitedMs = 0; waitedMs < GATHER_MS; waitedMs = performance.now() - sinceMs) {
-        if (await repository.allTold(pool, waitedMs)) return;
+    async gathered(sinceMs) {
+      const beganMs = performance.now();
+      for (let waitedMs = 0; waitedMs < GATHER_MS; waitedMs = performance.now() - beganMs) {
+        if (await repository.allTold(pool, sinceMs + waitedMs)) return;
         await delay(ASK_MS);
       }
     },
+    say: (word) =>
+      inTransaction(pool, async (tx) => {
+        await repository.noteAway(tx, owner, HOLDS_MS[word]);
+        await announce(tx, "limits", word);
+      }),
+    anyAway: () => repository.anyAway(pool),
     async renew(nowMs) {
       await batcher.add({ kind: "renew", nowMs });
     },

@@ -76,8 +76,8 @@ export async function clear(tx: Queryable, owner: string, times: { nowMs: number
 }
 
 /** A copy that was not seen for this long is gone. */
-const COPY_GONE = "30 seconds";
-/** What was told longer ago belongs to an absence before this one: each lasts longer. */
+const COPY_GONE = "12 seconds";
+/** Copies notice an absence within this time of each other. What was told earlier belongs to one before. */
 const TOLD_BEFORE = "1 second";
 
 /** This copy is there; `told` when it has put in what it knows. */
@@ -89,7 +89,21 @@ export async function noteCopy(db: Queryable, owner: string, told: boolean): Pro
   );
 }
 
-/** Whether every copy has put in what it knows; `sinceMs` ago this one began to wait for it. */
+/** This copy cannot use Redis, for so long from now unless it says so again. */
+export async function noteAway(db: Queryable, owner: string, forMs: number): Promise<void> {
+  await db.query(
+    `INSERT INTO limit_copies (owner, away_until) VALUES ($1, now() + $2 * interval '1 millisecond')
+     ON CONFLICT (owner) DO UPDATE SET seen_at = now(), away_until = excluded.away_until`,
+    [owner, forMs],
+  );
+}
+
+export async function anyAway(db: Queryable): Promise<boolean> {
+  const { rows } = await db.query<{ away: boolean }>("SELECT EXISTS (SELECT 1 FROM limit_copies WHERE away_until > now()) AS away");
+  return rows[0]!.away;
+}
+
+/** Whether every copy has put in what it knows; `sinceMs` ago this one noticed the absence. */
 export async function allTold(db: Queryable, sinceMs: number): Promise<boolean> {
   const { rows } = await db.query<{ all_told: boolean }>(
     `SELECT NOT EXISTS (
