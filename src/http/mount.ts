@@ -3,6 +3,7 @@ import { appError } from "../platform/errors.ts";
 import { checkIdempotencyKey, type Idempotency } from "./idempotency.ts";
 import { isOperator, type Principal } from "./principal.ts";
 import type { Access, Reply, Route, RouteInput } from "./route.ts";
+import { sendStream } from "./stream.ts";
 import { traceIdOf } from "./trace.ts";
 import { validateParts } from "./validate.ts";
 
@@ -69,9 +70,12 @@ function jsonHandler(definition: JsonDefinition, deps: { authenticate: Authentic
       checkIdempotencyKey(key);
       const scope = `${principal?.userId ?? "anyone"} ${definition.method} ${req.path}`;
       send(res, await deps.idempotency.once({ scope, key, body: req.body ?? {} }, run));
-    } else {
-      send(res, await run());
+      return;
     }
+    const reply = await run();
+    const { status = 200, headers = {}, stream } = reply;
+    if (stream) await sendStream(req, res, { status, headers, stream });
+    else send(res, reply);
   };
 }
 

@@ -42,12 +42,12 @@ function errorResponses(route: Route): Record<string, object> {
 }
 
 function operation(route: Route): ZodOpenApiOperationObject {
-  const produces = route.kind === "raw" ? (route.produces ?? "application/json") : "application/json";
+  const produces = route.produces ?? "application/json";
   const consumes = route.kind === "raw" ? (route.consumes ?? "application/json") : "application/json";
   const csv = route.kind === "json" && route.csv ? { "text/csv": { schema: z.string() } } : {};
   const responses: Record<string, object> = {};
   for (const [status, schema] of Object.entries(route.responses)) {
-    const body = schema && (route.kind === "json" ? envelope(schema) : schema);
+    const body = schema && (route.kind === "json" && !route.produces ? envelope(schema) : schema);
     responses[status] = {
       description: Number(status) < 300 ? "Success" : "Answer",
       ...(body ? { content: { [produces]: { schema: body } } } : {}),

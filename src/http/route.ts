@@ -34,6 +34,8 @@ export interface Reply {
   message?: string;
   data: unknown;
   headers?: Record<string, string>;
+  /** Sent as it comes in place of the envelope; `headers` says what it is. */
+  stream?: AsyncIterable<string>;
 }
 
 interface Documentation {
@@ -65,6 +67,8 @@ export interface JsonRoute<
   params?: P;
   /** True for a route that also takes its body as `text/csv`; the handler then gets the text. */
   csv?: boolean;
+  /** Content type of an answer that is a stream and no envelope. */
+  produces?: string;
   /** True for a POST that moves money: the same Idempotency-Key and body give the same answer. */
   idempotent?: boolean;
   handler(input: RouteInput<Output<B>, Output<Q>, Output<P>, A>): Promise<Reply>;
@@ -106,6 +110,11 @@ export function rawRoute(definition: Omit<RawRoute, "kind">): Route {
 /** 200 with data. */
 export function ok(data: unknown, message = "OK"): Reply {
   return { status: 200, message, data };
+}
+
+/** 200 with a stream; the route says `produces`. */
+export function streamed(stream: AsyncIterable<string>, headers: Record<string, string>): Reply {
+  return { status: 200, data: undefined, headers, stream };
 }
 
 /** 201 with data. */

@@ -56,3 +56,34 @@ export const email = z
   .toLowerCase()
   .pipe(z.email("must be an e-mail address"))
   .meta({ examples: ["ada@example.com"] });
+
+/** What an export takes beside its filters. */
+export const exportQuery = {
+  bom: z
+    .enum(["true", "false"])
+    .default("false")
+    .transform((value) => value === "true")
+    .meta({ description: "true marks the file as UTF-8 for spreadsheets that guess" }),
+};
+
+/** A moment of a range in somebody's own time zone: a date stands for the beginning of that day there. */
+export const localMoment = z.union([z.iso.datetime({ offset: true }), z.iso.date()]).meta({
+  description: "A date (the beginning of that day in the time zone of the answer) or a date-time with its offset",
+  examples: ["2026-11-01"],
+});
+
+/** An IANA name of a time zone. */
+export const timeZone = z
+  .string()
+  .max(64)
+  .refine((name) => isTimeZone(name), "must be an IANA time zone such as Asia/Shanghai")
+  .meta({ examples: ["Asia/Kolkata"] });
+
+function isTimeZone(name: string): boolean {
+  if (!/^[A-Za-z][A-Za-z0-9_+/-]*$/.test(name)) return false;
+  try {
+    return Boolean(Intl.DateTimeFormat("en", { timeZone: name }));
+  } catch {
+    return false;
+  }
+}

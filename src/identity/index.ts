@@ -63,6 +63,10 @@ export interface Identity {
   signInByPassword(identifier: string, password: string, ip: string): Promise<{ accessToken: string; expiresIn: number }>;
   /** The limits that count for a key, also a revoked one; undefined when it is not this user's. */
   keyLimits(userId: string, keyId: string): Promise<{ timeZone: string; key: Limits; account: Limits } | undefined>;
+  /** Names of somebody's keys by id, revoked ones included. */
+  keyNames(userId: string): Promise<ReadonlyMap<string, string>>;
+  /** The time zone of somebody's profile. Throws `unauthenticated` when there is nobody. */
+  timeZoneOf(userId: string): Promise<string>;
   /** Makes the first operator named by ADMIN_EMAIL, if it is set; safe with several copies. */
   ensureFirstAdmin(): Promise<void>;
   routes: Route[];
@@ -178,6 +182,15 @@ export function createIdentity(deps: IdentityDeps): Identity {
       );
       const row = rows[0];
       return row && { timeZone: row.time_zone, key: row.limits, account: { ...(await tiers.limitsOf(row.tier)), ...row.own } };
+    },
+    async keyNames(userId) {
+      const { rows } = await pool.query<{ id: string; name: string }>("SELECT id, name FROM api_keys WHERE user_id = $1", [userId]);
+      return new Map(rows.map(({ id, name }) => [id, name]));
+    },
+    async timeZoneOf(userId) {
+      const user = await findUser(pool, userId);
+      if (!user) throw appError("unauthenticated");
+      return user.time_zone;
     },
     async ensureFirstAdmin() {
       if (!config.ADMIN_EMAIL || !config.ADMIN_PASSWORD) return;

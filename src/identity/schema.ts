@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ROLES } from "../http/principal.ts";
-import { email, isoTime } from "../http/schemas.ts";
+import { email, isoTime, timeZone } from "../http/schemas.ts";
 import { MICRO, parseCredits } from "../platform/credits.ts";
 import { isAddressOrRange } from "./ipList.ts";
 import { e164, usernameProblem } from "./names.ts";
@@ -30,20 +30,7 @@ export const phone = z
   .transform((text) => e164(text)!);
 const code = z.string().regex(/^\d{6}$/, "must be 6 digits");
 export const locale = z.enum(["en", "zh-CN"]);
-export const timeZone = z
-  .string()
-  .max(64)
-  .refine((name) => isTimeZone(name), "must be an IANA time zone such as Asia/Shanghai");
 const anyText = (max: number) => z.string().trim().min(1).max(max);
-
-function isTimeZone(name: string): boolean {
-  if (!/^[A-Za-z][A-Za-z0-9_+/-]*$/.test(name)) return false;
-  try {
-    return Boolean(Intl.DateTimeFormat("en", { timeZone: name }));
-  } catch {
-    return false;
-  }
-}
 
 export const emailCodeBody = z.strictObject({ email, purpose: z.enum(["register", "login", "reset", "change_email"]) });
 export const registerByCodeBody = z.strictObject({

@@ -8,6 +8,7 @@ import { createSharedLimits, limitRoutes } from "../gateway/limits/index.ts";
 import { createCatalog, providerRoutes } from "../gateway/providers/index.ts";
 import { createApp } from "../http/app.ts";
 import { healthRoutes } from "../http/health.ts";
+import { createExports } from "../http/exports.ts";
 import { createIdempotency } from "../http/idempotency.ts";
 import { countRequests } from "../http/metrics.ts";
 import { metricsRoute } from "../http/metricsPage.ts";
@@ -15,7 +16,7 @@ import type { Route } from "../http/route.ts";
 import { createQueuesPage } from "../notify/index.ts";
 import { createPayments, paymentReviewRoutes, paymentRoutes } from "../payments/index.ts";
 import { pricingRoutes } from "../pricing/index.ts";
-import { averageCall, createUsage, ratesOf, createIncidentReporter, usageRoutes } from "../usage/index.ts";
+import { createAverages, createUsage, ratesOf, createIncidentReporter, usageRoutes } from "../usage/index.ts";
 import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
 import { partChecks, providerCheck } from "./checks.ts";
 import type { Platform } from "./platform.ts";
@@ -67,20 +68,30 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
   await gateway.ready;
 
   const access = { token: config.METRICS_TOKEN, ownPort: false };
+  const exports = createExports();
   const routes: Route[] = [
     ...healthRoutes([...partChecks(platform), providerCheck(gateway.providers)], { stopping, access }),
     ...(config.METRICS_PORT === undefined ? [metricsRoute(metrics, access)] : []),
     ...identity.routes,
-    ...walletRoutes({ pool, ledger, rate: config.CREDITS_PER_YUAN }),
+    ...walletRoutes({ pool, ledger, exports, rate: config.CREDITS_PER_YUAN }),
     ...pointsRoutes({
       ledger,
       pricing,
       priceClass: identity.priceClasses.of,
-      averageCall: (userId, model) => averageCall(pool, userId, model),
+      averages: createAverages(pool),
     }),
     ...paymentRoutes(payments, temporal),
     ...paymentReviewRoutes(pool),
-    ...usageRoutes({ sequelize, pool, ledger, keyLimits: identity.keyLimits, rates: ratesOf(config) }),
+    ...usageRoutes({
+      sequelize,
+      pool,
+      exports,
+      ledger,
+      keyLimits: identity.keyLimits,
+      keyNames: identity.keyNames,
+      timeZoneOf: identity.timeZoneOf,
+      rates: ratesOf(config),
+    }),
     ...pricingRoutes({ pool, pricing, tierExists: identity.tiers.exists }),
     ...userAdminRoutes(identity.users),
     ...keyAdminRoutes(identity.priceClasses),

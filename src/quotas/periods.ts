@@ -33,7 +33,7 @@ function dateIn(timeZone: string, ms: number): string {
 }
 
 /** When a date begins in a time zone; where clocks are set back over midnight, the first time. */
-function beginOf(timeZone: string, date: string): Date {
+export function beginOf(timeZone: string, date: string): Date {
   const midnightUtc = Date.parse(`${date}T00:00:00Z`);
   let low = midnightUtc - 15 * HOUR_MS;
   let high = midnightUtc + 15 * HOUR_MS;
@@ -46,7 +46,7 @@ function beginOf(timeZone: string, date: string): Date {
 }
 
 /** The date some days or months later; a month later only from the first of one. */
-function dateAfter(date: string, { days = 0, months = 0 }: { days?: number; months?: number }): string {
+export function dateAfter(date: string, { days = 0, months = 0 }: { days?: number; months?: number }): string {
   const [year, month, day] = date.split("-").map(Number) as [number, number, number];
   return new Date(Date.UTC(year, month - 1 + months, day + days)).toISOString().slice(0, 10);
 }

@@ -7,7 +7,7 @@ import { createNudger } from "./nudge.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
 import { wakeSettlement } from "./wake.ts";
 
-export { averageCall, type AverageCall } from "./averages.ts";
+export { createAverages, type AverageCall, type Averages } from "./averages.ts";
 export type { UpstreamAttempt } from "./attempts.ts";
 export { createDrain, type Drain, type DrainResult } from "./drain.ts";
 export { shardOf, type UsageEvent } from "./event.ts";

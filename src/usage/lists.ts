@@ -26,7 +26,8 @@ export interface UsageLists {
   ofKey(keyId: string, range: { from?: Date | undefined; to?: Date | undefined }): Promise<object>;
 }
 
-function where(filter: UsageFilter): WhereOptions<UsageRow> {
+/** The condition of a filter. */
+export function where(filter: UsageFilter): WhereOptions<UsageRow> {
   const range = { ...(filter.from ? { [Op.gte]: filter.from } : {}), ...(filter.to ? { [Op.lt]: filter.to } : {}) };
   return {
     ...(filter.user ? { user_id: filter.user } : {}),

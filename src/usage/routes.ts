@@ -1,16 +1,19 @@
 import type { Sequelize } from "sequelize";
 import { z } from "zod";
 import { recordAudit } from "../admin/audit.ts";
+import type { Exports } from "../http/exports.ts";
 import { ok, route, type Route } from "../http/route.ts";
 import type { Ledger } from "../ledger/index.ts";
 import { appError } from "../platform/errors.ts";
 import { inTransaction, type Pool } from "../platform/postgres.ts";
+import { createUsagePages, OPERATOR_COLUMNS, USER_COLUMNS } from "./export.ts";
 import { keySpending, type KeyLimits } from "./keySpending.ts";
 import { createUsageLists } from "./lists.ts";
 import { margins } from "./margin.ts";
 import { listIncidents, retrySetAside } from "./operators.ts";
 import type { Rates } from "./rates.ts";
 import {
+  adminExportQuery,
   adminQuery,
   adminUsagePage,
   idParams,
@@ -22,12 +25,16 @@ import {
   marginView,
   usageDetail,
   usagePage,
+  userExportQuery,
   userQuery,
 } from "./schema.ts";
+import { statsRoutes, type StatsDeps } from "./stats/routes.ts";
+import { operatorView, userView } from "./views.ts";
 
-export interface UsageRouteDeps {
+export interface UsageRouteDeps extends StatsDeps {
   sequelize: Sequelize;
   pool: Pool;
+  exports: Exports;
   ledger: Pick<Ledger, "budgets">;
   /** The limits of a key (also a revoked one), or undefined when it is not this user's. */
   keyLimits: (userId: string, keyId: string) => Promise<KeyLimits | undefined>;
@@ -35,10 +42,17 @@ export interface UsageRouteDeps {
   rates: Rates;
 }
 
+const EXPORT_NOTE =
+  "The filters of the list, any number of calls, sent as fast as it is read. Amounts are decimal text in credits. Texts that a spreadsheet " +
+  "would take for a formula begin with a quotation mark. Two exports a person may run at once.";
+
 /** Lists of calls for people and operators, and what operators do about calls that could not be settled. */
-export function usageRoutes({ sequelize, pool, ledger, keyLimits, rates }: UsageRouteDeps): Route[] {
+export function usageRoutes(deps: UsageRouteDeps): Route[] {
+  const { sequelize, pool, exports, ledger, keyLimits, rates } = deps;
   const lists = createUsageLists(sequelize);
+  const pages = createUsagePages(sequelize);
   return [
+    ...statsRoutes(deps),
     route({
       method: "get",
       path: "/api/user/usage",
@@ -49,6 +63,26 @@ export function usageRoutes({ sequelize, pool, ledger, keyLimits, rates }: Usage
       responses: { 200: usagePage },
       handler: async ({ principal, query: { page, page_size, ...filter } }) =>
         ok(await lists.ofUser(principal.userId, filter, { page, page_size })),
+    }),
+    route({
+      method: "get",
+      path: "/api/user/usage/export.csv",
+      summary: "My calls as CSV, oldest first",
+      description: EXPORT_NOTE,
+      tag: "Usage",
+      access: "user",
+      query: userExportQuery,
+      produces: "text/csv",
+      responses: { 200: z.string() },
+      errors: ["rate_limited"],
+      handler: async ({ principal: { userId }, query: { bom, ...filter } }) =>
+        exports.csv({
+          userId,
+          fileName: "usage.csv",
+          columns: USER_COLUMNS,
+          pages: pages({ ...filter, user: userId }, userView),
+          bom,
+        }),
     }),
     route({
       method: "get",
@@ -75,6 +109,20 @@ export function usageRoutes({ sequelize, pool, ledger, keyLimits, rates }: Usage
       query: adminQuery,
       responses: { 200: adminUsagePage },
       handler: async ({ query: { page, page_size, ...filter } }) => ok(await lists.ofEverybody(filter, { page, page_size })),
+    }),
+    route({
+      method: "get",
+      path: "/api/admin/usage/export.csv",
+      summary: "Everybody's calls as CSV, oldest first",
+      description: EXPORT_NOTE,
+      tag: "Operators",
+      access: "operator",
+      query: adminExportQuery,
+      produces: "text/csv",
+      responses: { 200: z.string() },
+      errors: ["rate_limited"],
+      handler: async ({ principal: { userId }, query: { bom, ...filter } }) =>
+        exports.csv({ userId, fileName: "usage.csv", columns: OPERATOR_COLUMNS, pages: pages(filter, operatorView), bom }),
     }),
     route({
       method: "get",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { creditsText, isoTime, pageOf, pageQuery, timeRange, uuid } from "../http/schemas.ts";
+import { creditsText, exportQuery, isoTime, pageOf, pageQuery, timeRange, uuid } from "../http/schemas.ts";
 import { MARGIN_GROUPS } from "./margin.ts";
 
 export const STATUSES = ["ok", "failed", "client_gone"] as const;
@@ -12,15 +12,18 @@ const filters = {
   ...timeRange,
 };
 
-export const userQuery = z.strictObject({ ...pageQuery, ...filters });
-export const adminQuery = z.strictObject({
-  ...pageQuery,
+const adminFilters = {
   ...filters,
   user: uuid.optional(),
   provider: uuid.optional(),
   request_id: z.string().min(1).max(128).optional(),
   settled: z.enum(["true", "false"]).optional().meta({ description: "false: recorded but not settled yet" }),
-});
+};
+
+export const userQuery = z.strictObject({ ...pageQuery, ...filters });
+export const adminQuery = z.strictObject({ ...pageQuery, ...adminFilters });
+export const userExportQuery = z.strictObject({ ...exportQuery, ...filters });
+export const adminExportQuery = z.strictObject({ ...exportQuery, ...adminFilters });
 export type UsageFilter = Partial<Omit<z.output<typeof adminQuery>, "page" | "page_size">>;
 
 export const idParams = z.strictObject({ id: uuid });

@@ -2,24 +2,22 @@ import type { Principal } from "../http/principal.ts";
 import type { PriceClass } from "../identity/index.ts";
 import { fieldError } from "../platform/errors.ts";
 import { multiplierFor, type PriceVersion, type Pricing, type TokenClasses } from "../pricing/index.ts";
-import type { AverageCall } from "../usage/index.ts";
+import type { AverageCall, Averages } from "../usage/index.ts";
 
-/** Where the token counts of an estimate come from. */
-export type Basis =
-  /** Both were given. */
-  | "given"
-  /** From the user's own calls of this model. */
-  | "history"
-  /** From the user's own calls of other models. */
-  | "other_models"
-  /** A call of ordinary size: there is no history. */
-  | "assumed";
+export const BASES = ["given", "history", "model", "other_models", "assumed"] as const;
+
+/**
+ * Where a token count of an estimate comes from: it was given; the user's own calls of this model; everybody's calls of it; the user's own
+ * calls of other models; or, without any history, a call of ordinary size.
+ */
+export type Basis = (typeof BASES)[number];
 
 export interface Estimate {
   model: string;
   inputTokens: number;
   outputTokens: number;
-  basis: Basis;
+  inputBasis: Basis;
+  outputBasis: Basis;
   /** Calls the history is made of. */
   calls: number;
   price: PriceVersion;
@@ -31,7 +29,18 @@ export interface Estimate {
 export interface EstimateDeps {
   pricing: Pick<Pricing, "model" | "cost">;
   priceClass: (principal: Principal) => Promise<PriceClass>;
-  averageCall: (userId: string, model: string | null) => Promise<AverageCall | undefined>;
+  averages: Averages;
+}
+
+interface History {
+  tokens: TokenClasses;
+  basis: Basis;
+  calls: number;
+}
+
+interface Counts {
+  inputTokens?: number | undefined;
+  outputTokens?: number | undefined;
 }
 
 const ASSUMED: TokenClasses = { input: 1_000, cachedInput: 0, cacheWrite: 0, output: 500, reasoning: 0 };
@@ -39,21 +48,20 @@ const ASSUMED: TokenClasses = { input: 1_000, cachedInput: 0, cacheWrite: 0, out
 const inputOf = (tokens: TokenClasses) => tokens.input + tokens.cachedInput + tokens.cacheWrite + (tokens.cacheWriteLong ?? 0);
 
 /** What a call would cost now, by the very rules that charge it. Throws `validation_failed` for a model that is unknown or has no price. */
-export async function estimateCall(
-  deps: EstimateDeps,
-  principal: Principal,
-  ask: { model: string; inputTokens?: number | undefined; outputTokens?: number | undefined },
-): Promise<Estimate> {
+export async function estimateCall(deps: EstimateDeps, principal: Principal, ask: Counts & { model: string }): Promise<Estimate> {
   const model = await deps.pricing.model(ask.model);
   if (!model) throw fieldError("model", "is not a model");
   if (!model.price) throw fieldError("model", "has no price and cannot be called");
-  const { tokens, basis, calls } = await tokensOf(deps, principal.userId, model.name, ask);
+  const complete = ask.inputTokens !== undefined && ask.outputTokens !== undefined;
+  const { tokens: usual, basis, calls } = complete ? assumed : await historyOf(deps.averages, principal.userId, model.name);
+  const tokens = merged(usual, ask);
   const multiplier = multiplierFor(model.rules, { ...(await deps.priceClass(principal)), model: model.name, at: new Date() });
   return {
     model: model.name,
     inputTokens: inputOf(tokens),
     outputTokens: tokens.output + tokens.reasoning,
-    basis,
+    inputBasis: ask.inputTokens === undefined ? basis : "given",
+    outputBasis: ask.outputTokens === undefined ? basis : "given",
     calls,
     price: model.price,
     multiplier,
@@ -61,22 +69,27 @@ export async function estimateCall(
   };
 }
 
-/** Counts that were given, the others as in the user's own calls. */
-async function tokensOf(
-  deps: EstimateDeps,
-  userId: string,
-  model: string,
-  given: { inputTokens?: number | undefined; outputTokens?: number | undefined },
-): Promise<{ tokens: TokenClasses; basis: Basis; calls: number }> {
-  const { inputTokens, outputTokens } = given;
-  const own = inputTokens === undefined || outputTokens === undefined ? await deps.averageCall(userId, model) : undefined;
-  const other = own || (inputTokens !== undefined && outputTokens !== undefined) ? undefined : await deps.averageCall(userId, null);
-  const known = own ?? other;
-  const tokens = {
-    ...(known?.tokens ?? ASSUMED),
+const assumed: History = { tokens: ASSUMED, basis: "assumed", calls: 0 };
+
+/** The nearest history there is. */
+async function historyOf(averages: Averages, userId: string, model: string): Promise<History> {
+  const sources: [Basis, () => Promise<AverageCall | undefined>][] = [
+    ["history", () => averages.ofUser(userId, model)],
+    ["model", () => averages.ofModel(model)],
+    ["other_models", () => averages.ofUser(userId, null)],
+  ];
+  for (const [basis, ask] of sources) {
+    const found = await ask();
+    if (found) return { ...found, basis };
+  }
+  return assumed;
+}
+
+/** The usual call with the counts that were given in their place. */
+function merged(usual: TokenClasses, { inputTokens, outputTokens }: Counts): TokenClasses {
+  return {
+    ...usual,
     ...(inputTokens === undefined ? {} : { input: inputTokens, cachedInput: 0, cacheWrite: 0, cacheWriteLong: 0 }),
     ...(outputTokens === undefined ? {} : { output: outputTokens, reasoning: 0 }),
   };
-  const complete = inputTokens !== undefined && outputTokens !== undefined;
-  return { tokens, basis: complete ? "given" : own ? "history" : other ? "other_models" : "assumed", calls: known?.calls ?? 0 };
 }

@@ -4,7 +4,7 @@ import { creditsText } from "../http/schemas.ts";
 import type { Ledger } from "../ledger/index.ts";
 import { formatCredits } from "../platform/credits.ts";
 import { formatMultiplier } from "../pricing/index.ts";
-import { estimateCall, type Estimate, type EstimateDeps } from "./estimate.ts";
+import { BASES, estimateCall, type Estimate, type EstimateDeps } from "./estimate.ts";
 
 const TAG = "Wallet";
 const MOST_TOKENS = 2_000_000_000;
@@ -31,9 +31,13 @@ const estimated = {
   model: z.string(),
   input_tokens: z.number().int(),
   output_tokens: z.number().int(),
-  basis: z
-    .enum(["given", "history", "other_models", "assumed"])
-    .meta({ description: "Where counts that were left out come from: your calls of this model, of other models, or none" }),
+  basis: z.enum(BASES).meta({
+    description:
+      "Where counts that were left out come from: your calls of this model in the last 30 days, everybody's calls of it, your calls of " +
+      "other models, or (assumed) 1000 tokens in and 500 out",
+  }),
+  input_basis: z.enum(BASES),
+  output_basis: z.enum(BASES),
   calls: z.number().int().meta({ description: "How many calls the history is made of" }),
   price_version: z.number().int(),
   price_multiplier: z.string(),
@@ -58,6 +62,7 @@ const checkView = z.object({
   can_proceed: z.boolean(),
   balance: creditsText.meta({ description: "What is available now" }),
   held: creditsText,
+  total: creditsText.meta({ description: "Available and held together" }),
   shortfall: creditsText,
   canProceed: z.boolean().meta({ description: "The same as can_proceed" }),
   estimatedCost: creditsText.meta({ description: "The same as estimated_cost" }),
@@ -67,7 +72,9 @@ const view = (estimate: Estimate) => ({
   model: estimate.model,
   input_tokens: estimate.inputTokens,
   output_tokens: estimate.outputTokens,
-  basis: estimate.basis,
+  basis: estimate.inputBasis === "given" ? estimate.outputBasis : estimate.inputBasis,
+  input_basis: estimate.inputBasis,
+  output_basis: estimate.outputBasis,
   calls: estimate.calls,
   price_version: estimate.price.version,
   price_multiplier: formatMultiplier(estimate.multiplier),
@@ -106,7 +113,7 @@ export function pointsRoutes(deps: EstimateDeps & { ledger: Pick<Ledger, "balanc
           inputTokens: body.estimated_input_tokens ?? body.estimatedInputTokens,
           outputTokens: body.estimated_output_tokens ?? body.estimatedOutputTokens,
         });
-        const { available, held } = await deps.ledger.balance(principal.walletId);
+        const { available, held, total } = await deps.ledger.balance(principal.walletId);
         const canProceed = available >= estimate.cost;
         const shown = view(estimate);
         return ok({
@@ -114,6 +121,7 @@ export function pointsRoutes(deps: EstimateDeps & { ledger: Pick<Ledger, "balanc
           can_proceed: canProceed,
           balance: formatCredits(available),
           held: formatCredits(held),
+          total: formatCredits(total),
           shortfall: formatCredits(canProceed ? 0n : estimate.cost - available),
           canProceed,
           estimatedCost: shown.estimated_cost,

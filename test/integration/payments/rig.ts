@@ -7,6 +7,7 @@ import type { Client } from "@temporalio/client";
 import express from "express";
 import { createPaymentActivities } from "../../../activities/payments.ts";
 import { errorHandler } from "../../../src/http/errorHandler.ts";
+import { createExports } from "../../../src/http/exports.ts";
 import { createIdempotency } from "../../../src/http/idempotency.ts";
 import { mountRoutes } from "../../../src/http/mount.ts";
 import { traceRequests } from "../../../src/http/trace.ts";
@@ -173,20 +174,26 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   });
   app.use(traceRequests);
   app.use(
-    mountRoutes([...paymentRoutes(createPayments(common), link), ...walletRoutes({ pool, ledger, rate: config.CREDITS_PER_YUAN })], {
-      idempotency: createIdempotency(pool),
-      authenticate: async (req) => {
-        const userId = req.get("x-user");
-        if (!userId) return undefined;
-        return {
-          userId,
-          walletId: BigInt(req.get("x-wallet") ?? 0),
-          roles: ["user"],
-          emailVerified: req.get("x-verified") !== "no",
-          sessionId: "test",
-        };
+    mountRoutes(
+      [
+        ...paymentRoutes(createPayments(common), link),
+        ...walletRoutes({ pool, ledger, exports: createExports(), rate: config.CREDITS_PER_YUAN }),
+      ],
+      {
+        idempotency: createIdempotency(pool),
+        authenticate: async (req) => {
+          const userId = req.get("x-user");
+          if (!userId) return undefined;
+          return {
+            userId,
+            walletId: BigInt(req.get("x-wallet") ?? 0),
+            roles: ["user"],
+            emailVerified: req.get("x-verified") !== "no",
+            sessionId: "test",
+          };
+        },
       },
-    }),
+    ),
   );
   app.use(errorHandler(silent));
 

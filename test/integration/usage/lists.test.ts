@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import express from "express";
 import { expect } from "chai";
 import { errorHandler } from "../../../src/http/errorHandler.ts";
+import { createExports } from "../../../src/http/exports.ts";
 import { createIdempotency } from "../../../src/http/idempotency.ts";
 import { mountRoutes } from "../../../src/http/mount.ts";
 import { traceRequests } from "../../../src/http/trace.ts";
@@ -36,6 +37,9 @@ describe("lists of calls", () => {
       sequelize,
       pool: rig.pool,
       ledger: rig.ledger,
+      exports: createExports(),
+      keyNames: async () => new Map(),
+      timeZoneOf: async () => "UTC",
       keyLimits: async (userId, keyId) =>
         keys.get(keyId) === userId ? { timeZone: "UTC", key: { spend_total: "200" }, account: {} } : undefined,
       rates: { CREDITS: MICRO, CNY: 10n * MICRO },
