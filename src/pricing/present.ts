@@ -67,12 +67,17 @@ export function presentModel(model: ModelRecord) {
   };
 }
 
-export function presentPriceRecord(record: PriceRecord) {
+/** A version of prices for everybody: who made it is no business of theirs. */
+export function presentPublicPrice(record: PriceRecord) {
   return {
     version: record.version,
     ...presentPrices(record),
-    author_id: record.authorId,
     reason: record.reason,
     created_at: record.createdAt.toISOString(),
   };
+}
+
+/** For operators. */
+export function presentPriceRecord(record: PriceRecord) {
+  return { ...presentPublicPrice(record), author_id: record.authorId };
 }

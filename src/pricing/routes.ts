@@ -5,7 +5,7 @@ import type { Pool } from "../platform/postgres.ts";
 import { createModelAdmin } from "./admin.ts";
 import { priceListRoutes } from "./import/routes.ts";
 import { multiplierRoutes } from "./multipliers/routes.ts";
-import { presentModel, presentPriceRecord, presentPublicModel } from "./present.ts";
+import { presentModel, presentPriceRecord, presentPublicModel, presentPublicPrice } from "./present.ts";
 import type { Pricing } from "./pricing.ts";
 import { findModel, listModels, priceHistory, type ModelRecord } from "./repository.ts";
 import {
@@ -17,6 +17,7 @@ import {
   newModel,
   priceView,
   publicModelsQuery,
+  publicPriceView,
   publicModelView,
 } from "./schema.ts";
 
@@ -36,7 +37,7 @@ function matches(model: ModelRecord, q: string): boolean {
 /** Routes of models and prices: the public price list and the operators' side. */
 export function pricingRoutes(deps: {
   pool: Pool;
-  pricing: Pick<Pricing, "models" | "drop">;
+  pricing: Pick<Pricing, "model" | "models" | "drop">;
   tierExists: (name: string) => Promise<boolean>;
 }): Route[] {
   const { pool, pricing } = deps;
@@ -65,6 +66,23 @@ export function pricingRoutes(deps: {
         const { limit, offset } = offsetOf(query);
         const items = priced.slice(offset, offset + limit).map(presentPublicModel);
         return ok({ items, total: priced.length, page: query.page, page_size: query.page_size });
+      },
+    }),
+    route({
+      method: "get",
+      path: "/api/models/*name/prices",
+      summary: "How the prices of a model that can be called have changed, the newest first",
+      description: `Each version holds for calls that began after it was made, until the next. ${PRICES_NOTE}`,
+      tag: TAG,
+      access: "none",
+      params: modelParams,
+      query: historyQuery,
+      responses: { 200: pageOf(publicPriceView) },
+      handler: async ({ params, query }) => {
+        const model = await pricing.model(params.name);
+        if (!model?.price) throw appError("not_found", { message: "There is no such model" });
+        const { items, total } = await priceHistory(pool, model.name, offsetOf(query));
+        return ok({ items: items.map(presentPublicPrice), total, page: query.page, page_size: query.page_size });
       },
     }),
     route({

@@ -113,10 +113,10 @@ export const modelView = z.object({
   updated_at: isoTime,
 });
 
-export const priceView = z.object({
+export const publicPriceView = z.object({
   version: z.number().int(),
   ...priceFields,
-  author_id: z.string().nullable(),
   reason: z.string().nullable(),
   created_at: isoTime,
 });
+export const priceView = publicPriceView.extend({ author_id: z.string().nullable() });

@@ -1,21 +1,36 @@
+import { z } from "zod";
+import type { Exports } from "../http/exports.ts";
 import { ok, route, type Route } from "../http/route.ts";
 import type { Ledger } from "../ledger/index.ts";
 import { formatCredits } from "../platform/credits.ts";
 import { appError } from "../platform/errors.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { createBills } from "./bills.ts";
+import { HISTORY_COLUMNS } from "./columns.ts";
 import { createHistory } from "./history.ts";
-import { balanceView, billPage, billParams, billQuery, billView, historyPage, historyQuery, statsQuery, statsView } from "./schema.ts";
+import {
+  balanceView,
+  billPage,
+  billParams,
+  billQuery,
+  billView,
+  historyExportQuery,
+  historyPage,
+  historyQuery,
+  statsQuery,
+  statsView,
+} from "./schema.ts";
 
 interface WalletRouteDeps {
   pool: Pool;
   ledger: Pick<Ledger, "balance" | "history">;
+  exports: Exports;
   /** Micro-credits per yuan. */
   rate: bigint;
 }
 
 /** What is in a wallet, what happened on it, and its bills. Everything is read only. */
-export function walletRoutes({ pool, ledger, rate }: WalletRouteDeps): Route[] {
+export function walletRoutes({ pool, ledger, exports, rate }: WalletRouteDeps): Route[] {
   const bills = createBills({ pool, rate });
   const history = createHistory({ pool, ledger });
 
@@ -29,7 +44,28 @@ export function walletRoutes({ pool, ledger, rate }: WalletRouteDeps): Route[] {
       ...(alias ? { alias } : {}),
       query: historyQuery,
       responses: { 200: historyPage },
-      handler: async ({ principal, query }) => ok(await history(principal.walletId, principal.userId, query)),
+      handler: async ({ principal, query }) => ok(await history.list(principal.walletId, principal.userId, query)),
+    });
+  const exportRoute = (path: string, alias?: true) =>
+    route({
+      method: "get",
+      path,
+      summary: "What happened on my wallet as CSV, oldest first",
+      tag: "Wallet",
+      access: "user",
+      ...(alias ? { alias } : {}),
+      query: historyExportQuery,
+      produces: "text/csv",
+      responses: { 200: z.string() },
+      errors: ["rate_limited"],
+      handler: async ({ principal: { userId, walletId }, query: { bom, ...filter } }) =>
+        exports.csv({
+          userId,
+          fileName: "transactions.csv",
+          columns: HISTORY_COLUMNS,
+          pages: history.pages(walletId, filter),
+          bom,
+        }),
     });
 
   return [
@@ -58,6 +94,8 @@ export function walletRoutes({ pool, ledger, rate }: WalletRouteDeps): Route[] {
     }),
     historyRoute("/api/user/transactions"),
     historyRoute("/api/user/points/history", true),
+    exportRoute("/api/user/transactions/export.csv"),
+    exportRoute("/api/user/points/history/export.csv", true),
     route({
       method: "get",
       path: "/api/user/billing",

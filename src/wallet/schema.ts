@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { creditsText, isoTime, pageOf, pageQuery, timeRange } from "../http/schemas.ts";
+import { creditsText, exportQuery, isoTime, pageOf, pageQuery, timeRange } from "../http/schemas.ts";
 
 const TYPES = ["CHECKIN", "CONSUMPTION", "BONUS", "PURCHASE", "ADMIN", "REFUND", "ALLOWANCE", "EXPIRY", "TRANSFER"] as const;
 export const BILL_TYPES = ["topup", "consumption", "refund"] as const;
@@ -13,14 +13,34 @@ export const balanceView = z.object({
   soonest_expiry: isoTime.nullable(),
 });
 
-export const historyQuery = z.strictObject({
-  ...pageQuery,
+type TransferType = (typeof TYPES)[number];
+const isType = (word: string): word is TransferType => TYPES.some((type) => type === word);
+
+/** One type or several: `type=BONUS,CHECKIN` or the parameter more than once. */
+const typesInput = z
+  .union([z.string(), z.array(z.string())])
+  .transform((given) => [given].flat().flatMap((words) => words.split(",")))
+  .refine((words) => words.every(isType), `must be of ${TYPES.join(", ")}`)
+  .transform((words) => [...new Set(words.filter(isType))])
+  .meta({
+    description: `Of ${TYPES.join(", ")}; several separated by commas`,
+    examples: ["CHECKIN,BONUS"],
+    override: ({ jsonSchema }: { jsonSchema: { anyOf?: unknown } }) => {
+      delete jsonSchema.anyOf;
+      Object.assign(jsonSchema, { type: "string" });
+    },
+  });
+
+const historyFilters = {
   ...timeRange,
-  type: z.enum(TYPES).optional(),
+  type: typesInput.optional(),
   model: z.string().min(1).max(200).optional().meta({ description: "Calls of this model" }),
   key: z.uuid().optional().meta({ description: "Calls made with this API key" }),
-});
+};
+export const historyQuery = z.strictObject({ ...pageQuery, ...historyFilters });
 export type HistoryQuery = z.output<typeof historyQuery>;
+export const historyExportQuery = z.strictObject({ ...exportQuery, ...historyFilters });
+export type HistoryFilter = Omit<z.output<typeof historyExportQuery>, "bom">;
 
 export const historyPage = pageOf(
   z.object({
@@ -32,6 +52,24 @@ export const historyPage = pageOf(
     reference: z.string().nullable(),
     source: z.string().nullable(),
     created_at: isoTime,
+    call: z
+      .object({
+        id: z.string(),
+        request_id: z.string(),
+        model: z.string(),
+        key_id: z.string().nullable(),
+        input_tokens: z.number().int(),
+        output_tokens: z.number().int(),
+        price_version: z.number().int().nullable(),
+        status: z.string(),
+        created_at: isoTime,
+        settled_at: isoTime.nullable(),
+      })
+      .nullable()
+      .meta({ description: "The call that was charged" }),
+    burned: z
+      .array(z.object({ source: z.string(), amount: creditsText, expires_at: isoTime.nullable() }))
+      .meta({ description: "Which credit paid a charge, in the order in which it was used" }),
   }),
 );
 

@@ -166,6 +166,34 @@ describe("models and prices", () => {
     expect(rows.map((row) => [row.action, row.details.price_version])).to.deep.equal([["model.create", 1]]);
   });
 
+  it("show everybody how their prices have changed and why, but not who did it; the audit log has each change before and after", async () => {
+    const name = "vendor/model-x:thinking";
+    await copy.call("POST", "/api/admin/models", { name, input_price: "30", output_price: "60", reason: "first" });
+    await copy.call("PATCH", `/api/admin/models/${name}`, { output_price: "66", reason: "the vendor's price rose" });
+    await copy.call("PATCH", `/api/admin/models/${name}`, { display_name: "X" });
+    for (const path of [name, encodeURIComponent(name), name.toUpperCase()]) {
+      const { status, body } = await copy.call("GET", `/api/models/${path}/prices`, undefined, "somebody");
+      expect(status, path).to.equal(200);
+      expect(body.data.total).to.equal(2);
+      const [now, before] = body.data.items;
+      expect(now).to.include({ version: 2, input_price: "30", output_price: "66", reason: "the vendor's price rose" });
+      expect(before).to.include({ version: 1, output_price: "60", reason: "first" });
+      expect(now).not.to.have.property("author_id");
+      expect(now!["created_at"]).to.match(/Z$/);
+    }
+    const operators = await copy.call("GET", `/api/admin/prices/${name}/history`);
+    expect(operators.body.data.items[0]).to.include({ version: 2, author_id: OPERATOR_ID });
+    const { rows } = await copy.pool.query<{ details: { before?: object; prices: { output_price: string } } }>(
+      "SELECT details FROM audit_log WHERE target = $1 AND details ? 'prices' ORDER BY id",
+      [`model:${name}`],
+    );
+    expect(rows.map(({ details }) => details.prices.output_price)).to.deep.equal(["60", "66"]);
+    expect(rows[1]!.details.before).to.include({ output_price: "60" });
+    await copy.call("PATCH", `/api/admin/models/${name}`, { status: "inactive" });
+    expect((await copy.call("GET", `/api/models/${name}/prices`, undefined, "somebody")).status).to.equal(404);
+    expect((await copy.call("GET", "/api/models/nobody/prices", undefined, "somebody")).status).to.equal(404);
+  });
+
   const refused: [string, Record<string, unknown>][] = [
     ["input_price", { input_price: 30 }],
     ["input_price", { input_price: "-1" }],

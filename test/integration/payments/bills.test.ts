@@ -155,4 +155,41 @@ describe("bills", function () {
       balance_after: "99",
     });
   });
+
+  it("history takes several types at once, and shows the call behind a charge and which credit paid it", async () => {
+    const joan = await rig.person();
+    const grants = [
+      { source: "bonus", type: "BONUS", amount: 40_000_000n, expiresAt: new Date("2100-01-01T00:00:00Z") },
+      { source: "checkin", type: "CHECKIN", amount: 30_500_000n, expiresAt: null },
+      { source: "purchase", type: "PURCHASE", amount: 100_000_000n, expiresAt: null },
+    ] as const;
+    for (const grant of grants) {
+      await rig.ledger.credit(rig.pool, {
+        ...grant,
+        id: `${grant.source}:${joan.id}`,
+        walletId: joan.walletId,
+        from: "grants:test",
+        description: grant.source,
+      });
+    }
+    const charge = await call(joan, 93_000_000n);
+    const { data } = await joan.call("GET", "/api/user/points/history?type=CONSUMPTION,BONUS&type=CHECKIN");
+    expect(data.items.map((item: { type: string }) => item.type)).to.deep.equal(["CONSUMPTION", "CHECKIN", "BONUS"]);
+    const [spent, checkin] = data.items;
+    expect(spent).to.include({ id: charge, amount: "-93", balance_after: "77.5" });
+    expect(spent.call).to.include({ id: charge.slice(6), model: "m-one", input_tokens: 1_500, output_tokens: 800, status: "ok" });
+    const burned = spent.burned as { source: string; amount: string; expires_at: string | null }[];
+    expect(burned.reduce((sum, { amount }) => sum + Number(amount), 0)).to.equal(93);
+    expect(burned.find(({ source }) => source === "bonus")).to.deep.equal({
+      source: "bonus",
+      amount: "40",
+      expires_at: "2100-01-01T00:00:00.000Z",
+    });
+    expect(burned.at(-1)).to.deep.equal({ source: "purchase", amount: "22.5", expires_at: null });
+    expect(checkin).to.include({ amount: "30.5", call: null });
+    expect(checkin.burned).to.deep.equal([]);
+    const refused = await joan.call("GET", "/api/user/transactions?type=BONUS,GIFT");
+    expect(refused.status).to.equal(400);
+    expect(JSON.stringify(refused.error)).to.contain('"type"');
+  });
 });
