@@ -20,7 +20,7 @@ BEGIN
 END $$;
 
 -- As usage_record, for batches in which events have a `message_key`. Those whose message is recorded already are left out and returned.
-CREATE FUNCTION usage_record_messages(events jsonb, hold_ids uuid[], event_shards integer[], OUT wake integer[], OUT known uuid[])
+CREATE FUNCTION usage_record_messages(events jsonb, event_shards integer[], OUT wake integer[], OUT known uuid[])
 LANGUAGE plpgsql AS $$
 DECLARE
   keys uuid[];
@@ -32,7 +32,6 @@ BEGIN
   known := usage_claim_messages(keys, ids, times);
   IF cardinality(known) > 0 THEN
     events := (SELECT coalesce(jsonb_agg(e), '[]') FROM jsonb_array_elements(events) AS e WHERE (e ->> 'id')::uuid <> ALL (known));
-    hold_ids := ARRAY(SELECT h FROM unnest(hold_ids) AS h WHERE h <> ALL (known));
   END IF;
-  wake := usage_record(events, hold_ids, event_shards);
+  wake := usage_record(events, event_shards);
 END $$;

@@ -2,13 +2,13 @@ import { createBatcher } from "../platform/batcher.ts";
 import { appError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
 import { createMetrics } from "../platform/metrics.ts";
-import { isConnectionError, type Pool } from "../platform/postgres.ts";
+import { inTransaction, isConnectionError, type Pool } from "../platform/postgres.ts";
 import { checkBudget, createBudgetOpener, gatherBudgets, type BatchBudgets, type SpentSince } from "./budgets.ts";
 import { createLateRelease } from "./late-release.ts";
 import { createHoldMetrics, type HoldMetrics } from "./metrics.ts";
 import { decideHold } from "./rules.ts";
 import { list } from "./sql.ts";
-import type { Budget, HoldOutcome, HoldRequest, SweptHold } from "./types.ts";
+import type { Budget, HoldOutcome, HoldRequest, Owing, SweptHold } from "./types.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const MAX_AMOUNT = 10n ** 18n;
@@ -144,9 +144,20 @@ export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentS
       metrics.released(ids.length);
     },
 
-    async sweep(now?: Date, limit = 1_000): Promise<SweptHold[]> {
-      // The database's clock unless told otherwise: it is the one that set the expiry.
-      const { rows } = await pool.query<HoldRow>("SELECT * FROM ledger_sweep(coalesce($1, now()), $2)", [now ?? null, limit]);
+    async sweep(now?: Date, limit = 1_000, owing?: Owing): Promise<SweptHold[]> {
+      const rows = await inTransaction(pool, async (tx) => {
+        // The database's clock unless told otherwise: it is the one that set the expiry.
+        const found = await tx.query<{ ids: string[] }>("SELECT ledger_expired_holds(coalesce($1, now()), $2) AS ids", [
+          now ?? null,
+          limit,
+        ]);
+        const { ids } = found.rows[0]!;
+        if (ids.length === 0) return [];
+        const kept = (await owing?.(tx, ids)) ?? [];
+        if (kept.length > 0) await tx.query("SELECT ledger_pin_holds($1)", [kept]);
+        const swept = await tx.query<HoldRow>("SELECT * FROM ledger_sweep_holds($1, coalesce($2, now()))", [ids, now ?? null]);
+        return swept.rows;
+      });
       const swept = rows.map((row) => ({
         id: row.id,
         walletId: row.wallet_id,

@@ -192,6 +192,9 @@ export interface Proof {
 }
 
 /** The only thing that moves money. Methods without a `db` argument use the ledger's own pool, one transaction each. */
+/** Those of the holds that are still to be settled. */
+export type Owing = (tx: Queryable, ids: readonly string[]) => Promise<string[]>;
+
 export interface Ledger {
   /** The wallet of a user or a team, opened on first use. Idempotent. `owner.id` is a UUID. */
   ensureWallet(db: Queryable, owner: { type: "user" | "team"; id: string }): Promise<bigint>;
@@ -213,10 +216,11 @@ export interface Ledger {
   /** Charges and closes holds inside the caller's transaction, exactly once by item id. One result per item, in order. */
   settle(tx: Queryable, items: SettleItem[]): Promise<SettleResult[]>;
   /**
-   * Releases up to `limit` holds that expired at least 15 s before `now` (the database's clock) and records each as an incident; in
-   * those 15 s an owner who could not reach the database may still renew. Pinned holds never expire.
+   * Releases holds that expired at least 15 s before `now` (the database's clock) and records each as an incident; in those 15 s an
+   * owner who could not reach the database may still renew. It looks at up to `limit` holds at a time. Those that `owing` names, in
+   * the same transaction, are still to be settled: they never expire from then on.
    */
-  sweep(now?: Date, limit?: number): Promise<SweptHold[]>;
+  sweep(now?: Date, limit?: number, owing?: Owing): Promise<SweptHold[]>;
   /** Takes out credit that expired by `now` in up to `limit` wallets. Returns how many wallets lost credit. */
   expireGrants(now?: Date, limit?: number): Promise<number>;
   /** Deletes up to `limit` holds closed before `before`. Returns how many. */

@@ -2,7 +2,7 @@ import type { Ledger } from "../ledger/index.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { correctEstimates } from "./estimates.ts";
-import { reshard } from "./repository.ts";
+import { owing, reshard } from "./repository.ts";
 
 /** How much was tidied. */
 export interface HouseKept {
@@ -47,11 +47,16 @@ export function createHousekeeping(deps: {
     async sweepHolds(onProgress) {
       let released = 0;
       for (;;) {
-        const swept = await ledger.sweep(new Date(), BATCH);
+        let kept = 0;
+        const swept = await ledger.sweep(new Date(), BATCH, async (tx, ids) => {
+          const owed = await owing(tx, ids);
+          kept = owed.length;
+          return owed;
+        });
         released += swept.length;
         onProgress?.(released);
         if (swept.length > 0) log.warn({ released: swept.length }, "holds of lost calls were released");
-        if (swept.length < BATCH) return { released };
+        if (swept.length + kept < BATCH) return { released };
       }
     },
     async keepHouse() {

@@ -12,7 +12,7 @@ import { insertBillable, insertFree, isDataError, type EncodedEvent } from "./re
 /** What the relay needs to leave a durable record of every call. */
 export interface Recorder {
   /**
-   * Records a call that is to be charged and pins its hold; resolves when that is durable. Idempotent by `event.id` (with the same
+   * Records a call that is to be charged; resolves when that is durable. The sweep leaves its hold alone from then on. Idempotent by `event.id` (with the same
    * `startedAt`). While Postgres is away it keeps trying until {@link Recorder.stop}. Rejects only for a record that Postgres can never take.
    */
   record(event: UsageEvent): Promise<void>;

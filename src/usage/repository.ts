@@ -53,12 +53,12 @@ export function isDataError(error: unknown): boolean {
   return typeof code === "string" && /^2[23]\w{3}$/.test(code);
 }
 
-/** Records calls to be charged and pins their holds in one transaction. Returns the shards that nobody is draining. */
+/** Records calls to be charged. Returns the shards that nobody is draining. */
 export async function insertBillable(pool: Pool, events: readonly EncodedEvent[]): Promise<number[]> {
   const { rows } = await pool.query<{ wake: number[] }>({
     name: "usage_record",
-    text: "SELECT usage_record($1::jsonb, $2::uuid[], $3::integer[]) AS wake",
-    values: [jsonArray(events), events.map((event) => event.id), [...new Set(events.map((event) => event.shard))]],
+    text: "SELECT usage_record($1::jsonb, $2::integer[]) AS wake",
+    values: [jsonArray(events), [...new Set(events.map((event) => event.shard))]],
   });
   return rows[0]?.wake ?? [];
 }
@@ -66,6 +66,12 @@ export async function insertBillable(pool: Pool, events: readonly EncodedEvent[]
 /** Records calls that cost nothing. */
 export async function insertFree(pool: Pool, events: readonly EncodedEvent[]): Promise<void> {
   await pool.query({ name: "usage_record_free", text: "SELECT usage_record_free($1::jsonb)", values: [jsonArray(events)] });
+}
+
+/** Those of the calls that are recorded and wait to be charged. */
+export async function owing(db: Queryable, ids: readonly string[]): Promise<string[]> {
+  const { rows } = await db.query<{ ids: string[] }>("SELECT usage_owing($1) AS ids", [ids]);
+  return rows[0]!.ids;
 }
 
 /** Takes the shard for this transaction; false when another worker has it. */

@@ -17,7 +17,7 @@ import {
   type RawUpstream,
 } from "./rawUpstream.ts";
 
-/** How long the sweep leaves an expired hold to its owner, see `ledger_sweep`. */
+/** How long the sweep leaves an expired hold to its owner, see `ledger_sweep_holds`. */
 const SWEEP_GRACE_MS = 15_000;
 
 describe("the life of a call", () => {

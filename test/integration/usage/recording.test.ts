@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { MICRO } from "../../../src/platform/credits.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { interruptible } from "../../support/proxy.ts";
+import { owing } from "../../../src/usage/repository.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
 import { eventOf, usageRig, type UsageRig } from "../../support/usage.ts";
 
@@ -34,11 +35,15 @@ describe("recording calls", () => {
     const recorded = await rig.call(owner);
     const lost = await rig.call(owner);
     await rig.usage.record(recorded);
-    const swept = await rig.ledger.sweep(new Date(Date.now() + 3_600_000));
-    const ids = swept.map((hold) => hold.id);
-    expect(ids).to.include(lost.id);
-    expect(ids).not.to.include(recorded.id);
+    const later = new Date(Date.now() + 3_600_000);
+    const swept = (await rig.ledger.sweep(later, 1_000, owing)).map((hold) => hold.id);
+    expect(swept).to.include(lost.id);
+    expect(swept).not.to.include(recorded.id);
     expect((await rig.ledger.balance(owner.walletId)).held).to.equal(100n * MICRO);
+    // However late its settlement is, and whoever sweeps.
+    expect((await rig.ledger.sweep(later)).map((hold) => hold.id)).not.to.include(recorded.id);
+    expect(await rig.settlement.settleNow(recorded.id)).to.equal(true);
+    expect((await rig.ledger.balance(owner.walletId)).held).to.equal(0n);
   });
 
   it("one record that cannot be stored is refused alone; the others of its batch are kept", async () => {
