@@ -25,6 +25,27 @@ export const environmentSchema = z.object({
 
   SENTRY_DSN: url("http", "https").optional(),
 
+  ACTIVITY_LOG: flag(true),
+  ACTIVITY_DIR: text(".data/activity"),
+  ACTIVITY_FILE_MB: integer(64, 1, 4_096),
+  ACTIVITY_OPEN_FILES: integer(128, 1, 10_000),
+  ACTIVITY_KEEP: duration("30d"),
+  ACTIVITY_MAX_MB: integer(10_240, 1, 10_000_000),
+  ACTIVITY_BUFFER: integer(10_000, 100, 1_000_000),
+  ACTIVITY_IP: z.enum(["plain", "hashed", "none"], { message: "must be plain, hashed or none" }).default("plain"),
+  ACTIVITY_LISTED: duration("180d"),
+  ACTIVITY_REDIS_STREAM: z.string().min(1).optional(),
+  ACTIVITY_REDIS_LENGTH: integer(100_000, 100, 100_000_000),
+  ACTIVITY_KAFKA_BROKERS: list(),
+  ACTIVITY_KAFKA_TOPIC: text("tollkeeper.activity"),
+  ACTIVITY_KAFKA_TLS: flag(false),
+  ACTIVITY_KAFKA_CA: z.string().min(1).optional(),
+  ACTIVITY_KAFKA_SASL: z
+    .enum(["plain", "scram-sha-256", "scram-sha-512"], { message: "must be plain, scram-sha-256 or scram-sha-512" })
+    .optional(),
+  ACTIVITY_KAFKA_USERNAME: z.string().min(1).optional(),
+  ACTIVITY_KAFKA_PASSWORD: z.string().min(1).optional(),
+
   METRICS_PORT: optionalPort(),
   METRICS_TOKEN: z.string().min(16, "must have at least 16 characters").optional(),
 
@@ -156,6 +177,10 @@ function crossChecks(data: Environment, env: NodeJS.ProcessEnv): string[] {
     if (data.EPAY_TYPES.length === 0) problems.push("EPAY_TYPES: needs at least one type");
     if (data.NODE_ENV === "production" && !data.EPAY_URL.startsWith("https://")) problems.push("EPAY_URL: must be https in production");
   }
+  const badBroker = data.ACTIVITY_KAFKA_BROKERS.find((broker) => !/^[^\s:/]+:\d+$/.test(broker));
+  if (badBroker !== undefined) problems.push(`ACTIVITY_KAFKA_BROKERS: "${badBroker}" must be host:port`);
+  if (data.ACTIVITY_KAFKA_SASL && !(data.ACTIVITY_KAFKA_USERNAME && data.ACTIVITY_KAFKA_PASSWORD))
+    problems.push("ACTIVITY_KAFKA_SASL: goes with ACTIVITY_KAFKA_USERNAME and ACTIVITY_KAFKA_PASSWORD");
   if (data.PERMIT_LEASE < 1_000 || data.PERMIT_LEASE > 30_000) problems.push("PERMIT_LEASE: must be from 1s to 30s");
   if (data.NODE_ENV === "production" && !data.PUBLIC_URL) problems.push("PUBLIC_URL: is required in production");
   if (data.NODE_ENV === "production" && !data.SMTP_URL) problems.push("SMTP_URL: is required in production");

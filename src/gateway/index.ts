@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { createBus, type Bus } from "../activity/index.ts";
 import type { Config } from "../config/index.ts";
 import type { Route } from "../http/route.ts";
 import { uuidv7 } from "../platform/ids.ts";
@@ -35,6 +36,7 @@ export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "u
   redis: Redis;
   config: Config;
   metrics: Metrics;
+  events?: Bus;
   tracing?: Tracing | undefined;
 }
 
@@ -80,12 +82,12 @@ function guardrailOf(config: Config, log: Logger, refused: () => void): Guardrai
 
 /** The relay: one pipeline of admission, hold, relay, usage and settlement; a format is one folder under formats/. */
 export function createGateway(deps: GatewayDeps): Gateway {
-  const { identity, pricing, ledger, usage, catalog, limits, incident, log, redis, config, metrics } = deps;
+  const { identity, pricing, ledger, usage, catalog, limits, incident, log, redis, config, metrics, events = createBus() } = deps;
   const tokenizer = createTokenizer();
   const upstream = createUpstream({ allowPrivate: config.UPSTREAM_PRIVATE_ADDRESSES });
   const routing = createRouting({ redis, log, incident, config: routingConfig(config) });
   routing.start();
-  const relayMetrics = createRelayMetrics(metrics);
+  const relayMetrics = createRelayMetrics(metrics, events);
   const providers = createProviderStates({ catalog, routing, latencyOf: relayMetrics.latencyOf });
   watchProviders(metrics, providers);
   const owner = `relay:${process.pid}:${uuidv7().slice(-8)}`;
@@ -114,6 +116,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     limits,
     limiter,
     metrics: relayMetrics,
+    emit: events.emit,
     tracing: deps.tracing && createRelayTracing({ tracing: deps.tracing, redis }),
     config: relayConfig(config),
     owner,

@@ -1,11 +1,10 @@
+import type { Bus, CallEnded } from "../activity/index.ts";
 import { SECONDS, SHORT_SECONDS, type Counter, type Metrics } from "../platform/metrics.ts";
 import type { Limiter } from "./limits/index.ts";
 import type { Call } from "./pipeline/call.ts";
-import type { Failure } from "./pipeline/failure.ts";
-import type { End } from "./pipeline/finish.ts";
 import type { Registry } from "./registry.ts";
 
-/** What the relay counts. Every method is a few additions: they run for each call. */
+/** What the relay counts, besides what it hears of calls that have ended. All of it is a few additions: they run for each call. */
 export interface RelayMetrics {
   /** A provider is about to be asked for the first time. */
   admitted(call: Call): void;
@@ -15,8 +14,8 @@ export interface RelayMetrics {
   shadowed(scope: string, kind: string): void;
   /** The guardrail would not let a request or an answer pass. */
   guarded(): void;
-  /** The one end of a call. */
-  ended(call: Call, end: End): void;
+  /** Providers have answered a call, or it has failed. */
+  answered(call: Call): void;
   /** Milliseconds to the first byte of a provider's last answer. */
   latencyOf(providerId: string): number | undefined;
 }
@@ -24,16 +23,10 @@ export interface RelayMetrics {
 /** Refusals because what a caller may spend is spent: its wallet, a budget of its key, a quota. */
 const SPENT: ReadonlySet<string> = new Set(["insufficient_balance", "spend_limit_reached", "quota_exceeded"]);
 
-type Outcome = "ok" | "client_gone" | "refused" | "failed";
+type Outcome = CallEnded["outcome"] | "refused";
 
-function outcomeOf(call: Call, end: End): Outcome {
-  if (end.kind === "gone") return "client_gone";
-  if (end.kind === "done") return call.recorded ? "ok" : "failed";
-  return end.failure.class === "refused" ? "refused" : "failed";
-}
-
-/** Declares the relay's metrics; once per process. */
-export function createRelayMetrics(metrics: Metrics): RelayMetrics {
+/** Declares the relay's metrics, and counts calls as they are told; once per process. */
+export function createRelayMetrics(metrics: Metrics, events: Pick<Bus, "on">): RelayMetrics {
   const requests = metrics.counters({ name: "proxy_requests_total", help: "Relayed requests by how they ended.", labels: ["status"] });
   const ok = requests.of("ok");
   const error = requests.of("error");
@@ -88,11 +81,23 @@ export function createRelayMetrics(metrics: Metrics): RelayMetrics {
       if (firstByteMs !== null) latencies.set(candidate.provider.id, firstByteMs - startedMs);
   }
 
-  function failed({ class: kind, record }: Failure): void {
-    if (kind === "refused") refusals.of(record).add();
-    else failures.of(kind, record).add();
-    if (SPENT.has(record)) spent.add();
+  function count(outcome: Outcome, route: string, model: string | null): void {
+    const counter: Counter = outcome === "ok" || outcome === "client_gone" ? ok : error;
+    counter.add();
+    calls.of(route, outcome).add();
+    if (model !== null) byModel.of(model, outcome).add();
   }
+
+  events.on("call.ended", ({ outcome, route, model, error_class, error_code, answer, duration_ms }) => {
+    count(outcome, route, model);
+    if (outcome === "failed") failures.of(error_class ?? "other", error_code ?? "other").add();
+    else if (answer !== null) durations.of(answer).observe(duration_ms / 1_000);
+  });
+  events.on("call.refused", ({ route, model, error_code }) => {
+    count("refused", route, model);
+    refusals.of(error_code ?? "other").add();
+    if (error_code !== null && SPENT.has(error_code)) spent.add();
+  });
 
   return {
     latencyOf: (providerId) => latencies.get(providerId),
@@ -103,16 +108,7 @@ export function createRelayMetrics(metrics: Metrics): RelayMetrics {
     },
     guarded: () => guarded.add(),
     shadowed: (scope, kind) => shadowLimits.of(scope, kind).add(),
-    ended(call, end) {
-      const outcome = outcomeOf(call, end);
-      noteLatency(call);
-      const counter: Counter = outcome === "ok" || outcome === "client_gone" ? ok : error;
-      counter.add();
-      calls.of(call.format.route, outcome).add();
-      if (call.model) byModel.of(call.model.name, outcome).add();
-      if (end.kind === "failed") failed(end.failure);
-      else if (call.request) durations.of(call.request.answer).observe((performance.now() - call.startedMs) / 1_000);
-    },
+    answered: noteLatency,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Sequelize } from "sequelize";
+import { createBus, type Bus } from "../activity/index.ts";
 import type { Config } from "../config/index.ts";
 import type { Authenticate } from "../http/mount.ts";
 import type { Principal } from "../http/principal.ts";
@@ -24,7 +25,7 @@ import { createApiKeys } from "./keys.ts";
 import { createLastUsed } from "./lastUsed.ts";
 import { createLockout } from "./lockout.ts";
 import { createLogin } from "./login.ts";
-import { createLoginMetrics } from "./metrics.ts";
+import { countSignIns } from "./metrics.ts";
 import { defineIdentityModels } from "./models.ts";
 import { createStrategies } from "./passport.ts";
 import { createPriceClasses, type PriceClasses } from "./priceClass.ts";
@@ -109,22 +110,25 @@ export interface IdentityDeps {
   invalidation: Invalidation;
   log: Logger;
   metrics?: Metrics;
+  events?: Bus;
   clock?: Clock;
 }
 
 /** Puts the domain together. Opens nothing; `invalidation` is started by its owner. */
 export function createIdentity(deps: IdentityDeps): Identity {
-  const { pool, ledger, notify, invalidation, log, config, clock = systemClock, metrics = createMetrics() } = deps;
+  const { pool, ledger, notify, invalidation, log, config, clock = systemClock, metrics = createMetrics(), events = createBus() } = deps;
+  const { emit } = events;
+  countSignIns(metrics, events);
   const hashSecret = config.HASH_SECRET;
   const models = defineIdentityModels(deps.sequelize);
   const changes = createChanges(invalidation);
   const tiers = createTiers({ pool, invalidation, requestsPerMinute: config.REQUESTS_PER_MINUTE });
   const tokens = createAccessTokens({ secrets: config.JWT_SECRETS, ttlMs: config.ACCESS_TOKEN_TTL });
-  const sessions = createSessions({ pool, tokens, changes, clock, refreshTtlMs: config.REFRESH_TOKEN_TTL });
+  const sessions = createSessions({ pool, tokens, changes, clock, emit, refreshTtlMs: config.REFRESH_TOKEN_TTL });
   const principalOf = createPrincipals({ pool, changes });
   const authenticateKey = createKeyAuthenticator({ pool, tiers, changes });
   const codes = createEmailCodes({ pool, notify, clock, log, hashSecret, ttlMs: config.CODE_TTL });
-  const login = createLogin({ pool, codes, lockout: createLockout({ pool }), metrics: createLoginMetrics(metrics) });
+  const login = createLogin({ pool, codes, lockout: createLockout({ pool }), emit });
   const lastUsed = createLastUsed({ pool, log });
   const noteUse = (caller: CallerKey, ip: string) => lastUsed.note(caller.keyId, ip);
   const strategies = createStrategies({ login, tokens, principalOf, authenticateKey, noteUse });
@@ -145,6 +149,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
     sends: createEmailSends({ pool, clock, resendAfterMs: config.CODE_RESEND_AFTER, dailyCap: config.CODE_DAILY_CAP }),
     workflows,
     changes,
+    emit,
     hashSecret,
     codeTtlMs: config.CODE_TTL,
     resendAfterMs: config.CODE_RESEND_AFTER,
@@ -197,9 +202,9 @@ export function createIdentity(deps: IdentityDeps): Identity {
       const outcome = await ensureAdmin({ pool, ledger }, { email: config.ADMIN_EMAIL, password: config.ADMIN_PASSWORD });
       if (outcome !== "unchanged") log.info({ outcome }, "the first operator is ready");
     },
-    routes: identityRoutes({ pool, models, signUp, login, sessions, strategies, apiKeys, endUserTokens, ownsKey, changes }),
+    routes: identityRoutes({ pool, models, signUp, login, sessions, strategies, apiKeys, endUserTokens, ownsKey, changes, emit }),
     forgetTokens: () => endUserTokens.forget(),
-    users: createUserAdmin({ pool, models, ledger, tiers, changes }),
+    users: createUserAdmin({ pool, models, ledger, tiers, changes, emit }),
     tiers,
     priceClasses: createPriceClasses({ pool, changes }),
     registrationSteps: createRegistrationSteps({

@@ -1,14 +1,21 @@
 import { z } from "zod";
+import type { Emit, KeyEvent } from "../activity/index.ts";
 import { pageOf, pageQuery, uuid } from "../http/schemas.ts";
+import type { Principal } from "../http/principal.ts";
 import { created, ok, route, type Route } from "../http/route.ts";
-import type { ApiKeys } from "./keys.ts";
+import type { ApiKeys, KeyView } from "./keys.ts";
 import { createKeyBody, keyView, newKeyView, rotateKeyBody, updateKeyBody } from "./schema.ts";
 
 const TAG = "API keys";
 const params = z.strictObject({ id: uuid });
 
 /** A person's own API keys. */
-export function keyRoutes(keys: ApiKeys): Route[] {
+export function keyRoutes(keys: ApiKeys, emit: Emit): Route[] {
+  function told<K extends KeyView>(kind: KeyEvent["kind"], key: K, by: { principal: Principal; ip: string }): K {
+    emit({ kind, user_id: by.principal.userId, ip: by.ip, key_id: key.id, name: key.name, prefix: key.prefix });
+    return key;
+  }
+
   return [
     route({
       method: "get",
@@ -29,9 +36,10 @@ export function keyRoutes(keys: ApiKeys): Route[] {
       body: createKeyBody,
       responses: { 201: newKeyView },
       errors: ["conflict"],
-      handler: async ({ body, principal }) => {
+      handler: async ({ body, principal, ip }) => {
         const { name, expires_at = null, limits, models = null, allowed_ips = null, cache_seconds = null } = body;
-        return created(await keys.create(principal.userId, { name, expires_at, limits: limits ?? {}, models, allowed_ips, cache_seconds }));
+        const settings = { name, expires_at, limits: limits ?? {}, models, allowed_ips, cache_seconds };
+        return created(told("key.created", await keys.create(principal.userId, settings), { principal, ip }));
       },
     }),
     route({
@@ -54,10 +62,10 @@ export function keyRoutes(keys: ApiKeys): Route[] {
       body: updateKeyBody,
       responses: { 200: keyView },
       errors: ["invalid_state"],
-      handler: async ({ params, body, principal }) => {
+      handler: async ({ params, body, principal, ip }) => {
         const { limits, ...rest } = body;
         const changes = { ...rest, ...(limits === undefined ? {} : { limits: limits ?? {} }) } as Parameters<ApiKeys["update"]>[2];
-        return ok(await keys.update(principal.userId, params.id, changes));
+        return ok(told("key.changed", await keys.update(principal.userId, params.id, changes), { principal, ip }));
       },
     }),
     route({
@@ -70,7 +78,10 @@ export function keyRoutes(keys: ApiKeys): Route[] {
       body: rotateKeyBody,
       responses: { 201: newKeyView },
       errors: ["invalid_state"],
-      handler: async ({ params, body, principal }) => created(await keys.rotate(principal.userId, params.id, body.grace_seconds * 1_000)),
+      handler: async ({ params, body, principal, ip }) => {
+        const rotated = await keys.rotate(principal.userId, params.id, body.grace_seconds * 1_000);
+        return created(told("key.rotated", rotated, { principal, ip }));
+      },
     }),
     route({
       method: "delete",
@@ -80,7 +91,8 @@ export function keyRoutes(keys: ApiKeys): Route[] {
       access: "verified",
       params,
       responses: { 200: keyView },
-      handler: async ({ params, principal }) => ok(await keys.revoke(principal.userId, params.id), "Revoked"),
+      handler: async ({ params, principal, ip }) =>
+        ok(told("key.revoked", await keys.revoke(principal.userId, params.id), { principal, ip }), "Revoked"),
     }),
   ];
 }

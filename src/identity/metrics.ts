@@ -1,15 +1,8 @@
+import type { Bus } from "../activity/index.ts";
 import type { Metrics } from "../platform/metrics.ts";
 
-/** What signing in counts. */
-export interface LoginMetrics {
-  /** A password or code was right (and its owner may sign in), or not. */
-  attempt(result: "success" | "failure"): void;
-  /** An attempt was refused without a look: too many failures before it. */
-  locked(): void;
-}
-
-/** Declares what signing in counts; once per process. */
-export function createLoginMetrics(metrics: Metrics): LoginMetrics {
+/** Counts attempts to sign in as they are told; once per process. */
+export function countSignIns(metrics: Metrics, events: Pick<Bus, "on">): void {
   const attempts = metrics.counters({
     name: "login_attempts_total",
     help: "Attempts to sign in by password or mailed code; one refused for too many failures is a failure.",
@@ -20,8 +13,8 @@ export function createLoginMetrics(metrics: Metrics): LoginMetrics {
     name: "tollkeeper_login_lockouts_total",
     help: "Attempts to sign in that were refused because an account or address had failed too often.",
   });
-  return {
-    attempt: (result) => results[result].add(),
-    locked: () => locked.add(),
-  };
+  events.on("sign_in", ({ result, reason }) => {
+    results[result].add();
+    if (reason === "locked") locked.add();
+  });
 }

@@ -1,3 +1,4 @@
+import type { Emit } from "../activity/index.ts";
 import type { Route } from "../http/route.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { Changes } from "./changes.ts";
@@ -26,6 +27,7 @@ export interface IdentityRouteDeps {
   endUserTokens: EndUserTokens;
   ownsKey: (userId: string, keyId: string) => Promise<boolean>;
   changes: Changes;
+  emit: Emit;
 }
 
 /** Registration, sign-in, one's own account and keys. */
@@ -34,7 +36,7 @@ export function identityRoutes(deps: IdentityRouteDeps): Route[] {
     ...registrationRoutes(deps),
     ...sessionRoutes(deps),
     ...profileRoutes(deps),
-    ...keyRoutes(deps.apiKeys),
+    ...keyRoutes(deps.apiKeys, deps.emit),
     ...tokenRoutes({ tokens: deps.endUserTokens, ownsKey: deps.ownsKey }),
   ];
 }

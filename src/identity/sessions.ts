@@ -1,3 +1,4 @@
+import type { Emit } from "../activity/index.ts";
 import type { Clock } from "../platform/clock.ts";
 import { appError } from "../platform/errors.ts";
 import { randomText, uuidv7 } from "../platform/ids.ts";
@@ -49,8 +50,15 @@ interface TokenRow {
   used_at: Date | null;
 }
 
-export function createSessions(deps: { pool: Pool; tokens: AccessTokens; changes: Changes; clock: Clock; refreshTtlMs: number }): Sessions {
-  const { pool, tokens, changes, clock } = deps;
+export function createSessions(deps: {
+  pool: Pool;
+  tokens: AccessTokens;
+  changes: Changes;
+  clock: Clock;
+  emit: Emit;
+  refreshTtlMs: number;
+}): Sessions {
+  const { pool, tokens, changes, clock, emit } = deps;
 
   async function issueRefreshToken(tx: Queryable, sessionId: string, now: Date): Promise<string> {
     const token = `rt-${randomText(43)}`;
@@ -83,6 +91,7 @@ export function createSessions(deps: { pool: Pool; tokens: AccessTokens; changes
       return rowCount ?? 0;
     });
     changes.made("user", userId);
+    if (ended > 0) emit({ kind: "session.ended", user_id: userId, reason: "signed_out", sessions: ended });
     return ended;
   }
 
@@ -139,7 +148,10 @@ export function createSessions(deps: { pool: Pool; tokens: AccessTokens; changes
       if (outcome === "raced")
         throw appError("conflict", { message: "This refresh token is being used by another request", retryAfter: 1 });
       if (outcome !== "invalid" && outcome.user) return answer(outcome.user, outcome.sessionId, outcome.refreshToken);
-      if (outcome !== "invalid") changes.made("user", outcome.reusedBy);
+      if (outcome !== "invalid") {
+        changes.made("user", outcome.reusedBy);
+        emit({ kind: "session.ended", user_id: outcome.reusedBy, ip: device.ip, reason: "token_reused", sessions: 1 });
+      }
       throw appError("invalid_refresh_token");
     },
 

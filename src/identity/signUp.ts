@@ -1,3 +1,4 @@
+import type { Emit } from "../activity/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import { appError } from "../platform/errors.ts";
 import { uuidv7 } from "../platform/ids.ts";
@@ -66,11 +67,12 @@ export function createSignUp(deps: {
   sends: EmailSends;
   workflows: RegistrationWorkflows;
   changes: Changes;
+  emit: Emit;
   hashSecret: string;
   codeTtlMs: number;
   resendAfterMs: number;
 }): SignUp {
-  const { pool, ledger, codes, sends, workflows } = deps;
+  const { pool, ledger, codes, sends, workflows, emit } = deps;
   const resendAfter = Math.ceil(deps.resendAfterMs / 1_000);
 
   /** Sends after taking one of the address's sends; gives it back when nothing could be sent. */
@@ -109,6 +111,7 @@ export function createSignUp(deps: {
       const outcome = await workflows.submitCode(email, submission);
       if (outcome?.kind === "activated") {
         deps.changes.made("user", outcome.userId);
+        emit({ kind: "user.registered", user_id: outcome.userId, method: "code" });
         return (await findUser(pool, outcome.userId))!;
       }
       await pool.query("DELETE FROM registrations WHERE id = $1 AND activated_user_id IS NULL", [id]);
@@ -124,17 +127,20 @@ export function createSignUp(deps: {
       const passwordHash = await hashPassword(password);
       const id = uuidv7();
       let shown: UserView | undefined;
+      let madeId: string | undefined;
       await withSend(email, "link", async () => {
         shown = await inTransaction(pool, async (tx) => {
           const known = await findUserByEmail(tx, email);
           if (!known) {
             const user = await createUser(tx, ledger, { email, emailVerified: false, username, passwordHash, locale });
             await storeRegistration(tx, { id, email, userId: user.id, locale });
+            madeId = user.id;
             return presentUser(user);
           }
           if (!known.email_verified) await storeRegistration(tx, { id, email, username, passwordHash, locale });
           return unknownUser({ email, username, locale });
         });
+        if (madeId !== undefined) emit({ kind: "user.registered", user_id: madeId, method: "link" });
         await workflows.resend(email, { kind: "link", locale, registrationId: id, reason: "register" });
       });
       return shown!;
@@ -160,6 +166,7 @@ export function createSignUp(deps: {
       if (outcome?.kind === "taken") throw takenError(outcome.field);
       if (outcome?.kind !== "activated") throw appError("invalid_token");
       deps.changes.made("user", outcome.userId);
+      emit({ kind: "user.verified", user_id: outcome.userId });
       return (await findUser(pool, outcome.userId))!;
     },
   };

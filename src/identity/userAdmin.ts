@@ -1,4 +1,5 @@
 import { Op, type WhereOptions } from "sequelize";
+import type { Emit } from "../activity/index.ts";
 import { recordAudit } from "../admin/audit.ts";
 import type { Principal, Role } from "../http/principal.ts";
 import type { CreditResult, Debit, Ledger } from "../ledger/index.ts";
@@ -81,6 +82,7 @@ export function createUserAdmin(deps: {
   ledger: Pick<Ledger, "ensureWallet" | "credit" | "debit">;
   tiers: Tiers;
   changes: Changes;
+  emit: Emit;
 }): UserAdmin {
   const { pool, models, ledger, tiers } = deps;
 
@@ -131,6 +133,7 @@ export function createUserAdmin(deps: {
         });
         return made;
       });
+      deps.emit({ kind: "user.registered", user_id: user.id, method: "operator" });
       return presentUser(user);
     },
 

@@ -32,7 +32,7 @@ export interface Api {
 
 /** Composition of the api process: every service once, every route mounted. */
 export async function createApi(platform: Platform, stopping: () => boolean): Promise<Api> {
-  const { config, log, metrics, tracing, pool, sequelize, redis, temporal, invalidation, secretBox } = platform;
+  const { config, log, metrics, tracing, pool, sequelize, redis, temporal, invalidation, secretBox, events } = platform;
   const core = createCoreServices(platform);
   const { ledger, pricing, identity, notify } = core;
   const timeouts = {
@@ -43,7 +43,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
   };
   const catalog = createCatalog({ pool, invalidation, secretBox, timeouts, log });
   const usage = createUsage({ pool, log, temporal: temporal.client, shards: config.SETTLEMENT_SHARDS, metrics });
-  const payments = createPayments({ pool, log, temporal: temporal.client, config, metrics });
+  const payments = createPayments({ pool, log, temporal: temporal.client, config, metrics, events });
   const limits = createSharedLimits({ pool, invalidation });
   const gateway = createGateway({
     identity,
@@ -59,6 +59,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     redis,
     config,
     metrics,
+    events,
     tracing,
   });
 

@@ -1,5 +1,7 @@
 import path from "node:path";
 import type { Sequelize } from "sequelize";
+import type { Bus } from "../activity/index.ts";
+import { tellAudit } from "../admin/audit.ts";
 import type { Config } from "../config/index.ts";
 import { traceFields } from "../http/trace.ts";
 import { createInvalidation, type Invalidation } from "../platform/invalidation.ts";
@@ -17,6 +19,7 @@ import { createTracing, type Tracing } from "../platform/tracing/index.ts";
 import { traceStatements } from "../platform/tracing/postgres.ts";
 import { traceWorkflowRequests } from "../platform/tracing/temporal.ts";
 import { countWorkflowStarts } from "../platform/workflowMetrics.ts";
+import { createEvents } from "./activity.ts";
 import { release } from "./release.ts";
 import { watchParts } from "./watch-parts.ts";
 
@@ -38,9 +41,13 @@ export interface Platform {
   temporal: TemporalLink;
   invalidation: Invalidation;
   secretBox: SecretBox;
+  /** What happens, told to everything that wants to know. */
+  events: Bus;
   close(): Promise<void>;
 }
 
+/** How long the last events of a process may take to be written. */
+const EVENTS_MS = 3_000;
 /** How long the last reported errors of a process may take to be sent. */
 const REPORTS_MS = 2_000;
 
@@ -83,6 +90,8 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
   });
   const invalidation = createInvalidation({ url: config.DATABASE_URL, log });
   watchParts(metrics, { pool, redis, invalidation }, release);
+  const events = createEvents(config, name, { pool, redis, log, metrics });
+  const untell = tellAudit(events);
   return {
     config,
     log,
@@ -96,7 +105,10 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
     temporal,
     invalidation,
     secretBox: createSecretBox(config.ENCRYPTION_KEYS),
+    events,
     async close() {
+      untell();
+      await events.stop(EVENTS_MS);
       redis.disconnect();
       queueRedis.disconnect();
       await Promise.allSettled([flushReports(), tracing?.close(), invalidation.stop(), temporal.close(), sequelize.close(), pool.end()]);

@@ -14,7 +14,7 @@ export interface CoreServices {
 }
 
 export function createCoreServices(platform: Platform): CoreServices {
-  const { pool, log, metrics, config, sequelize, temporal, invalidation, queueRedis } = platform;
+  const { pool, log, metrics, config, sequelize, temporal, invalidation, queueRedis, events } = platform;
   const ledger = createLedger({
     pool,
     log,
@@ -24,6 +24,6 @@ export function createCoreServices(platform: Platform): CoreServices {
   });
   const pricing = createPricing({ pool, invalidation });
   const notify = createNotify({ redis: queueRedis, log });
-  const identity = createIdentity({ pool, sequelize, config, ledger, notify, temporal, invalidation, log, metrics });
+  const identity = createIdentity({ pool, sequelize, config, ledger, notify, temporal, invalidation, log, metrics, events });
   return { ledger, pricing, notify, identity };
 }

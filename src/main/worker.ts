@@ -39,7 +39,7 @@ import { startWorker } from "./worker-runtime.ts";
 loadEnv();
 const config = exitOnConfigError(() => loadConfig());
 const platform = await createPlatform(config, "worker");
-const { log, metrics, tracing, pool, temporal, invalidation } = platform;
+const { log, metrics, tracing, pool, temporal, invalidation, events } = platform;
 const { ledger, pricing, identity, notify } = createCoreServices(platform);
 let stopping = false;
 
@@ -49,14 +49,24 @@ const settlement = createSettlement({
   ledger,
   pricing,
   log,
-  metrics: createSettlementMetrics(metrics),
+  metrics: createSettlementMetrics(metrics, events),
   trace: tracing && createSettlementTrace({ tracing, redis: platform.redis }),
 });
 const startAll = () => startSettlements(temporal.client, config.SETTLEMENT_SHARDS, BILLING_QUEUE);
 const activities = createActivities({
   identity: { registrationSteps: identity.registrationSteps },
   payments: {
-    topUpSteps: createPaymentSteps({ pool, log, temporal: temporal.client, config, metrics, ledger, notify, contact: identity.contact }),
+    topUpSteps: createPaymentSteps({
+      pool,
+      log,
+      temporal: temporal.client,
+      config,
+      metrics,
+      events,
+      ledger,
+      notify,
+      contact: identity.contact,
+    }),
   },
   usage: {
     drain: createDrain({ pool, settlement, batch: config.SETTLEMENT_BATCH, log }),

@@ -1,4 +1,5 @@
 import type { Client } from "@temporalio/client";
+import { createBus, type Bus } from "../activity/index.ts";
 import type { Config } from "../config/index.ts";
 import type { Identity } from "../identity/index.ts";
 import type { Ledger } from "../ledger/index.ts";
@@ -47,6 +48,7 @@ interface Common {
   temporal: Client;
   config: PaymentConfig;
   metrics?: Metrics;
+  events?: Bus;
   taskQueue?: string;
   /** Shorter in tests. */
   timings?: Partial<TopUpTimings>;
@@ -85,7 +87,7 @@ function workflowsOf({ temporal, config, timings, taskQueue = "billing" }: Commo
 /** What the api needs. Throws when TOPUP_BONUS_TIERS cannot be read. */
 export function createPayments(deps: Common): Payments {
   const { pool, log, config } = deps;
-  const metrics = createPaymentMetrics(deps.metrics ?? createMetrics());
+  const metrics = createPaymentMetrics(deps.metrics ?? createMetrics(), deps.events ?? createBus());
   const providers = createProviders(config);
   const workflows = workflowsOf(deps);
   const settings: OrderSettings = {
@@ -102,7 +104,7 @@ export function createPayments(deps: Common): Payments {
 /** What the worker needs: the steps behind the activities. */
 export function createPaymentSteps(deps: Common & { ledger: Ledger; notify: Notify; contact: Identity["contact"] }): TopUpSteps {
   const { pool, log, ledger, notify, contact, config } = deps;
-  const metrics = createPaymentMetrics(deps.metrics ?? createMetrics());
+  const metrics = createPaymentMetrics(deps.metrics ?? createMetrics(), deps.events ?? createBus());
   return createTopUpSteps({
     pool,
     log,

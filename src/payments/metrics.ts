@@ -1,13 +1,15 @@
+import type { Bus } from "../activity/index.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { countUndelivered } from "./callbacks.ts";
+import { formatMoney } from "./money.ts";
 import type { Order, OrderStatus } from "./order.ts";
 
-type Counted = Pick<Order, "provider" | "channel" | "currency" | "amount">;
+type Counted = Pick<Order, "order_no" | "user_id" | "provider" | "channel" | "currency" | "amount">;
 
 /** What payments count. Each copy counts what it did itself, so sums over all copies are the whole. */
 export interface PaymentMetrics {
-  /** An order has come to this status; `pending` when it was made. */
+  /** An order has come to this status; `pending` when it was made. Told as an event, which is what is counted. */
   order(order: Counted, status: OrderStatus): void;
   /** What became of a callback: `taken`, `known` (it said nothing new), or why it was refused. */
   callback(provider: string, verdict: string): void;
@@ -16,7 +18,7 @@ export interface PaymentMetrics {
 }
 
 /** Declares what payments count; once per process. */
-export function createPaymentMetrics(metrics: Metrics): PaymentMetrics {
+export function createPaymentMetrics(metrics: Metrics, events: Bus): PaymentMetrics {
   const orders = metrics.counters({
     name: "tollkeeper_topup_orders_total",
     help: "Top-up orders that came to a status, by provider and method.",
@@ -37,10 +39,14 @@ export function createPaymentMetrics(metrics: Metrics): PaymentMetrics {
     help: "Orders flagged for an operator, by kind.",
     labels: ["kind"],
   });
+  events.on("topup.changed", ({ provider, method, status, amount, currency }) => {
+    orders.of(provider, method, status).add();
+    if (status === "completed") money.of(provider, method, currency).add(Number(amount));
+  });
   return {
-    order({ provider, channel, currency, amount }, status) {
-      orders.of(provider, channel, status).add();
-      if (status === "completed") money.of(provider, channel, currency).add(Number(amount) / 100);
+    order({ order_no, user_id, provider, channel, currency, amount }, status) {
+      const method = channel;
+      events.emit({ kind: "topup.changed", user_id, order_no, status, provider, method, amount: formatMoney(amount), currency });
     },
     callback: (provider, verdict) => callbacks.of(provider, verdict).add(),
     flagged: (kind) => flags.of(kind).add(),

@@ -1,3 +1,4 @@
+import { createBus } from "../activity/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import type { Logger } from "../platform/logger.ts";
 import { createMetrics } from "../platform/metrics.ts";
@@ -22,7 +23,7 @@ export type SettlePayment = (orderNo: string, report: PaymentReport) => Promise<
  * together or not at all. Exactly once by `topup:<order no>`, however often, from wherever and in whatever order reports come.
  */
 export function createSettlePayment(deps: { pool: Pool; ledger: Ledger; log: Logger; metrics?: PaymentMetrics }): SettlePayment {
-  const { pool, ledger, log, metrics = createPaymentMetrics(createMetrics()) } = deps;
+  const { pool, ledger, log, metrics = createPaymentMetrics(createMetrics(), createBus()) } = deps;
 
   async function flag(tx: PoolClient, order: Order, kind: FlagKind, report: PaymentReport): Promise<void> {
     const details = {

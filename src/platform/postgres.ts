@@ -40,13 +40,27 @@ export function inTransaction<T>(pool: Pool, work: (tx: PoolClient) => Promise<T
   return inSpan("postgres transaction", { kind: "client", facts: { "db.system.name": "postgresql" } }, () => transact(pool, work));
 }
 
+/** What is to be done once the transaction of a connection is committed; only while one runs. */
+const afterwards = new WeakMap<object, (() => void)[]>();
+
+/** Does `work` when the transaction of {@link inTransaction} has been committed, or never; at once when `db` is in none. `work` may not throw. */
+export function afterCommit(db: Queryable, work: () => void): void {
+  const waiting = afterwards.get(db);
+  if (waiting) waiting.push(work);
+  else work();
+}
+
 async function transact<T>(pool: Pool, work: (tx: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken = false;
+  const after: (() => void)[] = [];
   try {
     await client.query("BEGIN");
+    afterwards.set(client, after);
     const result = await work(client);
     await client.query("COMMIT");
+    afterwards.delete(client);
+    for (const task of after) task();
     return result;
   } catch (error) {
     await client.query("ROLLBACK").catch(() => {
@@ -54,6 +68,7 @@ async function transact<T>(pool: Pool, work: (tx: PoolClient) => Promise<T>): Pr
     });
     throw error;
   } finally {
+    afterwards.delete(client);
     client.release(broken);
   }
 }

@@ -1,3 +1,4 @@
+import { createBus } from "../activity/index.ts";
 import type { Ledger, SettleItem } from "../ledger/index.ts";
 import { AppError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
@@ -77,7 +78,7 @@ function isHopeless(error: unknown): boolean {
 
 /** Creates the settlement of usage events. */
 export function createSettlement(deps: SettlementDeps): Settlement {
-  const { pool, ledger, pricing, log, trace, metrics = createSettlementMetrics(createMetrics()) } = deps;
+  const { pool, ledger, pricing, log, trace, metrics = createSettlementMetrics(createMetrics(), createBus()) } = deps;
 
   /** The cost of every event that has a price; the others are returned as poison. */
   async function price(
@@ -122,7 +123,9 @@ export function createSettlement(deps: SettlementDeps): Settlement {
       const took = (performance.now() - takenAt) / 1_000;
       for (const { event } of priced) {
         const { charged, uncharged, holdMissing, replayed } = results.get(event.id)!;
-        if (!replayed) done.charges.push({ id: event.id, model: event.model, charged, uncharged, holdMissing, lag: event.waited + took });
+        if (replayed) continue;
+        const { id, user_id: userId, request_id: requestId, model } = event;
+        done.charges.push({ id, userId, requestId, model, charged, uncharged, holdMissing, lag: event.waited + took });
       }
     }
     if (poison.length > 0) {

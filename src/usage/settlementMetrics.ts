@@ -1,19 +1,31 @@
+import type { Bus } from "../activity/index.ts";
+import { formatCredits } from "../platform/credits.ts";
 import { SECONDS, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { backlog } from "./repository.ts";
 
 /** What one committed batch of settlement did. Amounts in micro-credits; lags in seconds from the record to the charge. */
 export interface SettledBatch {
-  charges: { id: string; model: string; charged: bigint; uncharged: bigint; holdMissing: boolean; lag: number }[];
+  charges: {
+    id: string;
+    userId: string;
+    requestId: string;
+    model: string;
+    charged: bigint;
+    uncharged: bigint;
+    holdMissing: boolean;
+    lag: number;
+  }[];
   incidents: string[];
 }
 
 export interface SettlementMetrics {
+  /** Tells each charge as an event, which is what is counted, and counts the incidents. */
   settled(batch: SettledBatch): void;
 }
 
-/** Declares what settlement counts, and what waits for it; once per process. */
-export function createSettlementMetrics(metrics: Metrics): SettlementMetrics {
+/** Declares what settlement counts; once per process. */
+export function createSettlementMetrics(metrics: Metrics, events: Bus): SettlementMetrics {
   const settled = metrics.counters({ name: "tollkeeper_settled_total", help: "Settled usage events by model.", labels: ["model"] });
   const charged = metrics.counters({
     name: "tollkeeper_charged_credits_total",
@@ -35,17 +47,30 @@ export function createSettlementMetrics(metrics: Metrics): SettlementMetrics {
     labels: ["kind"],
   });
   for (const kind of ["uncharged", "hold_missing", "price_version_missing", "settlement_refused"]) incidents.of(kind);
+  events.on("call.settled", (charge) => {
+    settled.of(charge.model).add();
+    charged.of(charge.model).add(Number(charge.charged));
+    lag.observe(charge.lag_ms / 1_000);
+    if (charge.uncharged !== "0") {
+      uncharged.add(Number(charge.uncharged));
+      incidents.of("uncharged").add();
+    }
+    if (charge.hold_missing) incidents.of("hold_missing").add();
+  });
   return {
     settled(batch) {
       for (const charge of batch.charges) {
-        settled.of(charge.model).add();
-        charged.of(charge.model).add(Number(charge.charged) / 1e6);
-        lag.observe(charge.lag);
-        if (charge.uncharged > 0n) {
-          uncharged.add(Number(charge.uncharged) / 1e6);
-          incidents.of("uncharged").add();
-        }
-        if (charge.holdMissing) incidents.of("hold_missing").add();
+        events.emit({
+          kind: "call.settled",
+          user_id: charge.userId,
+          request_id: charge.requestId,
+          call_id: charge.id,
+          model: charge.model,
+          charged: formatCredits(charge.charged),
+          uncharged: formatCredits(charge.uncharged),
+          lag_ms: Math.round(charge.lag * 1_000),
+          hold_missing: charge.holdMissing,
+        });
       }
       for (const kind of batch.incidents) incidents.of(kind).add();
     },

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { CallerKey } from "../../identity/index.ts";
 import { uuidv7 } from "../../platform/ids.ts";
 import { ONE, type PricedModel, type PriceVersion } from "../../pricing/index.ts";
+import type { UsageEvent } from "../../usage/index.ts";
 import type { Permit } from "../limits/index.ts";
 import type { Candidate } from "../providers/index.ts";
 import type { Route } from "../routing/index.ts";
@@ -10,6 +11,7 @@ import type { Exchange } from "../upstream/exchange.ts";
 import type { CachedAnswer } from "../cache/index.ts";
 import type { Answer } from "./answer.ts";
 import type { Attempt } from "./attempt.ts";
+import type { Failure } from "./failure.ts";
 import type { Dialect, Format, KeptAnswer, RelayRequest, StreamReader, Usage } from "./format.ts";
 
 /**
@@ -109,8 +111,10 @@ export class Call {
   /** How often, and when last, a client that closed its half of the connection was looked for. */
   looks = 0;
   lookedMs = 0;
-  /** Its record is durable. */
-  recorded = false;
+  /** Its durable record, by which it is charged. */
+  charge: UsageEvent | undefined;
+  /** Why it failed, when that came to light after its provider was done. */
+  failed: Failure | undefined;
   /** Any event has been handed to the client's socket. */
   delivered = false;
 

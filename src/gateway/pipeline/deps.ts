@@ -1,3 +1,4 @@
+import type { Emit } from "../../activity/index.ts";
 import type { Identity } from "../../identity/index.ts";
 import type { Ledger } from "../../ledger/index.ts";
 import type { Logger } from "../../platform/logger.ts";
@@ -46,6 +47,8 @@ export interface RelayDeps {
   upstream: Upstream;
   config: RelayConfig;
   metrics: RelayMetrics;
+  /** Tells what happened; what is counted of calls is counted from it. */
+  emit: Emit;
   tracing: RelayTracing | undefined;
   /** Keeps something that must not happen and did; never awaited. */
   incident(incident: Incident): void;

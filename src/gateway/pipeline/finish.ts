@@ -1,3 +1,4 @@
+import { callEvent } from "../events.ts";
 import { newBudget } from "../tokens/index.ts";
 import { endStream, endWhole, endWithFailure } from "./answer.ts";
 import { closeAttempt } from "./attempt.ts";
@@ -52,7 +53,8 @@ function endPermit(deps: RelayDeps, call: Call, tokens: number): void {
 function close(deps: RelayDeps, call: Call, end: End): void {
   call.phase = "ended";
   call.endedMs = performance.now();
-  deps.metrics.ended(call, end);
+  deps.metrics.answered(call);
+  deps.emit(callEvent(call, end, deps.pricing));
   call.trace?.ended(call, end);
   deps.retire(call);
 }
@@ -74,8 +76,9 @@ async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "
   const noted = noteKept(deps, call, tally);
   const recorded = await record(deps, call, usageEvent(call, tally, { status: "ok", errorCode: null, errorClass: null, httpStatus: 200 }));
   if (noted) await noted;
+  if (!recorded) call.failed = failure("unavailable", { message: "The call could not be recorded", class: "internal" });
   if (call.res.destroyed) return;
-  if (!recorded) endWithFailure(call, failure("unavailable", { message: "The call could not be recorded", class: "internal" }));
+  if (call.failed) endWithFailure(call, call.failed);
   else if (call.request!.answer === "whole") {
     addCallHeaders(call);
     addCostHeader(deps, call, tally);
@@ -108,6 +111,7 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
 }
 
 async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {
+  call.failed = why;
   endPermit(deps, call, 0);
   if (call.holdOpen) {
     const tally = seen(deps, call);
@@ -126,7 +130,7 @@ async function record(deps: RelayDeps, call: Call, event: ReturnType<typeof usag
     await deps.usage.record(event);
     call.trace?.recorded();
     call.holdOpen = false;
-    call.recorded = true;
+    call.charge = event;
     return true;
   } catch (error) {
     deps.log.error({ err: error, trace_id: call.traceId, call: call.id }, "a call could not be recorded and is not charged");

@@ -37,7 +37,8 @@ export function createNodePart(options: { name: NodePartName; port: number; env:
       address: url,
       command() {
         if (!existsSync(file)) throw new Error(`${file} is missing: run npm run build`);
-        const env = { ...options.env, PORT: String(options.port), DATA_DIR: options.dataDir };
+        const own = { ACTIVITY_DIR: path.join(options.dataDir, "activity"), ...options.env };
+        const env = { ...own, PORT: String(options.port), DATA_DIR: options.dataDir };
         return { file: process.execPath, args: [...NODE_FLAGS, ...(entry.flags ?? []), file], env, cwd: projectRoot };
       },
       ready: async () => (await httpStatus(`${url}${entry.ready}`, 2_000)) === 200,

@@ -1,4 +1,5 @@
 import type { AddressInfo } from "node:net";
+import { createBus, type Bus } from "../../../src/activity/index.ts";
 import { loadConfig, type Config } from "../../../src/config/index.ts";
 import { createGateway, type Gateway } from "../../../src/gateway/index.ts";
 import { createSharedLimits } from "../../../src/gateway/limits/index.ts";
@@ -69,9 +70,9 @@ const micro = (text: string): bigint => parseCredits(text)!;
 export async function startRelay(
   places: { databaseUrl: string; redisUrl: string },
   env: Record<string, string> = {},
-  more: { tracing?: Tracing; metrics?: Metrics } = {},
+  more: { tracing?: Tracing; metrics?: Metrics; events?: Bus } = {},
 ): Promise<Relay> {
-  const { tracing, metrics = createMetrics() } = more;
+  const { tracing, metrics = createMetrics(), events = createBus() } = more;
   const config: Config = loadConfig({ ...ENVIRONMENT, DATABASE_URL: places.databaseUrl, REDIS_URL: places.redisUrl, ...env });
   const log = createLogger({ level: env["LOG_LEVEL"] ?? "silent", name: "test" });
   const pool = createPool({ url: places.databaseUrl, max: 10, name: "relay-test", log, connectTimeoutMs: 1_000 });
@@ -124,6 +125,7 @@ export async function startRelay(
     config,
     log,
     metrics,
+    events,
     tracing,
     incident: (incident) => void reportIncidents(pool, [incident]).catch(() => undefined),
   });

@@ -1,0 +1,18 @@
+export { createBus, type Bus, type Emit, type Sink } from "./bus.ts";
+export type {
+  ActivityEvent,
+  CallEnded,
+  CallRefused,
+  EventKind,
+  EventOf,
+  EventTokens,
+  KeyEvent,
+  NewEvent,
+  RefusedBy,
+  TopUpChanged,
+} from "./event.ts";
+export { createLinesSink } from "./lines/index.ts";
+export { createActivityMetrics } from "./metrics.ts";
+export { createKafkaSink } from "./sinks/kafka.ts";
+export { createRedisStreamSink } from "./sinks/redisStream.ts";
+export { createStoreSink } from "./store/index.ts";
