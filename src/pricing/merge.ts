@@ -10,6 +10,9 @@ export const NEW_FIELDS: ModelFields = {
   modality: "text",
   contextLength: null,
   maxOutputTokens: null,
+  maxImageTokens: null,
+  maxFileTokens: null,
+  videoSecondTokens: null,
   status: "active",
 };
 
@@ -21,6 +24,9 @@ export function mergeFields(present: ModelFields, change: ModelChange): ModelFie
     modality: change.modality ?? present.modality,
     contextLength: change.context_length === undefined ? present.contextLength : change.context_length,
     maxOutputTokens: change.max_output_tokens === undefined ? present.maxOutputTokens : change.max_output_tokens,
+    maxImageTokens: change.max_image_tokens === undefined ? present.maxImageTokens : change.max_image_tokens,
+    maxFileTokens: change.max_file_tokens === undefined ? present.maxFileTokens : change.max_file_tokens,
+    videoSecondTokens: change.video_second_tokens === undefined ? present.videoSecondTokens : change.video_second_tokens,
     status: change.status ?? present.status,
   };
 }

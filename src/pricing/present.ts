@@ -60,6 +60,9 @@ export function presentPublicModel(model: ModelRecord) {
 export function presentModel(model: ModelRecord) {
   return {
     ...presentPublicModel(model),
+    max_image_tokens: model.maxImageTokens,
+    max_file_tokens: model.maxFileTokens,
+    video_second_tokens: model.videoSecondTokens,
     status: model.status,
     safety_percent: model.safetyPercent,
     created_at: model.createdAt.toISOString(),

@@ -44,6 +44,8 @@ export interface Prices {
 /** What a hold is made for. */
 export interface Expected {
   inputTokens: number;
+  /** Input that is not counted but bounded: on top, without the margin of the count. */
+  unseenTokens?: number | undefined;
   /** The most the call may put out. */
   maxOutputTokens: number;
   /** How far the input count may be off: 110 holds 10 % more. */
@@ -108,7 +110,7 @@ const dearestOutput = (price: Prices) => dearest(price.outputPrice, price.reason
 /** Everything but the output, in thousandths of a micro-credit. */
 function fixedSum(price: Prices, expected: Omit<Expected, "maxOutputTokens">): bigint {
   const input = ceilDiv(count(expected.inputTokens) * count(expected.safetyPercent ?? DEFAULT_SAFETY_PERCENT), 100n);
-  return input * dearestInput(price) + unitSum(price, expected.units);
+  return (input + count(expected.unseenTokens ?? 0)) * dearestInput(price) + unitSum(price, expected.units);
 }
 
 /**

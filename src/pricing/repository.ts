@@ -26,6 +26,10 @@ export interface ModelFields {
   modality: string;
   contextLength: number | null;
   maxOutputTokens: number | null;
+  /** The most tokens of one picture, and of one file whose pages cannot be counted; tokens of a second of video. Null for the usual. */
+  maxImageTokens: number | null;
+  maxFileTokens: number | null;
+  videoSecondTokens: number | null;
   status: Status;
 }
 
@@ -67,6 +71,9 @@ interface ModelRow extends Omit<PriceRow, "id"> {
   modality: string;
   context_length: number | null;
   max_output_tokens: number | null;
+  max_image_tokens: number | null;
+  max_file_tokens: number | null;
+  video_second_tokens: number | null;
   status: Status;
   created_at: Date;
   updated_at: Date;
@@ -76,7 +83,7 @@ interface ModelRow extends Omit<PriceRow, "id"> {
 const PRICE_COLUMNS = `p.id, p.model, p.version, p.input_price, p.output_price, p.cached_input_price, p.cache_write_price,
   p.cache_write_1h_price, p.reasoning_price, p.request_price, p.image_price, p.second_price, p.character_price, p.web_search_price, p.author_id, p.reason, p.created_at AS price_created_at`;
 const MODEL_COLUMNS =
-  "m.name, m.aliases, m.display_name, m.modality, m.context_length, m.max_output_tokens, m.status, m.created_at, m.updated_at, e.safety_percent";
+  "m.name, m.aliases, m.display_name, m.modality, m.context_length, m.max_output_tokens, m.max_image_tokens, m.max_file_tokens, m.video_second_tokens, m.status, m.created_at, m.updated_at, e.safety_percent";
 const MODELS = `SELECT ${MODEL_COLUMNS}, ${PRICE_COLUMNS} FROM models m
   LEFT JOIN model_estimates e ON e.model = m.name
   LEFT JOIN LATERAL (SELECT * FROM price_versions v WHERE v.model = m.name ORDER BY v.version DESC LIMIT 1) p ON true`;
@@ -115,6 +122,9 @@ function modelOf(row: ModelRow): ModelRecord {
     modality: row.modality,
     contextLength: row.context_length,
     maxOutputTokens: row.max_output_tokens,
+    maxImageTokens: row.max_image_tokens,
+    maxFileTokens: row.max_file_tokens,
+    videoSecondTokens: row.video_second_tokens,
     status: row.status,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
@@ -168,18 +178,34 @@ export async function lockModel(tx: Queryable, name: string): Promise<void> {
   await tx.query("SELECT 1 FROM models WHERE name = $1 FOR UPDATE", [name]);
 }
 
+/** In the order of the two statements below. */
+const valuesOf = (name: string, fields: ModelFields): unknown[] => [
+  name,
+  fields.aliases,
+  fields.displayName,
+  fields.modality,
+  fields.contextLength,
+  fields.maxOutputTokens,
+  fields.status,
+  fields.maxImageTokens,
+  fields.maxFileTokens,
+  fields.videoSecondTokens,
+];
+
 export async function insertModel(tx: Queryable, name: string, fields: ModelFields): Promise<void> {
   await tx.query(
-    `INSERT INTO models (name, aliases, display_name, modality, context_length, max_output_tokens, status) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-    [name, fields.aliases, fields.displayName, fields.modality, fields.contextLength, fields.maxOutputTokens, fields.status],
+    `INSERT INTO models (name, aliases, display_name, modality, context_length, max_output_tokens, status, max_image_tokens,
+       max_file_tokens, video_second_tokens) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    valuesOf(name, fields),
   );
 }
 
 export async function updateModel(tx: Queryable, name: string, fields: ModelFields): Promise<void> {
   await tx.query(
-    `UPDATE models SET aliases = $2, display_name = $3, modality = $4, context_length = $5, max_output_tokens = $6, status = $7, updated_at = now()
+    `UPDATE models SET aliases = $2, display_name = $3, modality = $4, context_length = $5, max_output_tokens = $6, status = $7,
+       max_image_tokens = $8, max_file_tokens = $9, video_second_tokens = $10, updated_at = now()
      WHERE name = $1`,
-    [name, fields.aliases, fields.displayName, fields.modality, fields.contextLength, fields.maxOutputTokens, fields.status],
+    valuesOf(name, fields),
   );
 }
 

@@ -58,6 +58,15 @@ const fields = {
   modality: z.enum(["text", "image", "audio", "video", "embedding", "rerank", "moderation"]).optional(),
   context_length: wholeNumber.nullable().optional(),
   max_output_tokens: wholeNumber.nullable().optional(),
+  max_image_tokens: wholeNumber
+    .nullable()
+    .optional()
+    .meta({ description: "The most tokens of one picture, for holds; null for the usual" }),
+  max_file_tokens: wholeNumber
+    .nullable()
+    .optional()
+    .meta({ description: "The most tokens of one file whose pages cannot be counted, for holds; null for 200000" }),
+  video_second_tokens: wholeNumber.nullable().optional().meta({ description: "Tokens of a second of video, for holds; null for 800" }),
   status: status.optional(),
 };
 
@@ -101,6 +110,9 @@ export const publicModelView = z.object({ ...shown, ...priceFields, price_versio
 /** `price_version` and the prices are null while the model has no price; calls are refused then. */
 export const modelView = z.object({
   ...shown,
+  max_image_tokens: z.number().int().nullable(),
+  max_file_tokens: z.number().int().nullable(),
+  video_second_tokens: z.number().int().nullable(),
   status,
   ...Object.fromEntries(Object.entries(priceFields).map(([name, schema]) => [name, schema.nullable()])),
   price_version: z.number().int().nullable(),

@@ -58,6 +58,8 @@ export class Call {
   /** Whether the prompt has been counted and the cap settled. */
   measured = false;
   promptTokens = 0;
+  /** How many more it may turn out to have: pictures and files that only the provider sees. */
+  unseenTokens = 0;
   /** What the provider adds to the prompt of an earlier answer it keeps. */
   carriedTokens = 0;
   /** The most output tokens all choices may have together. */

@@ -29,6 +29,23 @@ export interface KeptAnswer {
   items: readonly string[];
 }
 
+/** What of a model the count of a prompt goes by. */
+export interface PromptModel {
+  name: string;
+  /** How many tokens it can read and write together; null when nobody has said. */
+  contextLength: number | null;
+  /** The most tokens of one picture, of one file whose pages cannot be counted, and of a second of video; null for the usual. */
+  maxImageTokens: number | null;
+  maxFileTokens: number | null;
+  videoSecondTokens: number | null;
+}
+
+/** A prompt with pictures or files: what it is taken to have, and how many tokens more it may turn out to have. */
+export interface PromptCount {
+  tokens: number;
+  unseen: number;
+}
+
 /** A request as the pipeline sees it, whatever format it came in. */
 export interface RelayRequest {
   /** The model as the caller wrote it. */
@@ -49,10 +66,10 @@ export interface RelayRequest {
   /** The provider keeps the answer: it is noted whose it is before the client has seen its end. */
   keepsAnswer?: boolean;
   /**
-   * Prompt tokens as far as we can count them: text, tools and schemas by tokenizer, images by a fixed rule. A failure when the count
-   * itself is against the rules. `contextLength` is the model's, where that is known.
+   * Prompt tokens as far as we can count them: text, tools and schemas by tokenizer, pictures and files by the model's rules. A failure
+   * when the count itself is against the rules.
    */
-  countPrompt(tokenizer: Tokenizer, budget: Budget, contextLength: number | null): number | Failure;
+  countPrompt(tokenizer: Tokenizer, budget: Budget, model: PromptModel): number | PromptCount | Failure;
   /** How a provider that speaks this is asked; a failure when it cannot be asked this. Called once per attempt. */
   dialect(speaks: Speaks): Dialect | Failure;
 }

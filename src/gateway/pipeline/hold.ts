@@ -12,7 +12,8 @@ export const MIN_USEFUL_TOKENS = 16;
 const MOST_HELD = 10n ** 18n;
 
 /**
- * Reserves the most the call may cost: the prompt as counted plus a margin, and all the output it may make. When the client named no cap
+ * Reserves the most the call may cost: the prompt as counted plus a margin, the most of what of it cannot be seen here, and all the
+ * output it may make. When the client named no cap
  * and wallet or spend limits leave less, what they leave is held and the provider's cap is lowered to it. Rejects when Postgres cannot be
  * reached.
  */
@@ -27,6 +28,7 @@ export async function makeHold(
   const inputTokens = call.promptTokens;
   const expected = {
     inputTokens,
+    unseenTokens: call.unseenTokens,
     units: request.units,
     multiplier: call.priceMultiplier,
     safetyPercent: call.model!.safetyPercent ?? undefined,

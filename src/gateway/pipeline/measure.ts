@@ -10,13 +10,15 @@ import type { Failure } from "./failure.ts";
 export function measure(deps: Pick<RelayDeps, "tokenizer" | "config">, call: Call): Failure | undefined {
   if (call.measured) return undefined;
   const request = call.request!;
-  const { maxOutputTokens, contextLength } = call.model!;
+  const model = call.model!;
+  const { maxOutputTokens } = model;
   const modelCap = maxOutputTokens ?? undefined;
   const cap = Math.min(request.outputCap ?? modelCap ?? deps.config.defaultMaxOutputTokens, modelCap ?? Infinity);
-  const counted = request.countPrompt(deps.tokenizer, newBudget(), contextLength);
-  if (typeof counted !== "number") return counted;
+  const counted = request.countPrompt(deps.tokenizer, newBudget(), model);
+  if (typeof counted !== "number" && "code" in counted) return counted;
   call.measured = true;
-  call.promptTokens = counted + call.carriedTokens;
+  call.promptTokens = (typeof counted === "number" ? counted : counted.tokens) + call.carriedTokens;
+  if (typeof counted !== "number") call.unseenTokens = counted.unseen;
   call.outputLimit = cap * request.choices;
   // What the client named stands; what it did not name has to be said, or the provider would go by its own idea of a cap.
   if (request.outputCap === undefined || cap < request.outputCap) call.sentCap = cap;

@@ -16,6 +16,9 @@ export const COLUMNS: Readonly<Record<string, "text" | "number" | "list">> = {
   modality: "text",
   context_length: "number",
   max_output_tokens: "number",
+  max_image_tokens: "number",
+  max_file_tokens: "number",
+  video_second_tokens: "number",
   aliases: "list",
   status: "text",
 };

@@ -46,6 +46,9 @@ const shown = (fields: ModelFields, prices: Prices | null): Record<string, unkno
   modality: fields.modality,
   context_length: fields.contextLength,
   max_output_tokens: fields.maxOutputTokens,
+  max_image_tokens: fields.maxImageTokens,
+  max_file_tokens: fields.maxFileTokens,
+  video_second_tokens: fields.videoSecondTokens,
   aliases: fields.aliases,
   status: fields.status,
 });

@@ -184,6 +184,9 @@ export async function startRelay(
         options.maxOutput === undefined ? 1_000 : options.maxOutput,
         options.status ?? "active",
       ]);
+      for (const [column, value] of Object.entries(options.columns ?? {})) {
+        await pool.query(`UPDATE models SET ${column} = $2 WHERE name = $1`, [name, value]);
+      }
       if (options.priced !== false) {
         const prices = Object.entries({ input_price: options.input ?? "30", output_price: options.output ?? "60", ...options.prices });
         await pool.query(

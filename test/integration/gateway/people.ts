@@ -32,6 +32,8 @@ export interface ModelOptions {
   cost?: { input: string; output: string; currency?: "CREDITS" | "CNY" | "USD" };
   /** More columns of the price, e.g. `cached_input_price`; in credits. */
   prices?: Record<string, string>;
+  /** More columns of the model, e.g. `context_length`. */
+  columns?: Record<string, number>;
 }
 
 export interface EventRow {

@@ -1,6 +1,8 @@
 import { expect } from "chai";
 import { readRequest } from "../../../src/gateway/formats/openai-chat/read.ts";
 import { newBudget, type Tokenizer } from "../../../src/gateway/tokens/index.ts";
+import { USUAL_MODEL } from "../../support/models.ts";
+import { mp4, pdf } from "../../support/pictures.ts";
 import { dialectOf, sentTo } from "./dialects.ts";
 
 const good = { model: "m", messages: [{ role: "user", content: "hello there" }] };
@@ -122,15 +124,18 @@ describe("a chat request", () => {
     if (older.ok) expect(sentTo(older.request, "openai")).to.include({ stream: true });
   });
 
-  it("is counted with tools and schemas, images by a fixed rule, never by their base64", () => {
-    const plain = request(good).countPrompt(letters, newBudget());
-    expect(plain).to.equal(3 + 4 + "hello there".length);
-    expect(request({ ...good, tools: [{ type: "function" }] }).countPrompt(letters, newBudget())).to.equal(
-      plain + '[{"type":"function"}]'.length,
-    );
-    const image = { type: "image_url", image_url: { url: `data:image/png;base64,${"A".repeat(100_000)}` } };
-    expect(request({ model: "m", messages: [{ role: "user", content: [image] }] }).countPrompt(letters, newBudget())).to.equal(
-      3 + 4 + 1_600,
-    );
+  it("is counted with tools and schemas, what is attached by the model's rules, never by its base64", () => {
+    const count = (body: object) => request(body).countPrompt(letters, newBudget(), USUAL_MODEL);
+    const plain = 3 + 4 + "hello there".length;
+    expect(count(good)).to.equal(plain);
+    expect(count({ ...good, tools: [{ type: "function" }] })).to.equal(plain + '[{"type":"function"}]'.length);
+    const parts = (...content: object[]) => count({ model: "m", messages: [{ role: "user", content }] });
+    const url = `data:image/png;base64,${"A".repeat(100_000)}`;
+    expect(parts({ type: "image_url", image_url: { url } })).to.deep.equal({ tokens: 3 + 4 + 1_600, unseen: 3_400 });
+    const document = `data:application/pdf;base64,${pdf(3).toString("base64")}`;
+    expect(parts({ type: "file", file: { file_data: document } })).to.deep.equal({ tokens: 3 + 4 + 9_000, unseen: 5_400 });
+    const video = { type: "video_url", video_url: { url: `data:video/mp4;base64,${mp4(10).toString("base64")}` } };
+    expect(parts(video)).to.deep.equal({ tokens: 3 + 4 + 8_000, unseen: 0 });
+    expect(parts({ type: "video", video: [url, url] })).to.deep.equal({ tokens: 3 + 4 + 3_200, unseen: 6_800 });
   });
 });

@@ -1,5 +1,5 @@
 import type { Failure } from "../../pipeline/failure.ts";
-import type { Dialect, EncodedRequest, Format, ReadResult, RelayRequest, Speaks, WholeResult } from "../../pipeline/format.ts";
+import type { Dialect, EncodedRequest, Format, PromptModel, ReadResult, RelayRequest, Speaks, WholeResult } from "../../pipeline/format.ts";
 import { countOf } from "../../tokens/classes.ts";
 import { newBudget, type Tokenizer } from "../../tokens/index.ts";
 import { asObject, isObject, refuse, type Fields } from "../checks.ts";
@@ -13,6 +13,9 @@ import { countPrompt } from "./prompt.ts";
 import { checkPrompt } from "./read.ts";
 
 type Headers = Record<string, string | string[] | undefined>;
+
+/** An estimate needs no upper bounds. */
+const NOTHING_SAID: PromptModel = { name: "", contextLength: null, maxImageTokens: null, maxFileTokens: null, videoSecondTokens: null };
 
 const answerOf = (tokens: number): Buffer => Buffer.from(JSON.stringify({ input_tokens: tokens }));
 
@@ -66,7 +69,8 @@ class CountRequest implements RelayRequest {
   }
 
   #estimate(tokenizer: Tokenizer): number {
-    return countPrompt(this.#body, tokenizer, newBudget());
+    const counted = countPrompt(this.#body, tokenizer, newBudget(), { ...NOTHING_SAID, name: this.model });
+    return typeof counted === "number" ? counted : counted.tokens;
   }
 }
 

@@ -1,5 +1,8 @@
-import { wordOf, type Fields } from "../checks.ts";
+import { Attachments } from "../../attachments/index.ts";
+import type { PromptCount, PromptModel } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
+import { wordOf, type Fields } from "../checks.ts";
+import { inlineOf } from "../inline.ts";
 
 /** Around each message, and before the answer, the vendor puts a few tokens of its own. */
 const PER_MESSAGE = 4;
@@ -7,14 +10,11 @@ const PER_ANSWER = 3;
 /** The vendor's own instructions for tools (its price list: 264 to 346 tokens), and for each of its own tools (245 to 735). */
 const TOOLS = 346;
 const PER_VENDOR_TOOL = 735;
-/** An image of the largest size that is not made smaller (its manual on vision). */
-const IMAGE = 1_600;
-/** A page of a document is about 3,000 tokens; pages behind a link cannot be counted. */
-const LINKED_DOCUMENT = 30_000;
-const LEAST_DOCUMENT = 3_000;
 
-/** Prompt tokens of a validated messages request. Images count by a fixed rule, documents by size. */
-export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget): number {
+/** Prompt tokens of a validated messages request. Pictures and documents count by the model's rules. */
+export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget, model: PromptModel): number | PromptCount {
+  let attachments: Attachments | undefined;
+  const attached = (): Attachments => (attachments ??= new Attachments(model));
   const count = (value: unknown): number => {
     if (value === undefined || value === null) return 0;
     return tokenizer.count(typeof value === "string" ? value : (JSON.stringify(value) ?? ""), budget);
@@ -28,7 +28,8 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget):
       case "text":
         return count(block["text"]);
       case "image":
-        return IMAGE;
+        attached().image(dataOf(block["source"] as Fields), undefined);
+        return 0;
       case "document":
         return count(block["title"]) + count(block["context"]) + countSource(block["source"] as Fields);
       case "thinking":
@@ -46,15 +47,13 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget):
 
   function countSource(source: Fields): number {
     switch (source["type"]) {
-      case "url":
-        return LINKED_DOCUMENT;
       case "text":
         return count(source["data"]);
       case "content":
         return countBlocks(source["content"]);
       default:
-        // Base64 is four characters for three bytes; a token covers at least three bytes of most documents.
-        return Math.max(LEAST_DOCUMENT, Math.ceil(wordOf(source["data"]).length / 4));
+        attached().file(dataOf(source));
+        return 0;
     }
   }
 
@@ -63,5 +62,9 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget):
   const tools = (body["tools"] ?? []) as Fields[];
   if (tools.length > 0) tokens += TOOLS;
   for (const tool of tools) tokens += (tool["type"] ?? "custom") === "custom" ? count(tool) : PER_VENDOR_TOOL;
-  return tokens + count(body["output_config"]) + count(body["output_format"]);
+  tokens += count(body["output_config"]) + count(body["output_format"]);
+  return attachments ? attachments.withText(tokens) : tokens;
 }
+
+/** What a picture or document holds; nothing of one behind a link. */
+const dataOf = (source: Fields): string | undefined => (source["type"] === "url" ? undefined : inlineOf(source["data"]));

@@ -1,7 +1,8 @@
 import type { Units } from "../../../pricing/index.ts";
 import type { Failure } from "../../pipeline/failure.ts";
-import type { AnswerKind, Dialect, ReadResult, RelayRequest, Speaks } from "../../pipeline/format.ts";
+import type { AnswerKind, Dialect, PromptCount, PromptModel, ReadResult, RelayRequest, Speaks } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
+import { plusTokens } from "../../attachments/index.ts";
 import { asObject, checkFields, checkModel, isObject, refuse, type Fields, type Problem } from "../checks.ts";
 import { checkMessages, checkSystem } from "./content.ts";
 import { checkThinking, checkToolChoice, checkTools, MESSAGES_FIELDS } from "./fields.ts";
@@ -43,8 +44,8 @@ export class MessagesRequest implements RelayRequest {
     this.outputCap = body["max_tokens"] as number;
   }
 
-  countPrompt(tokenizer: Tokenizer, budget: Budget): number {
-    return countPrompt(this.body, tokenizer, budget) + this.#searches * TOKENS_PER_SEARCH;
+  countPrompt(tokenizer: Tokenizer, budget: Budget, model: PromptModel): number | PromptCount {
+    return plusTokens(countPrompt(this.body, tokenizer, budget, model), this.#searches * TOKENS_PER_SEARCH);
   }
 
   dialect(speaks: Speaks): Dialect | Failure {

@@ -1,18 +1,17 @@
-import { wordOf } from "../checks.ts";
+import { Attachments } from "../../attachments/index.ts";
+import type { PromptCount, PromptModel } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
+import { isObject, wordOf, type Fields } from "../checks.ts";
+import { inlineOf } from "../inline.ts";
 
 /** Around each message, and before the answer, the vendor puts a few tokens of its own (OpenAI's cookbook: 3 and 3, 1 for a name). */
 const PER_MESSAGE = 4;
 const PER_ANSWER = 3;
-/** An image at low detail costs 85 tokens with OpenAI; at high detail at most 1,445, with others about 1,600. */
-const IMAGE_LOW = 85;
-const IMAGE_HIGH = 1_600;
 
-type Fields = Record<string, unknown>;
-
-/** Prompt tokens of a validated chat request. Images count by a fixed rule, other attachments by size. */
-export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget): number {
+/** Prompt tokens of a validated chat request. Pictures, files and videos count by the model's rules. */
+export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget, model: PromptModel): number | PromptCount {
   let tokens = PER_ANSWER;
+  let attachments: Attachments | undefined;
   const add = (value: unknown): void => {
     if (typeof value === "string") tokens += tokenizer.count(value, budget);
     else if (value !== null && value !== undefined) tokens += tokenizer.count(JSON.stringify(value) ?? "", budget);
@@ -22,23 +21,45 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget):
     for (const name in message) {
       const value = message[name];
       if (name === "role") continue;
-      if (name === "content" && Array.isArray(value)) for (const part of value as Fields[]) tokens += countPart(part, tokenizer, budget);
-      else add(value);
+      if (name !== "content" || !Array.isArray(value)) add(value);
+      else {
+        for (const part of value as Fields[]) {
+          const text = textOf(part);
+          if (text !== undefined) tokens += tokenizer.count(text, budget);
+          else tokens += attach(part, (attachments ??= new Attachments(model)));
+        }
+      }
     }
   }
   add(body["tools"]);
   add(body["functions"]);
   add(body["response_format"]);
-  return tokens;
+  return attachments ? attachments.withText(tokens) : tokens;
 }
 
-function countPart(part: Fields, tokenizer: Tokenizer, budget: Budget): number {
+function textOf(part: Fields): string | undefined {
+  return part["type"] === "text" || part["type"] === "refusal" ? wordOf(part["text"] ?? part["refusal"]) : undefined;
+}
+
+/** Adds what a part brings along; returns the tokens of a part of no known kind. */
+function attach(part: Fields, attachments: Attachments): number {
+  const held = part[wordOf(part["type"])];
+  const { url, detail, file_data: data } = isObject(held) ? held : ({ url: held } as Fields);
   switch (part["type"]) {
-    case "text":
-    case "refusal":
-      return tokenizer.count(wordOf(part["text"] ?? part["refusal"]), budget);
     case "image_url":
-      return (part["image_url"] as Fields)["detail"] === "low" ? IMAGE_LOW : IMAGE_HIGH;
+      attachments.image(inlineOf(url), detail);
+      return 0;
+    case "video_url":
+      attachments.video(inlineOf(url));
+      return 0;
+    case "video":
+      // A list of its pictures.
+      if (!Array.isArray(held)) attachments.video(inlineOf(url));
+      else for (const picture of held as unknown[]) attachments.image(inlineOf(isObject(picture) ? picture["url"] : picture), undefined);
+      return 0;
+    case "file":
+      attachments.file(inlineOf(data));
+      return 0;
     default:
       // Base64 is four characters for three bytes; a token covers at least three bytes of most documents.
       return Math.ceil((JSON.stringify(part)?.length ?? 0) / 4);

@@ -1,5 +1,5 @@
 import type { Failure } from "../../pipeline/failure.ts";
-import type { AnswerKind, Dialect, ReadResult, RelayRequest, Speaks } from "../../pipeline/format.ts";
+import type { AnswerKind, Dialect, PromptCount, PromptModel, ReadResult, RelayRequest, Speaks } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { asObject, checkFields, checkModel, refuse } from "../checks.ts";
 import { CHAT_FIELDS, checkMessages, checkTools } from "./fields.ts";
@@ -29,8 +29,8 @@ export class ChatRequest implements RelayRequest {
     this.showUsage = (body["stream_options"] as Record<string, unknown> | null | undefined)?.["include_usage"] === true;
   }
 
-  countPrompt(tokenizer: Tokenizer, budget: Budget): number {
-    return countPrompt(this.body, tokenizer, budget);
+  countPrompt(tokenizer: Tokenizer, budget: Budget, model: PromptModel): number | PromptCount {
+    return countPrompt(this.body, tokenizer, budget, model);
   }
 
   dialect(speaks: Speaks): Dialect | Failure {

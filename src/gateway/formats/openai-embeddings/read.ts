@@ -1,5 +1,5 @@
 import type { Failure } from "../../pipeline/failure.ts";
-import type { Dialect, ReadResult, RelayRequest } from "../../pipeline/format.ts";
+import type { Dialect, PromptModel, ReadResult, RelayRequest } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import {
   asObject,
@@ -44,7 +44,7 @@ export class EmbeddingRequest implements RelayRequest {
     this.#items = itemsOf(body["input"] as TextOrTokens);
   }
 
-  countPrompt(tokenizer: Tokenizer, budget: Budget, contextLength: number | null): number | Failure {
+  countPrompt(tokenizer: Tokenizer, budget: Budget, { contextLength }: PromptModel): number | Failure {
     const most = Math.max(TOKENS_EACH, contextLength ?? 0);
     let sum = 0;
     // A count by size may be too high; only one by tokenizer refuses.

@@ -1,16 +1,17 @@
+import { Attachments } from "../../attachments/index.ts";
+import type { PromptCount, PromptModel } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { isObject, type Fields, wordOf } from "../checks.ts";
+import { inlineOf } from "../inline.ts";
 
-/** The same framing and images as a chat has, see openai-chat/prompt.ts. */
+/** The same framing as a chat has, see openai-chat/prompt.ts. */
 const PER_ITEM = 4;
 const PER_ANSWER = 3;
-const IMAGE_LOW = 85;
-const IMAGE_HIGH = 1_600;
-/** A file the provider fetches itself; nobody here has seen it. About ten pages. */
-const FILE_BY_ADDRESS = 10_000;
 
-/** Prompt tokens of a validated request, without what the provider adds of earlier answers. */
-export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget): number {
+/** Prompt tokens of a validated request, without what the provider adds of earlier answers. Pictures and files count by the model's rules. */
+export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget, model: PromptModel): number | PromptCount {
+  let attachments: Attachments | undefined;
+  const attached = (): Attachments => (attachments ??= new Attachments(model));
   const text = (value: unknown): number => (typeof value === "string" ? tokenizer.count(value, budget) : 0);
   const json = (value: unknown): number =>
     value === undefined || value === null ? 0 : tokenizer.count(typeof value === "string" ? value : (JSON.stringify(value) ?? ""), budget);
@@ -18,9 +19,10 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget):
   const part = (value: unknown): number => {
     if (!isObject(value)) return json(value);
     if (typeof value["text"] === "string" || typeof value["refusal"] === "string") return text(value["text"]) + text(value["refusal"]);
-    if (/image|screenshot/.test(wordOf(value["type"]))) return value["detail"] === "low" ? IMAGE_LOW : IMAGE_HIGH;
-    if (typeof value["file_url"] === "string") return FILE_BY_ADDRESS;
-    return bySize(value);
+    if (/image|screenshot/.test(wordOf(value["type"]))) attached().image(inlineOf(value["image_url"]), value["detail"]);
+    else if (/file/.test(wordOf(value["type"]))) attached().file(inlineOf(value["file_data"]));
+    else return bySize(value);
+    return 0;
   };
   const parts = (value: unknown): number => {
     if (Array.isArray(value)) return (value as unknown[]).reduce<number>((sum, each) => sum + part(each), 0);
@@ -28,6 +30,10 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget):
   };
   const item = (value: Fields): number => {
     if (typeof value["encrypted_content"] === "string") return bySize(value);
+    if (value["type"] === "image_generation_call") {
+      attached().image(inlineOf(value["result"]), undefined);
+      return 0;
+    }
     let tokens =
       text(value["name"]) + text(value["arguments"]) + parts(value["content"]) + parts(value["output"]) + parts(value["summary"]);
     for (const name in value) if (!READ.has(name)) tokens += bySize(value[name]);
@@ -39,7 +45,7 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget):
   const { input } = body;
   if (typeof input === "string") return tokens + PER_ITEM + text(input);
   for (const each of (input ?? []) as Fields[]) tokens += PER_ITEM + item(each);
-  return tokens;
+  return attachments ? attachments.withText(tokens) : tokens;
 }
 
 /** Fields of an item that are counted as what they are, or are not read by the model. */

@@ -1,7 +1,8 @@
 import type { Units } from "../../../pricing/index.ts";
 import type { Failure } from "../../pipeline/failure.ts";
-import type { AnswerKind, Dialect, ReadResult, Reference, RelayRequest } from "../../pipeline/format.ts";
+import type { AnswerKind, Dialect, PromptCount, PromptModel, ReadResult, Reference, RelayRequest } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
+import { plusTokens } from "../../attachments/index.ts";
 import { asObject, checkFields, checkModel, isObject, refuse, type Fields } from "../checks.ts";
 import { checkInput, checkTools, kindOf, RESPONSE_FIELDS } from "./fields.ts";
 import { NativeResponse } from "./native.ts";
@@ -37,8 +38,8 @@ export class ResponseRequest implements RelayRequest {
     this.keepsAnswer = body["store"] !== false;
   }
 
-  countPrompt(tokenizer: Tokenizer, budget: Budget): number {
-    return countPrompt(this.body, tokenizer, budget) + this.searches * TOKENS_PER_SEARCH;
+  countPrompt(tokenizer: Tokenizer, budget: Budget, model: PromptModel): number | PromptCount {
+    return plusTokens(countPrompt(this.body, tokenizer, budget, model), this.searches * TOKENS_PER_SEARCH);
   }
 
   dialect(): Dialect {

@@ -4,6 +4,7 @@ import { readRequest as readMessages } from "../../../../src/gateway/formats/ant
 import { readRequest as readChat } from "../../../../src/gateway/formats/openai-chat/read.ts";
 import type { Dialect, ReadResult, Speaks } from "../../../../src/gateway/pipeline/format.ts";
 import { newBudget, type Tokenizer } from "../../../../src/gateway/tokens/index.ts";
+import { USUAL_MODEL } from "../../../support/models.ts";
 
 const letters: Tokenizer = { ready: Promise.resolve(), count: (text) => text.length };
 const SPEAKS: readonly Speaks[] = ["openai", "claude"];
@@ -166,7 +167,7 @@ describe("whatever a client or a provider sends", () => {
             expect(result.failure).to.include({ status: 400 });
             return;
           }
-          expect(result.request.countPrompt(letters, newBudget(), null)).to.satisfy(
+          expect(result.request.countPrompt(letters, newBudget(), USUAL_MODEL)).to.satisfy(
             (count: unknown) => typeof count === "object" || (count as number) >= 0,
           );
           for (const speaks of SPEAKS) {

@@ -1,6 +1,8 @@
 import { expect } from "chai";
 import { readRequest } from "../../../../src/gateway/formats/anthropic-messages/read.ts";
 import { newBudget, type Tokenizer } from "../../../../src/gateway/tokens/index.ts";
+import { USUAL_MODEL } from "../../../support/models.ts";
+import { pdf } from "../../../support/pictures.ts";
 import { dialectOf, sentTo } from "../dialects.ts";
 
 const messages = [{ role: "user", content: "hello there" }];
@@ -100,9 +102,8 @@ describe("a messages request", () => {
     expect(read.units).to.deep.equal({ searches: 5 });
     expect(read.needs).to.have.property("meter", "searches");
     expect(read.needs!.refusal).to.include({ status: 400, param: "tools" });
-    expect(read.countPrompt(letters, newBudget())).to.equal(
-      request({ ...good, tools: [search(1)] }).countPrompt(letters, newBudget()) + 735 + 40_000,
-    );
+    const once = request({ ...good, tools: [search(1)] }).countPrompt(letters, newBudget(), USUAL_MODEL) as number;
+    expect(read.countPrompt(letters, newBudget(), USUAL_MODEL)).to.equal(once + 735 + 40_000);
     expect(request(good)).to.include({ units: undefined, needs: undefined });
   });
 
@@ -143,18 +144,23 @@ describe("a messages request", () => {
     });
   });
 
-  it("is counted with tools, images by a fixed rule, documents by size, never by their base64", () => {
-    const count = (body: object) => request(body).countPrompt(letters, newBudget());
+  it("is counted with tools, pictures and documents by the model's rules, never by their base64", () => {
+    const count = (body: object) => request(body).countPrompt(letters, newBudget(), USUAL_MODEL);
     const plain = 3 + 4 + "hello there".length;
     expect(count(good)).to.equal(plain);
     expect(count({ ...good, system: [{ type: "text", text: "be kind" }] })).to.equal(plain + 7);
     expect(count({ ...good, tools: [tool] })).to.equal(plain + 346 + JSON.stringify(tool).length);
     const image = { type: "image", source: { type: "base64", media_type: "image/png", data: "A".repeat(100_000) } };
-    expect(count(blocks(image))).to.equal(3 + 4 + 1_600);
-    const document = { type: "document", source: { type: "base64", media_type: "application/pdf", data: "A".repeat(100_000) } };
-    expect(count(blocks(document))).to.equal(3 + 4 + 25_000);
-    expect(count(blocks({ type: "tool_result", tool_use_id: "t", content: [{ type: "text", text: "four" }, image] }))).to.equal(
-      3 + 4 + 4 + 4 + 1_600,
-    );
+    expect(count(blocks(image))).to.deep.equal({ tokens: 3 + 4 + 1_600, unseen: 3_400 });
+    const linked = { type: "image", source: { type: "url", url: "https://example.com/toll.png" } };
+    expect(count(blocks(linked))).to.deep.equal({ tokens: 3 + 4 + 1_600, unseen: 3_400 });
+    const document = { type: "document", source: { type: "base64", media_type: "application/pdf", data: pdf(4).toString("base64") } };
+    expect(count(blocks(document))).to.deep.equal({ tokens: 3 + 4 + 12_000, unseen: 7_200 });
+    expect(count(blocks({ type: "document", source: { type: "url", url: "https://example.com/toll.pdf" } }))).to.deep.equal({
+      tokens: 3 + 4 + 10_000,
+      unseen: 190_000,
+    });
+    const result = { type: "tool_result", tool_use_id: "t", content: [{ type: "text", text: "four" }, image] };
+    expect(count(blocks(result))).to.deep.equal({ tokens: 3 + 4 + 4 + 4 + 1_600, unseen: 3_400 });
   });
 });
