@@ -62,6 +62,8 @@ export class Call {
   unseenTokens = 0;
   /** What the provider adds to the prompt of an earlier answer it keeps. */
   carriedTokens = 0;
+  /** Output tokens that may be charged beside the answers, for all choices. */
+  besideAnswer = 0;
   /** The most output tokens all choices may have together. */
   outputLimit = 0;
   /** The cap to write into the provider's request, when it is not the client's own. */

@@ -40,10 +40,12 @@ export interface PromptModel {
   videoSecondTokens: number | null;
 }
 
-/** A prompt with pictures or files: what it is taken to have, and how many tokens more it may turn out to have. */
+/** A prompt with pictures, files or a predicted answer: what it is taken to have, and how many tokens more it may turn out to have. */
 export interface PromptCount {
   tokens: number;
   unseen: number;
+  /** What may be charged as output beside the answer, for each choice, and is under no cap. */
+  besideAnswer?: number;
 }
 
 /** A request as the pipeline sees it, whatever format it came in. */

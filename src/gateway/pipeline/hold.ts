@@ -33,8 +33,8 @@ export async function makeHold(
     multiplier: call.priceMultiplier,
     safetyPercent: call.model!.safetyPercent ?? undefined,
   };
-  const amount = deps.pricing.estimate(price, { ...expected, maxOutputTokens: call.outputLimit });
-  const leastOutput = Math.min(call.outputLimit, MIN_USEFUL_TOKENS * request.choices);
+  const amount = deps.pricing.estimate(price, { ...expected, maxOutputTokens: call.outputLimit + call.besideAnswer });
+  const leastOutput = Math.min(call.outputLimit, MIN_USEFUL_TOKENS * request.choices) + call.besideAnswer;
   const least = request.outputCap === undefined ? deps.pricing.estimate(price, { ...expected, maxOutputTokens: leastOutput }) : undefined;
   if ((least ?? amount) > MOST_HELD) return failure("insufficient_balance", { message: "The wallet does not cover this call" });
   const { principal, spend } = call.caller!;
@@ -54,7 +54,7 @@ export async function makeHold(
   call.held = outcome.amount;
   call.balance = outcome.available;
   if (outcome.amount < amount) {
-    call.sentCap = Math.floor(deps.pricing.affordableOutput(price, expected, outcome.amount) / request.choices);
+    call.sentCap = Math.floor((deps.pricing.affordableOutput(price, expected, outcome.amount) - call.besideAnswer) / request.choices);
     call.outputLimit = call.sentCap * request.choices;
   }
   return undefined;

@@ -18,7 +18,10 @@ export function measure(deps: Pick<RelayDeps, "tokenizer" | "config">, call: Cal
   if (typeof counted !== "number" && "code" in counted) return counted;
   call.measured = true;
   call.promptTokens = (typeof counted === "number" ? counted : counted.tokens) + call.carriedTokens;
-  if (typeof counted !== "number") call.unseenTokens = counted.unseen;
+  if (typeof counted !== "number") {
+    call.unseenTokens = counted.unseen;
+    call.besideAnswer = (counted.besideAnswer ?? 0) * request.choices;
+  }
   call.outputLimit = cap * request.choices;
   // What the client named stands; what it did not name has to be said, or the provider would go by its own idea of a cap.
   if (request.outputCap === undefined || cap < request.outputCap) call.sentCap = cap;

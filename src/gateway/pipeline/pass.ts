@@ -29,7 +29,8 @@ export async function passLimits(deps: PassDeps, call: Call): Promise<Failure | 
     const prompt = weighted(call.promptTokens, weightPercent);
     if (plan.mostTokens !== undefined && prompt > plan.mostTokens) return tooLarge(deps, prompt, plan.mostTokens);
     // With the margin the hold has: what is used beyond what was reserved would be over the limit.
-    const expected = weighted(call.promptTokens, call.model!.safetyPercent ?? DEFAULT_SAFETY_PERCENT) + call.outputLimit;
+    const expected =
+      weighted(call.promptTokens, call.model!.safetyPercent ?? DEFAULT_SAFETY_PERCENT) + call.outputLimit + call.besideAnswer;
     tokens = weighted(expected, weightPercent);
   }
   const verdict = await deps.limiter.admit({ plan, callId: call.id, tokens, weightPercent });

@@ -136,6 +136,16 @@ describe("a chat request", () => {
     expect(parts({ type: "file", file: { file_data: document } })).to.deep.equal({ tokens: 3 + 4 + 9_000, unseen: 5_400 });
     const video = { type: "video_url", video_url: { url: `data:video/mp4;base64,${mp4(10).toString("base64")}` } };
     expect(parts(video)).to.deep.equal({ tokens: 3 + 4 + 8_000, unseen: 0 });
+    const prediction = { type: "content", content: "a predicted answer" };
+    expect(count({ ...good, prediction })).to.deep.equal({ tokens: plain, unseen: 0, besideAnswer: 18 });
+    const inParts = {
+      type: "content",
+      content: [
+        { type: "text", text: "four" },
+        { type: "text", text: "five" },
+      ],
+    };
+    expect(count({ ...good, prediction: inParts })).to.deep.equal({ tokens: plain, unseen: 0, besideAnswer: 8 });
     expect(parts({ type: "video", video: [url, url] })).to.deep.equal({ tokens: 3 + 4 + 3_200, unseen: 6_800 });
   });
 });

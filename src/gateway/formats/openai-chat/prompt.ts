@@ -1,7 +1,7 @@
 import { Attachments } from "../../attachments/index.ts";
 import type { PromptCount, PromptModel } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
-import { isObject, wordOf, type Fields } from "../checks.ts";
+import { isObject, objectsIn, wordOf, type Fields } from "../checks.ts";
 import { inlineOf } from "../inline.ts";
 
 /** Around each message, and before the answer, the vendor puts a few tokens of its own (OpenAI's cookbook: 3 and 3, 1 for a name). */
@@ -34,8 +34,19 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget, 
   add(body["tools"]);
   add(body["functions"]);
   add(body["response_format"]);
-  return attachments ? attachments.withText(tokens) : tokens;
+  const counted = attachments ? attachments.withText(tokens) : tokens;
+  const { prediction } = body;
+  return isObject(prediction) ? withPrediction(counted, countPredicted(prediction["content"], tokenizer, budget)) : counted;
 }
+
+/** What of a predicted answer is not used is charged as output (https://platform.openai.com/docs/guides/predicted-outputs). */
+const withPrediction = (counted: number | PromptCount, besideAnswer: number): PromptCount =>
+  typeof counted === "number" ? { tokens: counted, unseen: 0, besideAnswer } : { ...counted, besideAnswer };
+
+const countPredicted = (content: unknown, tokenizer: Tokenizer, budget: Budget): number =>
+  typeof content === "string"
+    ? tokenizer.count(content, budget)
+    : objectsIn(content).reduce((sum, part) => sum + tokenizer.count(wordOf(part["text"]), budget), 0);
 
 function textOf(part: Fields): string | undefined {
   return part["type"] === "text" || part["type"] === "refusal" ? wordOf(part["text"] ?? part["refusal"]) : undefined;
