@@ -96,7 +96,7 @@ export function mp4(seconds: number, options: { kind?: "vide" | "soun"; claimed?
   // AAC-LC at 44.1 kHz, two channels.
   const esds = box(
     "esds",
-    Buffer.from([0, 0, 0, 0, 3, 25, 0, 1, 0, 4, 17, 0x40, 0x15, 5, 5, 5, 0, 0, 0, 5, 0, 0, 0, 5, 0, 5, 2, 0x12, 0x10, 6, 1, 2]),
+    Buffer.from([0, 0, 0, 0, 3, 25, 0, 1, 0, 4, 17, 0x40, 0x15, 5, 5, 5, 0, 0, 0, 5, 0, 0, 0, 5, 5, 2, 0x12, 0x10, 6, 1, 2]),
   );
   const entry = box(format, Buffer.alloc(28), ...(kind === "soun" ? [esds] : []));
   const table = box(
@@ -107,7 +107,7 @@ export function mp4(seconds: number, options: { kind?: "vide" | "soun"; claimed?
   );
   const track = box(
     "trak",
-    box("tkhd", words(0, 0, 0, 1, 0, claimed)),
+    box("tkhd", words(0, 0, 0, 1, 0, claimed, ...Array.from({ length: 15 }, () => 0))),
     box(
       "mdia",
       box("mdhd", words(0, 0, 0, scale, claimed * scale, 0)),

@@ -1,12 +1,18 @@
 import { parseBuffer, type IFormat } from "music-metadata";
+import { flacSeconds } from "./flac.ts";
+import { mp4SoundSeconds } from "./mp4.ts";
+import { oggSeconds } from "./ogg.ts";
+import { waveFormat, waveRate } from "./wave.ts";
 import { webmSeconds } from "./webm.ts";
 
 /** The highest bit rate of MPEG layer 3: 320 kbit/s. */
 const MP3_BYTES_A_SECOND = 40_000;
-/** When a file of a known kind does not say how long it is: speech at 32 kbit/s. */
+/** When a file of a known kind does not say how long it is, or cannot be looked into: speech at 32 kbit/s. */
 const UNKNOWN_BYTES_A_SECOND = 4_000;
-/** Kinds of WAV that hold plain samples; the last is the newer header. */
-const PLAIN = new Set(["PCM", "IEEE_FLOAT", "non-PCM (65534)"]);
+/** The highest bit rate of Opus and, for two channels, of AAC and Vorbis. */
+const CODED_BYTES_A_SECOND = 64_000;
+/** Samples of 24 bits, two channels, 48 kHz: FLAC never takes more room than these. */
+const PLAIN_BYTES_A_SECOND = 288_000;
 /** The part of a WAV that titles and the like may take. */
 const WAVE_OTHER = 0.1;
 
@@ -16,19 +22,19 @@ function tagBytes(data: Buffer): number {
   return 10 + ((data[6]! & 127) << 21) + ((data[7]! & 127) << 14) + ((data[8]! & 127) << 7) + (data[9]! & 127);
 }
 
-/**
- * Bytes of a second of a WAV. Of plain samples it follows from what a player goes by; what the header says besides, of the bytes of a
- * sample or of a second, players do not look at. Of compressed ones it is what the header says, but no more than the best MP3 has.
- */
-function waveRate({ codec, sampleRate = 0, numberOfChannels = 0, bitsPerSample = 0, bitrate }: IFormat): number {
-  const samples = (sampleRate * numberOfChannels * bitsPerSample) / 8;
-  if (samples > 0 && bitsPerSample <= 64 && PLAIN.has(codec ?? "")) return samples;
-  return bitrate ? Math.min(bitrate / 8, MP3_BYTES_A_SECOND) : UNKNOWN_BYTES_A_SECOND;
+function waveSeconds(data: Buffer, claimed: number): number {
+  const format = waveFormat(data);
+  const bySize = data.length / (format ? waveRate(format) : UNKNOWN_BYTES_A_SECOND);
+  return claimed > 0 && claimed <= bySize && claimed >= bySize * (1 - WAVE_OTHER) ? claimed : bySize;
 }
 
+/** Bytes of a second of plain samples. */
+const plainRate = ({ sampleRate = 0, numberOfChannels = 0, bitsPerSample = 0 }: IFormat): number =>
+  (sampleRate * numberOfChannels * bitsPerSample) / 8 || UNKNOWN_BYTES_A_SECOND;
+
 /**
- * How long the sound in a file is, in seconds; undefined when it is no sound. What a header claims is not believed against the size: a
- * WAV is as long as its bytes, an MP3 not shorter than they can be.
+ * How long the sound in a file is, in seconds; undefined when it is no sound. What a header claims is not believed: a WAV is as long as
+ * its bytes, an MP4 and an Ogg as their packets, a WebM lasts to its last block, and nothing is shorter than its bytes can be.
  */
 export async function soundSeconds(data: Buffer, type: string): Promise<number | undefined> {
   const parsed = await parseBuffer(data, { mimeType: type, size: data.length }, { duration: true, skipCovers: true }).catch(
@@ -36,18 +42,17 @@ export async function soundSeconds(data: Buffer, type: string): Promise<number |
   );
   const format = parsed?.format;
   if (!format?.container || (!format.codec && !format.duration)) return undefined;
-  const claimed = Number.isFinite(format.duration) ? format.duration! : undefined;
-  switch (format.container) {
-    case "WAVE": {
-      const bySize = data.length / waveRate(format);
-      return claimed && claimed <= bySize && claimed >= bySize * (1 - WAVE_OTHER) ? claimed : bySize;
-    }
-    case "MPEG":
-      return Math.max(claimed ?? 0, (data.length - tagBytes(data)) / MP3_BYTES_A_SECOND);
-    case "EBML/webm":
-    case "EBML/matroska":
-      return claimed ?? webmSeconds(data) ?? data.length / UNKNOWN_BYTES_A_SECOND;
-    default:
-      return claimed ?? data.length / UNKNOWN_BYTES_A_SECOND;
-  }
+  const claimed = Number.isFinite(format.duration) ? format.duration! : 0;
+  const atMost = (bytesASecond: number): number => (data.length - tagBytes(data)) / bytesASecond;
+  const { container } = format;
+  if (container === "WAVE") return waveSeconds(data, claimed);
+  if (container === "MPEG") return Math.max(claimed, atMost(MP3_BYTES_A_SECOND));
+  if (container === "FLAC") return Math.max(claimed, flacSeconds(data.subarray(tagBytes(data))), atMost(PLAIN_BYTES_A_SECOND));
+  // Its frames are counted, not believed.
+  if (container.startsWith("ADTS")) return Math.max(claimed, atMost(CODED_BYTES_A_SECOND));
+  if (container === "AIFF") return Math.max(claimed, atMost(plainRate(format)));
+  const inside = container.startsWith("EBML") ? webmSeconds(data) : container === "Ogg" ? oggSeconds(data) : mp4SoundSeconds(data);
+  // Nothing that can be looked into: what it claims may be anything.
+  if (!inside) return Math.max(claimed, atMost(UNKNOWN_BYTES_A_SECOND));
+  return Math.max(container === "Ogg" ? inside : Math.max(claimed, inside), atMost(CODED_BYTES_A_SECOND));
 }

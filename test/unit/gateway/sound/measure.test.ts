@@ -1,7 +1,8 @@
 import { expect } from "chai";
 import { measureSound } from "../../../../src/gateway/sound/index.ts";
 import { soundSeconds } from "../../../../src/gateway/sound/measure.ts";
-import { mp3, wav, webm } from "../../../support/sounds.ts";
+import { mp4 } from "../../../support/pictures.ts";
+import { extensibleWav, flac, mp3, opus, wav, webm } from "../../../support/sounds.ts";
 
 describe("the length of a sound", () => {
   it("is what a WAV has, whatever its header claims", async () => {
@@ -27,6 +28,42 @@ describe("the length of a sound", () => {
 
   it("is the last block's time where a browser recorded without one", async () => {
     expect(await soundSeconds(webm([0, 5_000, 9_980]), "audio/webm")).to.be.closeTo(9.98 + 0.04, 0.1);
+  });
+
+  it("is what compressed samples take, under whichever header they come", async () => {
+    expect(await soundSeconds(extensibleWav(480_000, 7), "audio/wav")).to.be.closeTo(5, 0.01);
+    expect(await soundSeconds(extensibleWav(480_000, 0x11), "audio/wav")).to.be.closeTo(10, 0.01);
+    expect(await soundSeconds(extensibleWav(480_000, 0x55), "audio/wav")).to.be.greaterThan(60);
+    expect(await soundSeconds(extensibleWav(192_000, 1), "audio/wav")).to.be.closeTo(1, 0.01);
+  });
+
+  it("is what its packets take, whatever an MP4, an Ogg or a FLAC claims", async () => {
+    const sound = (claimed: number, timed = claimed): Buffer => mp4(600, { kind: "soun", claimed, timed });
+    for (const [name, honest, forged] of [
+      ["audio/mp4", sound(600), sound(1)],
+      ["audio/mp4", sound(600), sound(600, 1)],
+      ["audio/mp4", sound(600), sound(1, 600)],
+      ["audio/ogg", opus(600), opus(600, 1)],
+      ["audio/flac", flac(600), flac(600, 1)],
+    ] as const) {
+      expect(await soundSeconds(honest, name), name).to.be.closeTo(600, 1);
+      expect(await soundSeconds(forged, name), name).to.be.closeTo(600, 1);
+    }
+  });
+
+  it("lasts to a recording's last block, whatever its header claims", async () => {
+    expect(await soundSeconds(webm([0, 5_000, 9_980], { claimed: 1 }), "audio/webm")).to.be.closeTo(10.02, 0.1);
+    expect(await soundSeconds(webm([0, 5_000, 9_980], { claimed: 30 }), "audio/webm")).to.be.closeTo(30, 0.1);
+  });
+
+  it("is never less than the best of its kind would make of so many bytes", async () => {
+    const padded = (data: Buffer): Buffer => Buffer.concat([data, Buffer.alloc(6_400_000)]);
+    for (const [type, data] of [
+      ["audio/mp4", padded(mp4(1, { kind: "soun" }))],
+      ["audio/ogg", padded(opus(1))],
+    ] as const) {
+      expect(await soundSeconds(data, type), type).to.be.within(99, 120);
+    }
   });
 
   it("is unknown for what is no sound", async () => {
