@@ -14,7 +14,10 @@ type Refused = Extract<LimitVerdict, { allowed: false }>;
 /** A client's timer may fire this much early. */
 const TIMER_SLACK_MS = 1;
 
-/** Counts a call against all its limits, reserves its tokens, takes a permit and tells the figures. */
+/**
+ * Counts a call against all its limits, reserves its tokens, takes a permit and tells the figures. One that is free uses no tokens, but
+ * works at a provider like any other.
+ */
 export async function passLimits(deps: PassDeps, call: Call): Promise<Failure | undefined> {
   const rules = deps.limits.peek() ?? (await deps.limits.get());
   const model = call.model!.name;
@@ -22,10 +25,10 @@ export async function passLimits(deps: PassDeps, call: Call): Promise<Failure | 
   let tokens = 0;
   let weightPercent = 100;
   // The prompt is counted here only for those whose tokens are limited, so that nobody who is refused costs that work for nothing.
-  if (plan.countsTokens) {
+  if (plan.countsTokens) weightPercent = rules.weightOf(model);
+  if (plan.countsTokens && !call.format.free) {
     const misfit = measure(deps, call);
     if (misfit) return misfit;
-    weightPercent = rules.weightOf(model);
     const prompt = weighted(call.promptTokens, weightPercent);
     if (plan.mostTokens !== undefined && prompt > plan.mostTokens) return tooLarge(deps, prompt, plan.mostTokens);
     // With the margin the hold has: what is used beyond what was reserved would be over the limit.

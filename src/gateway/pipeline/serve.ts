@@ -14,7 +14,7 @@ import type { Form } from "./form.ts";
 import type { Format } from "./format.ts";
 import { makeHold } from "./hold.ts";
 import { takeUp } from "./keep.ts";
-import { passLimits, passRequest } from "./pass.ts";
+import { passLimits } from "./pass.ts";
 import { relay } from "./relay.ts";
 import { releaseWithin } from "./release.ts";
 
@@ -88,9 +88,8 @@ async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> 
     const unknown = await takeUp(deps, call, refersTo);
     if (unknown) return unknown;
   }
-  if (call.format.free) return passRequest(deps, who.caller, call.ip, call.answer.headers, call.format.voice.vendor);
   const limited = await passLimits(deps, call);
-  if (limited) return limited;
+  if (limited || call.format.free) return limited;
   if (call.phase !== "admitting") return undefined;
   call.cached = await deps.cache.find(call, body.value);
   if (call.cached) call.priceMultiplier = Math.ceil((call.priceMultiplier * deps.config.cacheChargePercent) / 100);

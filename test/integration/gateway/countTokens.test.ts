@@ -1,5 +1,7 @@
 import Anthropic from "@anthropic-ai/sdk";
 import { expect } from "chai";
+import { uuidv7 } from "../../../src/platform/ids.ts";
+import { waitFor } from "../../support/stack.ts";
 import { useDemoRelay } from "./demoRelay.ts";
 
 const messages = [{ role: "user" as const, content: "How much is the toll?" }];
@@ -49,6 +51,33 @@ for (const apiFormat of ["claude", "openai"] as const) {
     });
 
     if (apiFormat === "claude") {
+      it("are asked for by no more calls at once than the key may make", async () => {
+        const one = await demo.relay.customer({ keyLimits: { max_parallel: 1 } });
+        await demo.upstream.tell("[[fault:hang]]", { times: 1 });
+        const first = caught(count({}, { apiKey: one.key }));
+        await waitFor(async () => (await upstreamCalls()).length === 1, { timeoutMs: 5_000, message: "the first to be with the provider" });
+        expect(await caught(count({}, { apiKey: one.key }))).to.be.instanceOf(Anthropic.RateLimitError);
+        expect(await first).to.include({ status: 504 });
+        expect((await count({}, { apiKey: one.key })).input_tokens).to.be.greaterThan(0);
+      });
+
+      it("are not asked for more often than the model may be called", async () => {
+        await demo.relay.pool.query("INSERT INTO gateway_limits (id, scope, model, mode, limits) VALUES ($1, 'model', $2, 'enforce', $3)", [
+          uuidv7(),
+          demo.model,
+          { requests_per_minute: 3 },
+        ]);
+        await demo.relay.pool.query("SELECT pg_notify('tollkeeper_changed', 'settings:limits')");
+        const outcomes: unknown[] = [];
+        await waitFor(async () => outcomes.push(await caught(count())) > 0 && outcomes.at(-1) instanceof Anthropic.RateLimitError, {
+          timeoutMs: 5_000,
+          message: "the model's limit",
+        });
+        await demo.relay.pool.query("DELETE FROM gateway_limits WHERE model = $1", [demo.model]);
+        await demo.relay.pool.query("SELECT pg_notify('tollkeeper_changed', 'settings:limits')");
+        await waitFor(async () => !((await caught(count())) instanceof Anthropic.RateLimitError), { timeoutMs: 5_000, message: "its end" });
+      });
+
       for (const [directives, status] of [
         ["[[fault:status code=500]]", 502],
         ["[[fault:status code=429]]", 429],
