@@ -1,3 +1,6 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Redis } from "ioredis";
+import pg from "pg";
 import { ask, startParts, stopParts, type RelayPlaces } from "./parts.ts";
 import { median, type LoadResult } from "./relayProcess.ts";
 
@@ -9,6 +12,28 @@ export interface LatencyResult {
   /** Milliseconds that the relay adds to the pass-through's time for a whole answer, at 50 calls a second. */
   addedP50Ms: number;
   addedP99Ms: number;
+  /** What of it is this machine's: one PING and two SELECT 1 one after the other, at that pace, when all three must be woken first. */
+  floorP50Ms: number;
+}
+
+const FLOOR_ROUNDS = 150;
+
+/** A call goes to Redis once and to Postgres twice. That takes so long when nothing is to be done there. */
+async function floor(places: RelayPlaces): Promise<number> {
+  const redis = new Redis(places.redisUrl);
+  const postgres = new pg.Client({ connectionString: places.databaseUrl });
+  await postgres.connect();
+  const times: number[] = [];
+  for (let round = 0; round < FLOOR_ROUNDS; round++) {
+    await delay(1_000 / PER_SECOND);
+    const began = performance.now();
+    await redis.ping();
+    for (let query = 0; query < 2; query++) await postgres.query({ name: "floor", text: "SELECT 1" });
+    times.push(performance.now() - began);
+  }
+  redis.disconnect();
+  await postgres.end();
+  return median(times);
 }
 
 /** The time that the relay adds when nothing is in a hurry: interleaved rounds, medians of their differences. */
@@ -22,6 +47,7 @@ export async function benchLatency(places: RelayPlaces): Promise<LatencyResult> 
     const rounds = [];
     for (let round = 0; round < ROUNDS; round++) rounds.push({ bare: await paced(bare.at), relay: await paced(relay.at) });
     return {
+      floorP50Ms: await floor(places),
       addedP50Ms: median(rounds.map((round) => round.relay.p50 - round.bare.p50)),
       addedP99Ms: median(rounds.map((round) => round.relay.p99 - round.bare.p99)),
     };
