@@ -87,7 +87,7 @@ export async function benchSettles(databaseUrl: string): Promise<SettlesResult[]
         await Promise.all(
           batches
             .flat()
-            .map(({ holdId, walletId }) => ledger.authorize({ id: holdId, walletId, amount: 1_000n, owner: "bench", ttlMs: 600_000 })),
+            .map(({ holdId, walletId }) => ledger.authorize({ id: holdId!, walletId, amount: 1_000n, owner: "bench", ttlMs: 600_000 })),
         );
         const started = performance.now();
         for (const batch of batches) await inTransaction(pool, (tx) => ledger.settle(tx, batch));

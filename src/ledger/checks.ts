@@ -20,6 +20,8 @@ export const GUARDS = [
   "ledger_accounts_held",
   "ledger_accounts_keep",
   "ledger_accounts_open",
+  "ledger_accounts_owes_nothing",
+  "ledger_accounts_shortfall",
   "ledger_budgets_counted",
   "ledger_budgets_fixed",
   "ledger_budgets_keep",
@@ -42,6 +44,14 @@ export const GUARDS = [
   "ledger_settlements_counted",
   "ledger_settlements_keep",
   "ledger_settlements_made",
+  "ledger_shortfall_of_wallet",
+  "ledger_shortfalls_begin",
+  "ledger_shortfalls_counted",
+  "ledger_shortfalls_fixed",
+  "ledger_shortfalls_keep",
+  "ledger_shortfalls_made",
+  "ledger_shortfalls_paid",
+  "ledger_shortfalls_recounted",
   "ledger_transfers_apply",
   "ledger_transfers_keep",
 ];
@@ -159,10 +169,43 @@ export const CHECKS: Check[] = [
         CASE WHEN s.hold_missing THEN 'hold_missing' ELSE 'uncharged' END || ': ' || s.charged || ' of ' || s.cost AS expected,
         i.kind || ': ' || (i.details ->> 'charged') || ' of ' || (i.details ->> 'cost') AS found
       FROM ledger_settlements s LEFT JOIN ledger_incidents i ON i.reference = s.id AND i.kind IN ('hold_missing', 'uncharged')
-      WHERE CASE WHEN s.hold_missing OR s.charged < s.cost
+      WHERE CASE WHEN s.hold_missing OR s.charged + s.owed < s.cost
         THEN (i.kind, i.details ->> 'charged', i.details ->> 'cost')
           IS DISTINCT FROM (CASE WHEN s.hold_missing THEN 'hold_missing' ELSE 'uncharged' END, s.charged::text, s.cost::text)
         ELSE i.id IS NOT NULL END`,
+  },
+  {
+    name: "what a settlement left owed is its shortfall, and that its transfer",
+    sql: `SELECT coalesce(s.id, o.id, t.item) AS subject, coalesce(s.owed, 0) AS expected, least(coalesce(o.amount, 0), coalesce(t.amount, 0)) AS found
+      FROM (SELECT * FROM ledger_settlements WHERE owed > 0) s
+      FULL JOIN ledger_shortfalls o ON o.id = s.id
+      FULL JOIN (SELECT substr(id, 11) AS item, amount FROM ledger_transfers WHERE id LIKE 'shortfall:%') t ON t.item = coalesce(s.id, o.id)
+      WHERE (s.owed, s.wallet_id) IS DISTINCT FROM (o.amount, o.wallet_id) OR s.owed IS DISTINCT FROM t.amount`,
+  },
+  {
+    name: "what was collected of a shortfall is the sum of its transfers",
+    sql: `SELECT coalesce(o.id, t.reference) AS subject, coalesce(t.total, 0) AS expected, coalesce(o.collected, 0) AS found
+      FROM ledger_shortfalls o
+      FULL JOIN (
+        SELECT reference, debit_account, sum(amount) AS total FROM ledger_transfers WHERE id LIKE 'collect:%' GROUP BY reference, debit_account
+      ) t ON t.reference = o.id AND t.debit_account = o.wallet_id
+      WHERE coalesce(o.collected, 0) <> coalesce(t.total, 0)`,
+  },
+  {
+    name: "what a wallet owes is the sum of its open shortfalls",
+    sql: `SELECT coalesce(a.code, 'account ' || o.wallet_id) AS subject, coalesce(o.total, 0) AS expected, coalesce(a.shortfall, 0) AS found
+      FROM ledger_accounts a
+      FULL JOIN (SELECT wallet_id, sum(amount - collected) AS total FROM ledger_shortfalls GROUP BY wallet_id) o ON o.wallet_id = a.id
+      WHERE coalesce(a.shortfall, 0) <> coalesce(o.total, 0)`,
+  },
+  {
+    name: "what is unpaid is what all wallets owe",
+    sql: `SELECT asset AS subject, -sum(shortfall) AS expected, sum(balance) FILTER (WHERE code = 'unpaid') AS found
+      FROM ledger_accounts GROUP BY asset HAVING coalesce(sum(balance) FILTER (WHERE code = 'unpaid'), 0) <> -sum(shortfall)`,
+  },
+  {
+    name: "a wallet that owes has nothing to spend",
+    sql: "SELECT code AS subject, held AS expected, balance AS found FROM ledger_accounts WHERE shortfall > 0 AND balance > held",
   },
   {
     name: "what a budget holds is the sum of its open holds",
@@ -190,10 +233,10 @@ export const CHECKS: Check[] = [
   {
     name: "a settled call says what its settlement charged",
     needs: "usage_events",
-    sql: `SELECT 'call ' || u.id AS subject, s.charged AS expected, u.cost AS found
+    sql: `SELECT 'call ' || u.id AS subject, s.charged + s.owed AS expected, u.cost AS found
       FROM ledger_settlements s JOIN usage_events u ON u.id::text = s.id
       WHERE u.settled_at IS NOT NULL
-        AND (u.wallet_id, u.cost, coalesce(u.uncharged, 0)) IS DISTINCT FROM (s.wallet_id, s.charged, s.cost - s.charged)`,
+        AND (u.wallet_id, u.cost, coalesce(u.uncharged, 0)) IS DISTINCT FROM (s.wallet_id, s.charged + s.owed, s.cost - s.charged - s.owed)`,
   },
   {
     name: "the guards of recorded calls are on",

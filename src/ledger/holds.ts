@@ -25,6 +25,7 @@ interface AuthorizedRow {
   helds: (string | null)[];
   wallets: string[];
   lefts: string[];
+  shortfalls: (string | null)[];
 }
 
 /** Budgets that have no counter yet: it is to be opened, and the hold asked for again. */
@@ -213,6 +214,7 @@ function answers(batch: HoldRequest[], { budgets }: BatchBudgets, row: Authorize
         return decideHold(hold, {
           available: BigInt(row.availables[i]!),
           total: BigInt(row.totals[i]!),
+          owed: BigInt(row.shortfalls[i]!),
           budgets: mine.map((budget, n) => ({ ...budget, spent: BigInt(row.spents[from + n]!), held: BigInt(row.helds[from + n]!) })),
         });
       }

@@ -9,7 +9,7 @@ import type { Tolerance } from "./rules.ts";
 import { settle } from "./settle.ts";
 import type { Ledger } from "./types.ts";
 import { verify } from "./verify.ts";
-import { ensureWallet, readBalance, readHistory, readIncidents } from "./wallets.ts";
+import { ensureWallet, readBalance, readHistory, readIncidents, readShortfalls } from "./wallets.ts";
 
 export { watchLedger } from "./metrics.ts";
 export type * from "./types.ts";
@@ -47,6 +47,7 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
     forgetHolds: holds.forget,
     budgets: (names) => readBudgets(pool, names),
     forgetBudgets: (before, limit) => forgetBudgets(pool, before, limit),
+    shortfalls: (ids) => readShortfalls(pool, ids),
     history: (walletId, filter, page) => readHistory(pool, walletId, filter, page),
     incidents: (page) => readIncidents(pool, page),
     async verify() {

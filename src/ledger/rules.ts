@@ -18,17 +18,21 @@ export interface Tolerance {
 export interface HoldGround {
   total: bigint;
   available: bigint;
+  /** What the wallet owes. */
+  owed?: bigint;
   budgets?: readonly (Budget & BudgetState)[];
 }
 
 /**
- * Decides a hold. It gets what it asks or, when it names a minimum, what wallet and budgets leave. A refusal names what will not change
- * by itself (an empty wallet, a budget that was spent) before what running calls will give back.
+ * Decides a hold. It gets what it asks or, when it names a minimum, what wallet and budgets leave; nothing from a wallet that owes. A
+ * refusal names what will not change by itself (an empty wallet, a budget that was spent) before what running calls will give back.
  */
 export function decideHold(ask: { amount: bigint; minAmount?: bigint }, ground: HoldGround): HoldOutcome {
-  const { total, available, budgets = [] } = ground;
+  const { total, available, owed = 0n, budgets = [] } = ground;
   const room = budgets.reduce((left, budget) => least(left, budgetRoom(budget)), available);
   const needed = ask.minAmount ?? ask.amount;
+  if (owed > 0n)
+    return { kind: "refused", reason: "insufficient_balance", available, total, shortfall: lacking(needed + owed, available), owed };
   const amount = room >= ask.amount ? ask.amount : room >= needed ? room : undefined;
   if (amount !== undefined) return { kind: "held", amount, available: available - amount };
   if (total < needed) return { kind: "refused", reason: "insufficient_balance", available, total, shortfall: needed - available };
@@ -38,6 +42,8 @@ export function decideHold(ask: { amount: bigint; minAmount?: bigint }, ground: 
   const busy = budgets.find((budget) => budgetRoom(budget) < needed)!;
   return { kind: "refused", reason: "spend_limit_on_hold", budget: busy, shortfall: needed - budgetRoom(busy) };
 }
+
+const lacking = (needed: bigint, available: bigint): bigint => (needed > available ? needed - available : 0n);
 
 /** What a budget leaves for one more hold; nothing when it is overspent. */
 function budgetRoom({ limit, spent, held }: Budget & BudgetState): bigint {
@@ -51,7 +57,10 @@ export function toleranceOf(held: bigint, tolerance: Tolerance): bigint {
   return share > tolerance.micro ? share : tolerance.micro;
 }
 
-/** What a call is charged: min(cost, held + tolerance, held + available); without its hold min(cost, available). */
+/**
+ * What a call is charged: min(cost, held + tolerance, held + available); without its hold min(cost, available). What never had a hold is
+ * charged the same, and owed the rest.
+ */
 export function chargeFor(call: { cost: bigint; held: bigint | undefined }, wallet: { available: bigint }, tolerance: Tolerance): bigint {
   const extra = call.held === undefined ? wallet.available : least(toleranceOf(call.held, tolerance), wallet.available);
   return least(call.cost, (call.held ?? 0n) + extra);

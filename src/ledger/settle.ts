@@ -7,6 +7,7 @@ interface SettledRow {
   id: string;
   charged: bigint;
   uncharged: bigint;
+  owed: bigint;
   balance_after: bigint;
   replayed: boolean;
   hold_missing: boolean;
@@ -40,6 +41,7 @@ export async function settle(tx: Queryable, items: SettleItem[], tolerance: Tole
       id: row.id,
       charged: row.charged,
       uncharged: row.uncharged,
+      owed: row.owed,
       balanceAfter: row.balance_after,
       replayed: row.replayed,
       holdMissing: row.hold_missing,

@@ -93,6 +93,8 @@ export type HoldOutcome =
       available: bigint;
       total: bigint;
       shortfall: bigint;
+      /** What the wallet owes, when it does: nothing is held on it until that is paid. Part of the shortfall. */
+      owed?: bigint;
     }
   | {
       kind: "refused";
@@ -105,7 +107,8 @@ export type HoldOutcome =
 export interface SettleItem {
   /** The usage event's id: an item is settled exactly once by it. */
   id: string;
-  holdId: string;
+  /** Null for what never had a hold because it is known only now: what the wallet does not cover of it is owed. */
+  holdId: string | null;
   walletId: bigint;
   cost: bigint;
   to: "revenue:usage" | "revenue:render";
@@ -119,6 +122,8 @@ export interface SettleResult {
   charged: bigint;
   /** The rest of the cost that neither hold, tolerance nor balance covered. */
   uncharged: bigint;
+  /** The rest of the cost of an item without a hold: the wallet's next credit pays it. */
+  owed: bigint;
   balanceAfter: bigint;
   replayed: boolean;
   holdMissing: boolean;
@@ -136,6 +141,8 @@ export interface Balance {
   total: bigint;
   held: bigint;
   available: bigint;
+  /** What the wallet owes; its next credit pays that first. */
+  shortfall: bigint;
   sources: { source: GrantSource; amount: bigint; expiresAt: Date | null }[];
 }
 
@@ -150,14 +157,27 @@ export interface HistoryFilter {
 export interface HistoryItem {
   id: string;
   type: TransferType;
-  /** Positive when the wallet was credited, negative when it was debited. */
+  /** Positive when the wallet was credited, negative when it was debited, 0 when all of it is owed. */
   amount: bigint;
+  /** What of a charge the wallet could not pay and owed from then on; an item of its own beside what it paid. */
+  owed?: bigint;
   balanceAfter: bigint;
   description: string;
   reference: string | null;
   source: GrantSource | null;
   expiresAt: Date | null;
   createdAt: Date;
+}
+
+/** What a wallet could not pay of one settled item. */
+export interface Shortfall {
+  /** Of the settled item. */
+  id: string;
+  amount: bigint;
+  collected: bigint;
+  createdAt: Date;
+  /** When the last of it was paid. */
+  collectedAt: Date | null;
 }
 
 export interface Incident {
@@ -229,6 +249,8 @@ export interface Ledger {
   budgets(names: readonly BudgetName[]): Promise<(BudgetState | undefined)[]>;
   /** Forgets up to `limit` counters whose period ended before `before`. Returns how many. Totals are never forgotten. */
   forgetBudgets(before: Date, limit?: number): Promise<number>;
+  /** Those of these settled items of which something was or is owed. */
+  shortfalls(ids: readonly string[]): Promise<Shortfall[]>;
   /** Newest first. */
   history(walletId: bigint, filter: HistoryFilter, page: Page): Promise<{ items: HistoryItem[]; total: number }>;
   /** Newest first. */

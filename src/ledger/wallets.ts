@@ -1,7 +1,7 @@
 import type { Pool, Queryable } from "../platform/postgres.ts";
 import { appError } from "../platform/errors.ts";
 import { least } from "./rules.ts";
-import type { Balance, GrantSource, HistoryFilter, HistoryItem, Incident, Page, TransferType } from "./types.ts";
+import type { Balance, GrantSource, HistoryFilter, HistoryItem, Incident, Page, Shortfall, TransferType } from "./types.ts";
 
 /** The wallet of a user or a team, opened on first use. */
 export async function ensureWallet(db: Queryable, owner: { type: "user" | "team"; id: string }): Promise<bigint> {
@@ -12,6 +12,7 @@ export async function ensureWallet(db: Queryable, owner: { type: "user" | "team"
 interface GrantRow {
   balance: bigint;
   held: bigint;
+  shortfall: bigint;
   source: GrantSource | null;
   amount: bigint | null;
   expires_at: Date | null;
@@ -21,7 +22,7 @@ interface GrantRow {
 /** Total, held, available and by source, as if everything due had already been taken out. Throws `not_found`. */
 export async function readBalance(pool: Pool, walletId: bigint): Promise<Balance> {
   const { rows } = await pool.query<GrantRow>(
-    `SELECT a.balance, a.held, g.source, g.expires_at, g.expires_at <= now() AS due, sum(g.remaining)::bigint AS amount
+    `SELECT a.balance, a.held, a.shortfall, g.source, g.expires_at, g.expires_at <= now() AS due, sum(g.remaining)::bigint AS amount
      FROM ledger_accounts a LEFT JOIN ledger_grants g ON g.wallet_id = a.id AND g.remaining > 0
      WHERE a.id = $1 AND a.kind = 'wallet'
      GROUP BY a.id, g.source, g.expires_at, g.priority
@@ -41,15 +42,19 @@ export async function readBalance(pool: Pool, walletId: bigint): Promise<Balance
     available -= gone;
     if (row.amount > gone) sources.push({ source: row.source, amount: row.amount - gone, expiresAt: row.expires_at });
   }
-  return { total, held: first.held, available, sources };
+  return { total, held: first.held, available, shortfall: first.shortfall, sources };
 }
 
 const LEGS = `(
-    SELECT seq, id, type, amount, credit_balance_after AS balance_after, description, reference, source, expires_at, created_at
+    SELECT seq, id, type, amount, credit_balance_after AS balance_after, description, reference, source, expires_at, created_at, 0::bigint AS owed
     FROM ledger_transfers WHERE credit_account = $1
     UNION ALL
-    SELECT seq, id, type, -amount, debit_balance_after, description, reference, NULL, NULL, created_at
+    SELECT seq, id, type, -amount, debit_balance_after, description, reference, NULL, NULL, created_at, 0
     FROM ledger_transfers WHERE debit_account = $1
+    UNION ALL
+    SELECT t.seq, t.id, t.type, 0, s.balance_after, t.description, t.reference, NULL, NULL, t.created_at, t.amount
+    FROM ledger_shortfalls o JOIN ledger_transfers t ON t.id = 'shortfall:' || o.id JOIN ledger_settlements s ON s.id = o.id
+    WHERE o.wallet_id = $1
   ) leg
   WHERE ($2::text[] IS NULL OR type = ANY ($2)) AND ($3::text IS NULL OR reference = $3)
     AND ($4::timestamptz IS NULL OR created_at >= $4) AND ($5::timestamptz IS NULL OR created_at < $5)`;
@@ -64,6 +69,7 @@ interface LegRow {
   source: GrantSource | null;
   expires_at: Date | null;
   created_at: Date;
+  owed: bigint;
 }
 
 /** The wallet's transfers, newest first; `from` is included, `to` is not. */
@@ -82,6 +88,7 @@ export async function readHistory(
     id: row.id,
     type: row.type,
     amount: row.amount,
+    ...(row.owed > 0n ? { owed: row.owed } : {}),
     balanceAfter: row.balance_after,
     description: row.description,
     reference: row.reference,
@@ -90,6 +97,16 @@ export async function readHistory(
     createdAt: row.created_at,
   }));
   return { items, total: Number(count.rows[0]!.total) };
+}
+
+/** Those of the settled items of which something was or is owed. */
+export async function readShortfalls(pool: Pool, ids: readonly string[]): Promise<Shortfall[]> {
+  if (ids.length === 0) return [];
+  const { rows } = await pool.query<{ id: string; amount: bigint; collected: bigint; created_at: Date; collected_at: Date | null }>(
+    "SELECT id, amount, collected, created_at, collected_at FROM ledger_shortfalls WHERE id = ANY ($1::text[])",
+    [ids],
+  );
+  return rows.map(({ created_at: createdAt, collected_at: collectedAt, ...row }) => ({ ...row, createdAt, collectedAt }));
 }
 
 /** Swept holds and costs that could not be charged, newest first. */

@@ -117,7 +117,7 @@ export function createSettlement(deps: SettlementDeps): Settlement {
       const written = priced.map(({ event }) => {
         const result = results.get(event.id);
         if (!result) throw new Error(`the ledger gave no result for ${event.id}`);
-        return { id: event.id, created_at: event.created_at, charged: result.charged, uncharged: result.uncharged };
+        return { id: event.id, created_at: event.created_at, charged: result.charged + result.owed, uncharged: result.uncharged };
       });
       settled = await writeSettled(tx, written);
       const took = (performance.now() - takenAt) / 1_000;

@@ -42,10 +42,10 @@ export function moneyOf(credits: bigint, rate: bigint): string {
   return formatDecimal(scaled, MONEY_DECIMALS, 2);
 }
 
-/** Where bills of this kind are: only orders are ever other than completed. */
+/** Where bills of this kind are: only orders fail or are cancelled, and only transfers are refunds. */
 function sourceOf(filter: Pick<BillQuery, "type" | "status">): string {
-  if (filter.type === "topup" || (filter.status !== undefined && filter.status !== "completed")) return "topup_bills";
-  return filter.type === undefined ? "billing_records" : "transfer_bills";
+  if (filter.type === "topup" || filter.status === "failed" || filter.status === "cancelled") return "topup_bills";
+  return filter.type === "refund" ? "transfer_bills" : "billing_records";
 }
 
 export interface Bills {

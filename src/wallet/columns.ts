@@ -17,4 +17,5 @@ export const HISTORY_COLUMNS: readonly CsvColumn<HistoryView>[] = [
   { name: "output_tokens", plain: true, value: (item) => item.call?.output_tokens },
   { name: "price_version", plain: true, value: (item) => item.call?.price_version },
   { name: "request_id", value: (item) => item.call?.request_id },
+  { name: "shortfall", plain: true, value: (item) => item.shortfall },
 ];

@@ -31,7 +31,8 @@ export interface ChargedCall {
   settled_at: string | null;
 }
 
-const CHARGE = /^usage:([0-9a-f-]{36})$/;
+/** A charge, or what is owed of one. */
+const CHARGE = /^(?:usage|shortfall):([0-9a-f-]{36})$/;
 /** Nearly every call is settled within seconds; days before are looked through only for those that waited for an operator. */
 const SOON_MS = 2 * 86_400_000;
 
@@ -69,7 +70,8 @@ export async function callsOf(
     "-infinity",
     "infinity",
   );
-  return new Map([...soon, ...late].map((row) => [`usage:${row.id}`, callView(row)]));
+  const calls = new Map([...soon, ...late].map((row) => [row.id, callView(row)]));
+  return new Map(transfers.flatMap(({ id }) => [calls.get(callIdOf(id) ?? "")].flatMap((call) => (call ? [[id, call] as const] : []))));
 }
 
 const callView = (row: CallRow): ChargedCall => ({

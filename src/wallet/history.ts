@@ -12,13 +12,14 @@ export interface History {
   pages(walletId: bigint, filter: HistoryFilter): AsyncGenerator<HistoryView[]>;
 }
 
-type Item = Pick<HistoryItem, "id" | "type" | "amount" | "balanceAfter" | "description" | "reference" | "source" | "createdAt">;
+type Item = Pick<HistoryItem, "id" | "type" | "amount" | "owed" | "balanceAfter" | "description" | "reference" | "source" | "createdAt">;
 
 function view(item: Item, call: ChargedCall | undefined) {
   return {
     id: item.id,
     type: item.type,
     amount: formatCredits(item.amount),
+    shortfall: item.owed === undefined ? null : formatCredits(item.owed),
     balance_after: formatCredits(item.balanceAfter),
     description: item.description,
     reference: item.reference,
@@ -31,17 +32,22 @@ export type HistoryView = ReturnType<typeof view>;
 
 const shown = (item: HistoryView, burned: readonly Burned[]) => ({ ...item, burned });
 
-/** Charges of calls, found by what was called: the ledger names a charge after its usage event. */
-const CALLS = `FROM usage_events u JOIN ledger_transfers t ON t.id = 'usage:' || u.id AND t.debit_account = $2
-  WHERE u.user_id = $1 AND ($3::text IS NULL OR lower(u.model) = lower($3)) AND ($4::uuid IS NULL OR u.key_id = $4)
+/** Charges of calls, found by what was called: the ledger names a charge, and what is owed of one, after its usage event. */
+const CALLS = `FROM usage_events u
+  JOIN ledger_transfers t ON t.id IN ('usage:' || u.id, 'shortfall:' || u.id) AND (t.debit_account = $2 OR t.id LIKE 'shortfall:%')
+  WHERE u.wallet_id = $2 AND u.user_id = $1 AND ($3::text IS NULL OR lower(u.model) = lower($3)) AND ($4::uuid IS NULL OR u.key_id = $4)
     AND ($5::timestamptz IS NULL OR t.created_at >= $5) AND ($6::timestamptz IS NULL OR t.created_at < $6)`;
 
 const LEGS = `SELECT * FROM (
-    SELECT seq, id, type, amount, credit_balance_after AS balance_after, description, reference, source, created_at
+    SELECT seq, id, type, amount, credit_balance_after AS balance_after, description, reference, source, created_at, 0::bigint AS owed
     FROM ledger_transfers WHERE credit_account = $1 AND seq > $2
     UNION ALL
-    SELECT seq, id, type, -amount, debit_balance_after, description, reference, NULL, created_at
+    SELECT seq, id, type, -amount, debit_balance_after, description, reference, NULL, created_at, 0
     FROM ledger_transfers WHERE debit_account = $1 AND seq > $2
+    UNION ALL
+    SELECT t.seq, t.id, t.type, 0, s.balance_after, t.description, t.reference, NULL, t.created_at, t.amount
+    FROM ledger_shortfalls o JOIN ledger_transfers t ON t.seq = o.seq JOIN ledger_settlements s ON s.id = o.id
+    WHERE o.wallet_id = $1 AND o.seq > $2
   ) leg WHERE ($3::text[] IS NULL OR type = ANY ($3)) AND ($4::timestamptz IS NULL OR created_at >= $4) AND created_at < $5
   ORDER BY seq LIMIT $6`;
 
@@ -50,6 +56,7 @@ interface TransferRow {
   id: string;
   type: Item["type"];
   amount: bigint;
+  owed: bigint;
   balance_after: bigint;
   description: string;
   reference: string | null;
@@ -57,7 +64,12 @@ interface TransferRow {
   created_at: Date;
 }
 
-const itemOf = (row: TransferRow): Item => ({ ...row, balanceAfter: row.balance_after, createdAt: row.created_at });
+const itemOf = ({ owed, ...row }: TransferRow): Item => ({
+  ...row,
+  ...(owed > 0n ? { owed } : {}),
+  balanceAfter: row.balance_after,
+  createdAt: row.created_at,
+});
 
 const PAGE = 2_000;
 const CONSUMPTION = "CONSUMPTION";
@@ -76,8 +88,11 @@ export function createHistory(deps: { pool: Pool; ledger: Pick<Ledger, "history"
     const values = [userId, walletId, query.model ?? null, query.key ?? null, query.from ?? null, query.to ?? null];
     const [list, count] = await Promise.all([
       pool.query<TransferRow>(
-        `SELECT t.seq, t.id, t.type, -t.amount AS amount, t.debit_balance_after AS balance_after, t.description, t.reference, NULL AS source,
-           t.created_at ${CALLS} ORDER BY t.seq DESC LIMIT $7 OFFSET $8`,
+        `SELECT t.seq, t.id, t.type, CASE WHEN t.debit_account = $2 THEN -t.amount ELSE 0 END AS amount,
+           CASE WHEN t.debit_account = $2 THEN 0 ELSE t.amount END AS owed,
+           CASE WHEN t.debit_account = $2 THEN t.debit_balance_after
+             ELSE (SELECT s.balance_after FROM ledger_settlements s WHERE s.id = u.id::text) END AS balance_after,
+           t.description, t.reference, NULL AS source, t.created_at ${CALLS} ORDER BY t.seq DESC LIMIT $7 OFFSET $8`,
         [...values, query.page_size, (query.page - 1) * query.page_size],
       ),
       pool.query<{ total: bigint }>(`SELECT count(*) AS total ${CALLS}`, values),

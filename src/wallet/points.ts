@@ -63,7 +63,7 @@ const checkView = z.object({
   balance: creditsText.meta({ description: "What is available now" }),
   held: creditsText,
   total: creditsText.meta({ description: "Available and held together" }),
-  shortfall: creditsText,
+  shortfall: creditsText.meta({ description: "What is missing, with what is owed for earlier use" }),
   canProceed: z.boolean().meta({ description: "The same as can_proceed" }),
   estimatedCost: creditsText.meta({ description: "The same as estimated_cost" }),
 });
@@ -113,8 +113,9 @@ export function pointsRoutes(deps: EstimateDeps & { ledger: Pick<Ledger, "balanc
           inputTokens: body.estimated_input_tokens ?? body.estimatedInputTokens,
           outputTokens: body.estimated_output_tokens ?? body.estimatedOutputTokens,
         });
-        const { available, held, total } = await deps.ledger.balance(principal.walletId);
-        const canProceed = available >= estimate.cost;
+        const { available, held, total, shortfall: owed } = await deps.ledger.balance(principal.walletId);
+        const needed = estimate.cost + owed;
+        const canProceed = owed === 0n && available >= needed;
         const shown = view(estimate);
         return ok({
           ...shown,
@@ -122,7 +123,7 @@ export function pointsRoutes(deps: EstimateDeps & { ledger: Pick<Ledger, "balanc
           balance: formatCredits(available),
           held: formatCredits(held),
           total: formatCredits(total),
-          shortfall: formatCredits(canProceed ? 0n : estimate.cost - available),
+          shortfall: formatCredits(canProceed || available >= needed ? 0n : needed - available),
           canProceed,
           estimatedCost: shown.estimated_cost,
         });

@@ -83,6 +83,7 @@ export function walletRoutes({ pool, ledger, exports, rate }: WalletRouteDeps): 
           available: formatCredits(balance.available),
           held: formatCredits(balance.held),
           total: formatCredits(balance.total),
+          shortfall: formatCredits(balance.shortfall),
           sources: balance.sources.map(({ source, amount, expiresAt }) => ({
             source,
             amount: formatCredits(amount),

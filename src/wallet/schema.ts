@@ -9,6 +9,7 @@ export const balanceView = z.object({
   available: creditsText,
   held: creditsText,
   total: creditsText,
+  shortfall: creditsText.meta({ description: "What is owed for earlier use; the next credit pays it first, and no call begins before" }),
   sources: z.array(z.object({ source: z.string(), amount: creditsText, expires_at: isoTime.nullable() })),
   soonest_expiry: isoTime.nullable(),
 });
@@ -47,6 +48,12 @@ export const historyPage = pageOf(
     id: z.string(),
     type: z.enum(TYPES),
     amount: creditsText.meta({ description: "Positive when credited, negative when charged" }),
+    shortfall: creditsText
+      .nullable()
+      .meta({
+        description:
+          "What of a charge the wallet could not pay and owed from then on; `amount` is 0 then, and what it could pay an item of its own",
+      }),
     balance_after: creditsText,
     description: z.string(),
     reference: z.string().nullable(),

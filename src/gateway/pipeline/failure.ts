@@ -29,6 +29,8 @@ export interface Failure {
   shouldRetry?: false;
   /** Another provider may be tried while the client has seen nothing. Counts for records without a rule of their own in routing/rules.ts. */
   elsewhere?: boolean;
+  /** What a program wants to know beside the code. */
+  details?: Record<string, string>;
   /** What the provider itself said, when it is the caller's to mend. */
   vendor?: { type: string | null; code: string | null };
 }

@@ -1,4 +1,5 @@
 import type { HoldOutcome } from "../../ledger/index.ts";
+import { formatCredits } from "../../platform/credits.ts";
 import { failure, type Failure } from "./failure.ts";
 
 type Refused = Extract<HoldOutcome, { kind: "refused" }>;
@@ -7,6 +8,10 @@ type Refused = Extract<HoldOutcome, { kind: "refused" }>;
 export function refusedHold(refused: Refused): Failure {
   switch (refused.reason) {
     case "insufficient_balance":
+      if (refused.owed !== undefined) {
+        const shortfall = formatCredits(refused.owed);
+        return failure("insufficient_balance", { message: `The wallet owes ${shortfall} credits for earlier use`, details: { shortfall } });
+      }
       return failure("insufficient_balance", { message: "The wallet does not cover this call" });
     case "balance_on_hold":
       return failure("balance_on_hold", { retryAfter: 1 });

@@ -48,6 +48,8 @@ export const command = fc.oneof(
           share: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 160 })),
           render: fc.boolean(),
           lost: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
+          /** What it costs when there never was a hold. */
+          unheld: fc.option(fc.bigInt({ min: 0n, max: 400n }), { freq: 3 }),
           earlier,
         }),
         { minLength: 1, maxLength: 8 },

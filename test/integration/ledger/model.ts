@@ -1,5 +1,5 @@
 import type { Budget, BudgetState, HoldOutcome, SettleResult } from "../../../src/ledger/index.ts";
-import { burnDown, chargeFor, decideHold, expireDue, type Spendable, type Tolerance } from "../../../src/ledger/rules.ts";
+import { burnDown, chargeFor, decideHold, expireDue, least, type Spendable, type Tolerance } from "../../../src/ledger/rules.ts";
 
 interface ModelGrant extends Spendable {
   transferId: string;
@@ -7,6 +7,8 @@ interface ModelGrant extends Spendable {
 
 interface ModelWallet {
   grants: ModelGrant[];
+  /** What it could not pay, the oldest first. */
+  shortfalls: { amount: bigint; collected: bigint }[];
 }
 
 interface ModelHold {
@@ -31,7 +33,7 @@ export class ModelLedger {
 
   constructor(wallets: number, tolerance: Tolerance) {
     this.tolerance = tolerance;
-    for (let i = 0; i < wallets; i++) this.wallets.push({ grants: [] });
+    for (let i = 0; i < wallets; i++) this.wallets.push({ grants: [], shortfalls: [] });
   }
 
   total(wallet: number): bigint {
@@ -48,6 +50,11 @@ export class ModelLedger {
     return this.total(wallet) - this.held(wallet);
   }
 
+  /** What a wallet owes. */
+  owed(wallet: number): bigint {
+    return this.wallets[wallet]!.shortfalls.reduce((sum, one) => sum + one.amount - one.collected, 0n);
+  }
+
   /** What the counter of a budget says. */
   budget(id: string): BudgetState {
     let held = 0n;
@@ -60,6 +67,7 @@ export class ModelLedger {
       const grant = { id: this.nextGrant++, transferId: c.id, remaining: c.amount, priority: c.priority, expiresAt: c.expiresAt };
       this.wallets[c.wallet]!.grants.push(grant);
       this.gain(c.from, -c.amount);
+      this.collect(c.wallet);
       return { balance: this.total(c.wallet) };
     });
   }
@@ -85,7 +93,12 @@ export class ModelLedger {
     this.expire(h.wallet, now);
     if (known) return known.wallet !== h.wallet ? "conflict" : known.state === "held" ? this.replay(known) : "closed";
     const budgets = (h.budgets ?? []).map((budget) => ({ ...budget, ...this.budget(budget.id) }));
-    const outcome = decideHold(h, { total: this.total(h.wallet), available: this.available(h.wallet), budgets });
+    const outcome = decideHold(h, {
+      total: this.total(h.wallet),
+      available: this.available(h.wallet),
+      owed: this.owed(h.wallet),
+      budgets,
+    });
     if (outcome.kind === "held") {
       this.holds.set(h.id, {
         wallet: h.wallet,
@@ -117,16 +130,18 @@ export class ModelLedger {
 
   release(ids: string[]): void {
     for (const id of this.extend(ids, 0, new Date(0))) this.holds.get(id)!.state = "released";
+    this.collectAll();
   }
 
   sweep(at: Date): string[] {
     const gone = [...this.holds].filter(([, hold]) => hold.state === "held" && hold.expiresAt <= at.getTime());
     for (const [, hold] of gone) hold.state = "swept";
+    this.collectAll();
     return gone.map(([id]) => id);
   }
 
   /** The wallets of the batch are settled one after the other, each in the order given. */
-  settle(items: { id: string; holdId: string; wallet: number; cost: bigint; to: string }[], now: Date): Omit<SettleResult, "id">[] {
+  settle(items: { id: string; holdId: string | null; wallet: number; cost: bigint; to: string }[], now: Date): Omit<SettleResult, "id">[] {
     const wallets = [...new Set(items.map((item) => item.wallet))];
     for (const wallet of wallets) this.expire(wallet, now);
     const answers = new Map<number, Omit<SettleResult, "id">>();
@@ -134,6 +149,7 @@ export class ModelLedger {
       items.forEach((item, n) => {
         if (item.wallet === wallet) answers.set(n, this.settleOne(item));
       });
+      this.collect(wallet);
     }
     return items.map((_, n) => answers.get(n)!);
   }
@@ -142,9 +158,9 @@ export class ModelLedger {
     return this.wallets.filter((_, wallet) => this.expire(wallet, at) > 0n).length;
   }
 
-  private settleOne(item: { id: string; holdId: string; wallet: number; cost: bigint; to: string }) {
+  private settleOne(item: { id: string; holdId: string | null; wallet: number; cost: bigint; to: string }) {
     return this.once(`settled:${item.id}`, () => {
-      const hold = this.holds.get(item.holdId);
+      const hold = item.holdId === null ? undefined : this.holds.get(item.holdId);
       const open = hold?.state === "held" && hold.wallet === item.wallet ? hold : undefined;
       const available = this.available(item.wallet);
       const charged = chargeFor({ cost: item.cost, held: open?.amount }, { available }, this.tolerance);
@@ -153,8 +169,31 @@ export class ModelLedger {
       // Also on those of a hold that is closed already: what is charged counts where the call began.
       if (hold?.wallet === item.wallet) for (const id of hold.budgets) this.spent.set(id, (this.spent.get(id) ?? 0n) + charged);
       this.gain(item.to, charged);
-      return { charged, uncharged: item.cost - charged, balanceAfter: this.total(item.wallet), holdMissing: !open };
+      const balanceAfter = this.total(item.wallet);
+      if (item.holdId !== null) return { charged, uncharged: item.cost - charged, balanceAfter, holdMissing: !open, owed: 0n };
+      const owed = item.cost - charged;
+      if (owed > 0n) {
+        this.wallets[item.wallet]!.shortfalls.push({ amount: owed, collected: 0n });
+        this.gain("unpaid", -owed);
+        this.gain(item.to, owed);
+      }
+      return { charged, uncharged: 0n, balanceAfter, holdMissing: false, owed };
     });
+  }
+
+  /** What a wallet has free pays what it owes. */
+  private collect(wallet: number): void {
+    for (const shortfall of this.wallets[wallet]!.shortfalls) {
+      const part = least(shortfall.amount - shortfall.collected, this.available(wallet));
+      if (part <= 0n) continue;
+      shortfall.collected += part;
+      this.burn(wallet, part);
+      this.gain("unpaid", part);
+    }
+  }
+
+  private collectAll(): void {
+    this.wallets.forEach((_, wallet) => this.collect(wallet));
   }
 
   private expire(wallet: number, now: Date): bigint {

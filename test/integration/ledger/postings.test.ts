@@ -11,7 +11,7 @@ describe("credit and debit", () => {
     const owner = { type: "team", id: uuidv7() } as const;
     const ids = await Promise.all(Array.from({ length: 20 }, () => rig.ledger.ensureWallet(rig.pool, owner)));
     expect(new Set(ids).size).to.equal(1);
-    expect(await rig.ledger.balance(ids[0]!)).to.deep.equal({ total: 0n, held: 0n, available: 0n, sources: [] });
+    expect(await rig.ledger.balance(ids[0]!)).to.deep.equal({ total: 0n, held: 0n, available: 0n, shortfall: 0n, sources: [] });
   });
 
   it("the same credit a hundred times at once is credited once", async () => {

@@ -13,7 +13,7 @@ const FULL = process.env["TEST_SCALE"] === "full";
 const RUNS = FULL ? 60 : 10;
 const COMMANDS = FULL ? 180 : 150;
 
-const SYSTEM = ["expired", "revenue:usage", "revenue:render", "adjustments", "clearing:test"];
+const SYSTEM = ["expired", "unpaid", "revenue:usage", "revenue:render", "adjustments", "clearing:test"];
 const MINUTE = 60_000;
 const YEAR = 365 * 24 * 60 * MINUTE;
 
@@ -21,7 +21,7 @@ describe("any sequence of commands", function () {
   this.timeout(FULL ? 900_000 : 120_000);
   const rig = useLedger();
 
-  it("leaves wallets, grants, holds, budgets and accounts exactly as a ledger on paper, across restarts", async () => {
+  it("leaves wallets, grants, holds, budgets, accounts and shortfalls exactly as a ledger on paper, across restarts", async () => {
     let played = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(command, { minLength: COMMANDS, maxLength: COMMANDS, size: "max" }), async (commands) => {
@@ -55,7 +55,7 @@ describe("any sequence of commands", function () {
     const credits = new Map<string, Extract<Command, { do: "credit" }>>();
     const debits = new Map<string, Extract<Command, { do: "debit" }>>();
     const asks = new Map<string, Extract<Command, { do: "authorize" }>["holds"][number]>();
-    const events = new Map<string, { holdId: string; wallet: number; cost: bigint; to: "revenue:usage" | "revenue:render" }>();
+    const events = new Map<string, { holdId: string | null; wallet: number; cost: bigint; to: "revenue:usage" | "revenue:render" }>();
     let { pool, ledger } = openLedger(rig.url);
 
     function idFor(kind: keyof typeof used, back: number | undefined): { id: string; again: boolean } {
@@ -136,9 +136,9 @@ describe("any sequence of commands", function () {
           const items = one.items.map((item) => {
             const { id, again } = idFor("event", item.earlier);
             if (!again) {
-              const holdId = item.lost ? uuidv7() : recent(item.pick);
-              const hold = model.holds.get(holdId);
-              const cost = hold ? (hold.amount * BigInt(item.share)) / 100n : BigInt(item.share);
+              const holdId = item.unheld !== null ? null : item.lost ? uuidv7() : recent(item.pick);
+              const hold = holdId === null ? undefined : model.holds.get(holdId);
+              const cost = item.unheld !== null ? item.unheld : hold ? (hold.amount * BigInt(item.share)) / 100n : BigInt(item.share);
               events.set(id, {
                 holdId,
                 wallet: hold?.wallet ?? item.pick % WALLETS,
@@ -204,8 +204,8 @@ describe("any sequence of commands", function () {
     }
 
     async function compare(): Promise<void> {
-      const accounts = await pool.query<{ id: bigint; balance: bigint; held: bigint }>(
-        "SELECT id, balance, held FROM ledger_accounts WHERE id = ANY ($1) ORDER BY id",
+      const accounts = await pool.query<{ id: bigint; balance: bigint; held: bigint; shortfall: bigint }>(
+        "SELECT id, balance, held, shortfall FROM ledger_accounts WHERE id = ANY ($1) ORDER BY id",
         [wallets],
       );
       const grants = await pool.query<{ transfer_id: string; remaining: bigint }>(
@@ -214,7 +214,7 @@ describe("any sequence of commands", function () {
       );
       const real = new Map(accounts.rows.map((row) => [row.id, row]));
       wallets.forEach((id, n) => {
-        expect(real.get(id)).to.include({ balance: model.total(n), held: model.held(n) });
+        expect(real.get(id)).to.include({ balance: model.total(n), held: model.held(n), shortfall: model.owed(n) });
       });
       const budgets = await ledger.budgets(budgetIds.map((id) => ({ id, period: "total" })));
       expect(budgets).to.deep.equal(budgetIds.map((id) => model.budget(id)));

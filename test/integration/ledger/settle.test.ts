@@ -15,7 +15,15 @@ describe("settling", () => {
   it("charges the cost, closes the hold and gives the rest back", async () => {
     const call = await heldCall(1_000n, 200n);
     const [result] = await rig.settle({ ...call, cost: 93n });
-    expect(result).to.deep.equal({ id: call.id, charged: 93n, uncharged: 0n, balanceAfter: 907n, replayed: false, holdMissing: false });
+    expect(result).to.deep.equal({
+      id: call.id,
+      charged: 93n,
+      uncharged: 0n,
+      owed: 0n,
+      balanceAfter: 907n,
+      replayed: false,
+      holdMissing: false,
+    });
     expect(await rig.ledger.balance(call.walletId)).to.include({ total: 907n, held: 0n, available: 907n });
   });
 

@@ -23,7 +23,7 @@ function errorBody(of: Failure, traceId: string): string {
   const code = of.vendor ? undefined : of.code;
   return JSON.stringify({
     type: "error",
-    error: { type: typeOf(of.status), message: of.message, ...(code && { details: { error_code: code } }) },
+    error: { type: typeOf(of.status), message: of.message, ...(code && { details: { error_code: code, ...of.details } }) },
     request_id: traceId,
     trace_id: traceId,
   });

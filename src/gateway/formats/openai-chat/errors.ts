@@ -29,10 +29,10 @@ function codeOf(of: Failure): string | null {
   return of.code === "unauthenticated" ? "invalid_api_key" : of.code;
 }
 
-/** `{error: {message, type, param, code}, trace_id}`; the official clients read all four keys. */
+/** `{error: {message, type, param, code, details?}, trace_id}`; the official clients read the first four keys. */
 function errorBody(of: Failure, traceId: string): string {
   return JSON.stringify({
-    error: { message: of.message, type: typeOf(of), param: of.param ?? null, code: codeOf(of) },
+    error: { message: of.message, type: typeOf(of), param: of.param ?? null, code: codeOf(of), details: of.details },
     trace_id: traceId,
   });
 }
