@@ -8,7 +8,7 @@ INSERT INTO ledger_accounts (code, kind) VALUES ('unpaid', 'system') ON CONFLICT
 
 CREATE TABLE ledger_shortfalls (
   id text PRIMARY KEY,              -- the settled item
-  seq bigint GENERATED ALWAYS AS IDENTITY,
+  seq bigint NOT NULL UNIQUE,       -- of its transfer
   wallet_id bigint NOT NULL,
   amount bigint NOT NULL CHECK (amount > 0),
   collected bigint NOT NULL DEFAULT 0 CHECK (collected BETWEEN 0 AND amount),
@@ -70,7 +70,7 @@ CREATE FUNCTION ledger_check_owed() RETURNS trigger LANGUAGE plpgsql SET search_
 BEGIN
   IF NEW.created_at = now() AND EXISTS (
     SELECT FROM ledger_transfers t JOIN ledger_accounts a ON a.id = t.debit_account AND a.code = 'unpaid'
-    WHERE t.id = 'shortfall:' || NEW.id AND t.amount = NEW.amount AND t.created_at = now()
+    WHERE t.id = 'shortfall:' || NEW.id AND t.seq = NEW.seq AND t.amount = NEW.amount AND t.created_at = now()
   ) THEN
     RETURN NULL;
   END IF;
@@ -338,10 +338,10 @@ BEGIN
     JOIN ledger_accounts u ON u.code = 'unpaid' AND u.asset = w.asset AND u.kind = 'system'
     WHERE q.owe > 0
     ORDER BY q.wallet_id, q.n;
-  INSERT INTO ledger_shortfalls (id, wallet_id, amount)
-    SELECT q.id, q.wallet_id, q.owe FROM unnest(p_ids, p_wallets, p_owes) WITH ORDINALITY AS q (id, wallet_id, owe, n)
-    WHERE q.owe > 0
-    ORDER BY q.wallet_id, q.n;
+  INSERT INTO ledger_shortfalls (id, seq, wallet_id, amount)
+    SELECT q.id, t.seq, q.wallet_id, q.owe FROM unnest(p_ids, p_wallets, p_owes) AS q (id, wallet_id, owe)
+    JOIN ledger_transfers t ON t.id = 'shortfall:' || q.id
+    WHERE q.owe > 0;
 END $$;
 
 -- As before. An item whose hold is null never had one: the wallet pays what it has and owes the rest.
@@ -679,11 +679,11 @@ CREATE OR REPLACE VIEW transfer_bills AS
     t.created_at AS completed_at
   FROM ledger_transfers t;
 CREATE VIEW shortfall_bills AS
-  SELECT t.seq AS id, s.wallet_id, 'consumption'::text AS type, NULL::bigint AS amount, NULL::text AS currency, s.amount AS credits,
+  SELECT s.seq AS id, s.wallet_id, 'consumption'::text AS type, NULL::bigint AS amount, NULL::text AS currency, s.amount AS credits,
     t.description, NULL::text AS provider, NULL::text AS channel, NULL::text AS order_no, t.id AS transaction_id,
     CASE WHEN s.collected = s.amount THEN 'completed'::text ELSE 'pending'::text END AS status,
     s.created_at, coalesce(s.collected_at, s.created_at) AS updated_at, s.collected_at AS completed_at
-  FROM ledger_shortfalls s JOIN ledger_transfers t ON t.id = 'shortfall:' || s.id;
+  FROM ledger_shortfalls s JOIN ledger_transfers t ON t.seq = s.seq;
 CREATE OR REPLACE VIEW billing_records AS
   SELECT * FROM topup_bills UNION ALL SELECT * FROM transfer_bills UNION ALL SELECT * FROM shortfall_bills;
 

@@ -53,7 +53,7 @@ const LEGS = `(
     FROM ledger_transfers WHERE debit_account = $1
     UNION ALL
     SELECT t.seq, t.id, t.type, 0, s.balance_after, t.description, t.reference, NULL, NULL, t.created_at, t.amount
-    FROM ledger_shortfalls o JOIN ledger_transfers t ON t.id = 'shortfall:' || o.id JOIN ledger_settlements s ON s.id = o.id
+    FROM ledger_shortfalls o JOIN ledger_transfers t ON t.seq = o.seq JOIN ledger_settlements s ON s.id = o.id
     WHERE o.wallet_id = $1
   ) leg
   WHERE ($2::text[] IS NULL OR type = ANY ($2)) AND ($3::text IS NULL OR reference = $3)

@@ -99,7 +99,7 @@ describe("a shortfall", () => {
     const { id } = await charge(wallet, 30n);
     const refused = async (sql: string) =>
       expect(await rig.psql(sql).then(String, (error: Error) => error.message), sql).to.contain("is refused");
-    await refused(`INSERT INTO ledger_shortfalls (id, wallet_id, amount) VALUES ('made-up', ${wallet}, 5)`);
+    await refused(`INSERT INTO ledger_shortfalls (id, seq, wallet_id, amount) VALUES ('made-up', 1, ${wallet}, 5)`);
     await refused(`UPDATE ledger_shortfalls SET collected = amount, collected_at = now() WHERE id = '${id}'`);
     await refused(`UPDATE ledger_shortfalls SET amount = 1 WHERE id = '${id}'`);
     await refused(`DELETE FROM ledger_shortfalls WHERE id = '${id}'`);
