@@ -48,12 +48,10 @@ export const historyPage = pageOf(
     id: z.string(),
     type: z.enum(TYPES),
     amount: creditsText.meta({ description: "Positive when credited, negative when charged" }),
-    shortfall: creditsText
-      .nullable()
-      .meta({
-        description:
-          "What of a charge the wallet could not pay and owed from then on; `amount` is 0 then, and what it could pay an item of its own",
-      }),
+    shortfall: creditsText.nullable().meta({
+      description:
+        "What of a charge the wallet could not pay and owed from then on; `amount` is 0 then, and what it could pay an item of its own",
+    }),
     balance_after: creditsText,
     description: z.string(),
     reference: z.string().nullable(),
