@@ -27,7 +27,7 @@ function queryOf(req: IncomingMessage): string | Failure {
   return kept.size > 0 ? `?${kept.toString()}` : "";
 }
 
-/** Reads or deletes a response at the provider that keeps it, for the account that made it. Counts as a request, costs nothing. */
+/** Reads or deletes a response at the provider that keeps it, for the account, or the end-user token, that made it. Counts as a request, costs nothing. */
 export async function serveKeptAnswer(deps: RelayDeps, req: IncomingMessage, answer: Answer, id: string): Promise<void> {
   const refuse = (why: Failure): void => sendFailure(answer, openaiVoice, why);
   try {
@@ -36,8 +36,9 @@ export async function serveKeptAnswer(deps: RelayDeps, req: IncomingMessage, ans
     if ("failure" in who) return refuse(who.failure);
     const limited = await passRequest(deps, who.caller, ip, answer.headers, openaiVoice.vendor);
     if (limited) return refuse(limited);
-    const { userId } = who.caller.principal;
-    const [kept] = ID.test(id) ? await deps.answers.find(userId, [id]) : [];
+    const { principal, tokenId } = who.caller;
+    const { userId } = principal;
+    const [kept] = ID.test(id) ? await deps.answers.find({ userId, tokenId }, [id]) : [];
     if (!kept || kept.responseId !== id) return refuse(unknown());
     const query = queryOf(req);
     if (typeof query !== "string") return refuse(query);

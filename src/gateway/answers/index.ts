@@ -1,6 +1,6 @@
 import { createBatcher } from "../../platform/batcher.ts";
 import type { Pool } from "../../platform/postgres.ts";
-import { deleteExpired, deleteKept, findKept, insertKept, type KeptRow } from "./repository.ts";
+import { deleteExpired, deleteKept, findKept, insertKept, type KeptOwner, type KeptRow } from "./repository.ts";
 
 export type { KeptRow } from "./repository.ts";
 
@@ -13,8 +13,8 @@ const FORGOTTEN_AT_ONCE = 20_000;
 export interface KeptAnswers {
   /** Resolves when it is durable. Many callers share one statement. */
   remember(rows: KeptRow[]): Promise<void>;
-  /** Those of these ids that belong to the account. */
-  find(userId: string, ids: readonly string[]): Promise<KeptRow[]>;
+  /** Those of these ids that the owner may use. */
+  find(owner: KeptOwner, ids: readonly string[]): Promise<KeptRow[]>;
   forget(userId: string, responseId: string): Promise<void>;
 }
 
@@ -29,10 +29,10 @@ export function createKeptAnswers(pool: Pool): KeptAnswers {
   return {
     remember: (rows) => writing.add(rows),
     // Postgres takes no text with a NUL in it, so nothing is kept under such an id.
-    find: (userId, ids) =>
+    find: (owner, ids) =>
       findKept(
         pool,
-        userId,
+        owner,
         ids.filter((id) => !id.includes("\0")),
       ),
     forget: (userId, responseId) => deleteKept(pool, userId, responseId),

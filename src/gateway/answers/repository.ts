@@ -1,8 +1,14 @@
 import type { Pool } from "../../platform/postgres.ts";
 
-/** One answer a provider keeps, or a piece of one. */
-export interface KeptRow {
+/** Who made an answer, or would use one: a key uses all those of its account, an end-user token only its own. */
+export interface KeptOwner {
   userId: string;
+  /** The end-user token; null for a key. */
+  tokenId: string | null;
+}
+
+/** One answer a provider keeps, or a piece of one. */
+export interface KeptRow extends KeptOwner {
   id: string;
   responseId: string;
   providerId: string;
@@ -15,11 +21,11 @@ export async function insertKept(pool: Pool, rows: KeptRow[], keptMs: number): P
   // One statement may not write one row twice.
   const distinct = [...new Map(rows.map((row) => [`${row.userId} ${row.id}`, row])).values()];
   await pool.query(
-    `INSERT INTO relay_responses (user_id, id, response_id, provider_id, model, context_tokens, expires_at)
-     SELECT *, clock_timestamp() + $7 * interval '1 millisecond'
-     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::bigint[])
+    `INSERT INTO relay_responses (user_id, id, response_id, provider_id, model, context_tokens, token_id, expires_at)
+     SELECT *, clock_timestamp() + $8 * interval '1 millisecond'
+     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::uuid[])
      ON CONFLICT (user_id, id) DO UPDATE SET response_id = EXCLUDED.response_id, provider_id = EXCLUDED.provider_id,
-       model = EXCLUDED.model, context_tokens = EXCLUDED.context_tokens, created_at = clock_timestamp(), expires_at = EXCLUDED.expires_at`,
+       model = EXCLUDED.model, context_tokens = EXCLUDED.context_tokens, token_id = EXCLUDED.token_id, created_at = clock_timestamp(), expires_at = EXCLUDED.expires_at`,
     [
       distinct.map((row) => row.userId),
       distinct.map((row) => row.id),
@@ -27,17 +33,18 @@ export async function insertKept(pool: Pool, rows: KeptRow[], keptMs: number): P
       distinct.map((row) => row.providerId),
       distinct.map((row) => row.model),
       distinct.map((row) => row.contextTokens),
+      distinct.map((row) => row.tokenId),
       keptMs,
     ],
   );
 }
 
-/** Those of these ids that belong to the account. */
-export async function findKept(pool: Pool, userId: string, ids: readonly string[]): Promise<KeptRow[]> {
+/** Those of these ids that the owner may use. */
+export async function findKept(pool: Pool, { userId, tokenId }: KeptOwner, ids: readonly string[]): Promise<KeptRow[]> {
   const { rows } = await pool.query<KeptRow>(
-    `SELECT user_id AS "userId", id, response_id AS "responseId", provider_id AS "providerId", model, context_tokens::float8 AS "contextTokens"
-     FROM relay_responses WHERE user_id = $1 AND id = ANY($2) AND expires_at > clock_timestamp()`,
-    [userId, ids],
+    `SELECT user_id AS "userId", token_id AS "tokenId", id, response_id AS "responseId", provider_id AS "providerId", model, context_tokens::float8 AS "contextTokens"
+     FROM relay_responses WHERE user_id = $1 AND id = ANY($2) AND ($3::uuid IS NULL OR token_id = $3) AND expires_at > clock_timestamp()`,
+    [userId, ids, tokenId],
   );
   return rows;
 }

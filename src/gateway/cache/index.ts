@@ -17,7 +17,7 @@ export interface CachedAnswer {
   usage: Usage;
 }
 
-/** Answers that were given before, for callers whose key asks for that. Exact match, within one account; lives in Redis alone. */
+/** Answers that were given before, for callers whose key asks for that. Exact match, within one account or end-user token; lives in Redis alone. */
 export interface AnswerCache {
   /** What the key of this call, whose parsed body this is, was answered before. Notes on the call where its answer is to be kept. */
   find(call: Call, body: unknown): Promise<CachedAnswer | undefined>;
@@ -25,11 +25,12 @@ export interface AnswerCache {
   keep(call: Call, usage: Usage, last: Buffer): void;
 }
 
-/** Everything that the answer depends on. An account never meets another one's answers. */
+/** Everything that the answer depends on. An account never meets another one's answers, nor an end-user token those of keys and other tokens. */
 function placeOf(call: Call, body: unknown): string {
   const { headers } = call.req;
   const parts = [
     call.caller!.principal.userId,
+    call.caller!.tokenId,
     call.format.route,
     call.model!.name,
     call.request!.answer,

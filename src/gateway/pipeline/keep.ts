@@ -6,12 +6,13 @@ import type { KeptAnswer, Reference } from "./format.ts";
 import type { Tally } from "./tally.ts";
 
 /**
- * Checks that what the request builds on is the account's own, leaves only the provider that has it, and notes how much it adds to the
+ * Checks that what the request builds on is the caller's own, leaves only the provider that has it, and notes how much it adds to the
  * prompt. One query, and only for requests that build on something.
  */
 export async function takeUp(deps: Pick<RelayDeps, "answers">, call: Call, references: readonly Reference[]): Promise<Failure | undefined> {
   const ids = references.map(({ id }) => id);
-  const rows = new Map((await deps.answers.find(call.caller!.principal.userId, ids)).map((row) => [row.id, row]));
+  const { principal, tokenId } = call.caller!;
+  const rows = new Map((await deps.answers.find({ userId: principal.userId, tokenId }, ids)).map((row) => [row.id, row]));
   const missing = references.find(({ id }) => !rows.has(id));
   if (missing) {
     return failure("not_found", { message: `${missing.param}: there is no such thing among what your calls made`, param: missing.param });
@@ -50,6 +51,7 @@ function rowsOf(call: Call, kept: KeptAnswer, { tokens }: Tally): KeptRow[] {
   const all = tokens.input + tokens.cachedInput + tokens.cacheWrite + output;
   const shared = {
     userId: call.caller!.principal.userId,
+    tokenId: call.caller!.tokenId,
     responseId: kept.id,
     providerId: call.candidate!.provider.id,
     model: call.model!.name,

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { useStack, waitFor } from "../../support/stack.ts";
 import { startRelay, type Customer, type Relay } from "./harness.ts";
+import { mintToken } from "./mint.ts";
 import { answerOf, DONE, startRawUpstream, STOP, streamOf, text, usage, type RawUpstream } from "./rawUpstream.ts";
 
 const WHOLE = JSON.stringify({
@@ -52,6 +53,20 @@ describe("the cache of answers", () => {
     );
 
   afterEach(() => relay.redis.flushdb());
+
+  it("answers nobody with what an end-user token was answered, but that token itself", async () => {
+    const [ann, ben] = [await mintToken(relay, ada), await mintToken(relay, ada)];
+    const of = async (key: string): Promise<string | null> => {
+      const answer = await ask({ ...ada, key });
+      await answer.text();
+      return answer.headers.get("x-tollkeeper-cache");
+    };
+    expect(await of(ann)).to.equal("miss");
+    await kept();
+    expect(await of(ann)).to.equal("hit");
+    expect(await of(ben)).to.equal("miss");
+    expect(await of(ada.key)).to.equal("miss");
+  });
 
   it("answers the same call again, byte for byte, for its share of the price", async () => {
     const first = await ask();

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { NotFoundError } from "openai";
 import { forgetExpiredAnswers } from "../../../../src/gateway/answers/index.ts";
+import { mintToken } from "../mint.ts";
 import { answerOf } from "../rawUpstream.ts";
 import { useOpenai } from "./rig.ts";
 
@@ -63,6 +64,28 @@ describe("responses that a provider keeps", () => {
       NotFoundError,
     );
     expect((await rig.bill()).charged).to.equal(before);
+  });
+
+  it("made with an end-user token are its own: another token neither reads nor builds on them, the account's key does", async () => {
+    const model = await rig.model();
+    const [ann, ben] = [rig.client(await mintToken(rig.relay, rig.ada)), rig.client(await mintToken(rig.relay, rig.ada))];
+    const first = await ann.responses.create({ model, input: "My name is Ann." });
+    const keys = await rig.client().responses.create({ model, input: "My name is Ada." });
+    expect((await ann.responses.retrieve(first.id)).id).to.equal(first.id);
+    const second = await ann.responses.create({ model, input: "And?", previous_response_id: first.id });
+    expect((await rig.client().responses.retrieve(second.id)).id).to.equal(second.id);
+    await rig.client().responses.create({ model, input: "And?", previous_response_id: second.id });
+    for (const work of [
+      () => ben.responses.retrieve(first.id),
+      () => ben.responses.delete(first.id),
+      () => ben.responses.create({ model, input: "And?", previous_response_id: first.id }),
+      () => ben.responses.create({ model, input: [{ type: "item_reference", id: first.output[0]!.id! }] }),
+      () => ben.responses.retrieve(keys.id),
+    ]) {
+      expect(await work().catch((error: unknown) => error)).to.be.instanceOf(NotFoundError);
+    }
+    expect((await ann.responses.retrieve(first.id)).output_text).to.equal(first.output_text);
+    await ann.responses.delete(first.id);
   });
 
   it("hold for what the provider adds of the answer they build on", async () => {
