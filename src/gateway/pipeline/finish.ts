@@ -59,6 +59,7 @@ function close(deps: RelayDeps, call: Call, end: End): void {
   deps.retire(call);
 }
 
+/** The provider is done: usage is charged in full, also when the client leaves while the answer is still checked or recorded. */
 async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "done" }>): Promise<void> {
   if (call.format.free) {
     endPermit(deps, call, 0);
@@ -67,7 +68,6 @@ async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "
   if (deps.guardrail && !call.cached) {
     const refusal = await deps.guardrail.checkAnswer(call, Buffer.concat([...(call.withheld?.parts ?? []), end.last]));
     if (refusal) return fail(deps, call, refusal);
-    if (call.gone && call.withheld) return leave(deps, call);
   }
   const usage = call.reader ? call.reader.usage : call.usage;
   const tally: Tally = usage ? reported(usage) : counted(deps, call, end.count());

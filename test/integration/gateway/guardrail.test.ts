@@ -76,16 +76,12 @@ describe("the guardrail", () => {
       headers: { "content-type": "application/json", authorization: `Bearer ${who.key}` },
       body: JSON.stringify({ model, stream, max_tokens: 900, messages: [{ role: "user", content }] }),
     });
-  const answers = (content: string): void =>
-    upstream.behave(
-      answerOf(
-        200,
-        JSON.stringify({
-          choices: [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }],
-          usage: { prompt_tokens: 1500, completion_tokens: 800, total_tokens: 2300 },
-        }),
-      ),
-    );
+  const whole = (content: string, input = 1_500, output = 800): string =>
+    JSON.stringify({
+      choices: [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }],
+      usage: { prompt_tokens: input, completion_tokens: output, total_tokens: input + output },
+    });
+  const answers = (content: string): void => upstream.behave(answerOf(200, whole(content)));
   async function spent(relay: Relay, who: Customer): Promise<bigint> {
     await relay.settle();
     const { total, held } = await relay.balance(who);
@@ -161,6 +157,36 @@ describe("the guardrail", () => {
       await withRelay({ GUARDRAIL_ON_FAILURE: "allow" }, async (relay, ada, model) => {
         expect((await ask(relay, ada, model, "How much?")).status).to.equal(200);
         expect(await spent(relay, ada)).to.equal(93_000_000n);
+      });
+    });
+  }
+
+  for (const stream of [true, false]) {
+    it(`does not let a client off that leaves while its answer is checked (${stream ? "stream" : "whole"})`, async () => {
+      await withRelay({ GUARDRAIL_ANSWERS: "true", GUARDRAIL_ON_FAILURE: "allow" }, async (relay, ada, model) => {
+        upstream.behave((socket, request) => {
+          service.mood = "hang";
+          return stream
+            ? streamOf(text("Pay"), STOP, usage(10, 5), DONE)(socket, request)
+            : answerOf(200, whole("Pay", 10, 5))(socket, request);
+        });
+        const leave = new AbortController();
+        const asking = fetch(`${relay.url}/v1/chat/completions`, {
+          method: "POST",
+          headers: { "content-type": "application/json", authorization: `Bearer ${ada.key}` },
+          body: JSON.stringify({ model, stream, max_tokens: 20, messages: [{ role: "user", content: "How much?" }] }),
+          signal: leave.signal,
+        }).catch(() => undefined);
+        await waitFor(() => service.asked.some(({ stage }) => stage === "answer"), {
+          timeoutMs: 5_000,
+          message: "the check of the answer",
+        });
+        leave.abort();
+        await asking;
+        await waitFor(async () => (await relay.lastEvent(ada)) !== undefined, { timeoutMs: 5_000, message: "the record" });
+        await relay.settle();
+        expect(await relay.lastEvent(ada)).to.include({ status: "ok", input_tokens: 10n, output_tokens: 5n });
+        expect(await relay.balance(ada)).to.deep.equal({ total: String(1_000_000_000n - 10n * 30_000n - 5n * 60_000n), held: "0" });
       });
     });
   }
