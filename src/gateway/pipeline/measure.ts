@@ -1,3 +1,4 @@
+import { UNKNOWN_CONTEXT } from "../attachments/index.ts";
 import { newBudget } from "../tokens/index.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
@@ -17,7 +18,9 @@ export function measure(deps: Pick<RelayDeps, "tokenizer" | "config">, call: Cal
   const counted = request.countPrompt(deps.tokenizer, newBudget(), model);
   if (typeof counted !== "number" && "code" in counted) return counted;
   call.measured = true;
-  call.promptTokens = (typeof counted === "number" ? counted : counted.tokens) + call.carriedTokens;
+  // What a provider said of an earlier answer may be anything; a model reads no more than its window.
+  const carried = Math.min(call.carriedTokens, model.contextLength ?? UNKNOWN_CONTEXT);
+  call.promptTokens = (typeof counted === "number" ? counted : counted.tokens) + carried;
   if (typeof counted !== "number") {
     call.unseenTokens = counted.unseen;
     call.besideAnswer = (counted.besideAnswer ?? 0) * request.choices;

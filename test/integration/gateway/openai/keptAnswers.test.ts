@@ -101,6 +101,20 @@ describe("responses that a provider keeps", () => {
     expect(refused).to.include({ status: 402 });
   });
 
+  it("hold for no more than the model reads, whatever the provider said of the answer they build on", async () => {
+    const model = await rig.model({ raw: true, columns: { context_length: 10_000 } });
+    rig.raw.behave(answerOf(200, COMPLETED.replace("1500", "2000000000").replace("2300", "2000000800")));
+    await rig.send("/v1/responses", { model, input: "x", max_output_tokens: 800 });
+    await rig.relay.settle();
+    const rich = await rig.relay.customer();
+    // Whose it is, as if she had paid for it.
+    await rig.relay.pool.query("UPDATE relay_responses SET user_id = $1 WHERE user_id = $2", [rich.userId, rig.ada.userId]);
+    rig.raw.behave(answerOf(200, COMPLETED));
+    const body = { model, input: "y", previous_response_id: "resp_1", max_output_tokens: 800 };
+    const next = await rig.send("/v1/responses", body, { headers: { authorization: `Bearer ${rich.key}` } });
+    expect(next.status).to.equal(200);
+  });
+
   it("are made and built on with one key of the provider, whatever the conversation", async () => {
     const model = await rig.model({ raw: true, providers: [{ keys: ["key-1", "key-2", "key-3"] }] });
     rig.raw.behave(answerOf(200, COMPLETED));
