@@ -94,6 +94,8 @@ export class Call {
   usage: Usage | undefined;
   /** What the provider keeps of a complete answer. */
   kept: KeptAnswer | undefined;
+  /** Oddities of what the provider said it used, beside those of its usage. */
+  notes: readonly string[] = [];
   /** A complete answer had usage that cannot be read. */
   unreadableUsage = false;
 

@@ -148,7 +148,8 @@ async function dropHold(deps: RelayDeps, call: Call): Promise<void> {
 /** A provider's usage that does not add up or cannot be read is for the operator to see. */
 function reportOddities(deps: RelayDeps, call: Call): void {
   const unreadable = call.reader?.unreadableUsage ?? call.unreadableUsage;
-  const notes = (call.reader ? call.reader.usage : call.usage)?.notes ?? (unreadable ? ["the usage cannot be read"] : []);
+  const said = (call.reader ? call.reader.usage : call.usage)?.notes ?? (unreadable ? ["the usage cannot be read"] : []);
+  const notes = call.notes.length > 0 ? [...said, ...call.notes] : said;
   if (notes.length === 0) return;
   const { principal } = call.caller!;
   deps.log.warn({ trace_id: call.traceId, provider: call.candidate?.provider.name, notes }, "a provider's usage does not add up");

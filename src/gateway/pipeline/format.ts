@@ -145,6 +145,8 @@ export type WholeResult =
       ok: true;
       usage: Usage | undefined;
       unreadableUsage: boolean;
+      /** Oddities of what the provider said it used, worth an incident, beside those of `usage`. */
+      notes?: string[];
       count(tokenizer: Tokenizer, budget: Budget): Delivered;
       /** What the client gets, when that is not what the provider sent. */
       body?: Buffer;

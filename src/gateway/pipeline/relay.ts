@@ -21,6 +21,8 @@ const WHOLE_BODY_LIMIT = 64 * 1024 * 1024;
 /** What a provider sends after its terminal event is thrown away; beyond this the connection is too. */
 const AFTER_END_LIMIT = 64 * 1024;
 
+const NO_NOTES: readonly string[] = [];
+
 const malformed = (message: string): Failure =>
   failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
 
@@ -245,6 +247,7 @@ class Answer implements Listener {
     if (!result.ok) return this.#fail(result.failure);
     call.usage = result.usage;
     call.kept = result.kept;
+    call.notes = result.notes ?? NO_NOTES;
     call.unreadableUsage = result.unreadableUsage;
     call.contentType = result.contentType ?? "application/json";
     finish(this.#deps, call, { kind: "done", last: result.body ?? body, count: () => result.count(this.#deps.tokenizer, newBudget()) });

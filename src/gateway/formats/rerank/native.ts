@@ -30,14 +30,15 @@ export class NativeRerank implements Dialect {
       return { ok: false, failure: malformed("The provider's answer is not a list of results") };
     }
     const searchUnits = searchUnitsOf(fields);
-    // What is priced by the request is priced by the search unit where a vendor counts those.
-    const units = { requests: searchUnits ?? 1 };
+    // What is priced by the request is priced by the search unit where a vendor counts those. Documents were ranked: that is not for nothing.
+    const units = { requests: searchUnits === undefined ? 1 : searchUnits || this.#request.leastUnits };
     const said = usageOf(fields);
     const usage = readTokens(said);
     return {
       ok: true,
       usage: usage && { ...usage, units },
       unreadableUsage: isUnreadable(said, usage),
+      ...(searchUnits === 0 ? { notes: [`search_units would be 0 for ${this.#request.documents} documents`] } : {}),
       count: () => ({ content: true, tokens: 0, units }),
     };
   }

@@ -58,6 +58,15 @@ export class RerankRequest implements RelayRequest {
     return Math.ceil(chunks / UNIT_DOCUMENTS);
   }
 
+  get documents(): number {
+    return this.#documents.length;
+  }
+
+  /** Search units that so many documents are, however short they are. */
+  get leastUnits(): number {
+    return Math.ceil(this.#documents.length / UNIT_DOCUMENTS);
+  }
+
   /** The query is read together with every document. */
   countPrompt(tokenizer: Tokenizer, budget: Budget): number {
     let tokens = tokenizer.count(textOf(this.body["query"]), budget) * this.#documents.length;

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { waitFor } from "../../../support/stack.ts";
 import { answerOf } from "../rawUpstream.ts";
 import { useOpenai } from "./rig.ts";
 
@@ -70,6 +71,18 @@ describe("rerank", () => {
     // Held for three: 201 documents.
     await ask({ model, documents: Array.from({ length: 201 }, () => "a toll") });
     expect(await rig.bill()).to.deep.include({ charged: 6_000_000n, estimated: false, units: { requests: 3 } });
+  });
+
+  it("is charged for what was asked, and operators are told, when the vendor says that it was for nothing", async () => {
+    const model = await rig.model({ raw: true, input: "0", output: "0", prices: { request_price: "2" } });
+    rig.raw.behave(answerOf(200, '{"results":[],"meta":{"billed_units":{"search_units":0}}}'));
+    await ask({ model, documents: Array.from({ length: 201 }, () => "a toll") });
+    expect(await rig.bill()).to.deep.include({ charged: 6_000_000n, estimated: false, units: { requests: 3 } });
+    const { id } = (await rig.relay.lastEvent(rig.ada))!;
+    const incident = async () => (await rig.relay.pool.query("SELECT kind, details FROM incidents WHERE subject = $1", [id])).rows[0];
+    await waitFor(async () => (await incident()) !== undefined, { timeoutMs: 2_000, message: "the incident" });
+    expect(await incident()).to.have.property("kind", "usage_clamped");
+    expect((await incident()).details.notes).to.deep.equal(["search_units would be 0 for 201 documents"]);
   });
 
   it("is charged however long the query is, times however many documents", async () => {
