@@ -13,9 +13,9 @@ const WINDOWS = `
 local function roll(start, current, previous, W)
   local elapsed = now - start
   local counted = current
-  if elapsed < W then counted = current + previous end
-  if elapsed < -${SKEW_MS} or elapsed >= 2 * W or counted == 0 then return now, 0, 0, 0 end
-  if elapsed >= W then return start + W, 0, current, elapsed - W end
+  if elapsed < W then counted = current + previous elseif previous == 0 then counted = current - 1 end
+  if elapsed < -${SKEW_MS} or elapsed >= 2 * W or counted <= 0 then return now, 0, 0, 0 end
+  if elapsed >= W then return start + W, 0, counted, elapsed - W end
   return start, current, previous, math.max(0, elapsed)
 end
 local function window(key, W)

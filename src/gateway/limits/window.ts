@@ -1,7 +1,7 @@
 /**
  * A sliding-window counter. The window begins with the first request, not with the clock's minute, so that a caller who was silent
- * gets exactly the limit in any burst; after that the previous window counts by the share of it that the last minute still covers.
- * The Lua script does the same arithmetic.
+ * gets exactly the limit in any burst; after that the previous window counts by the share of it that the last minute still covers. The
+ * request that a window began with is over a minute ago when the window ends, and counts no more. The Lua script does the same arithmetic.
  */
 export interface Window {
   readonly lengthMs: number;
@@ -22,19 +22,22 @@ export const newWindow = (lengthMs: number): Window => ({ lengthMs, startMs: 0, 
 /** Milliseconds of the window that are over. */
 const elapsedOf = (window: Window, nowMs: number): number => Math.max(0, nowMs - window.startMs);
 
+/** What still counts of the window when it ends. One that follows no other began with a request, which is then a whole window ago. */
+const leftOf = ({ current, previous }: Window): number => (previous === 0 ? Math.max(0, current - 1) : current);
+
 /** Moves the window up to `nowMs`, in place. */
 export function roll(window: Window, nowMs: number): void {
   const { lengthMs } = window;
   const elapsed = nowMs - window.startMs;
   // A window in which nothing was counted is as good as none: the next request begins a new one.
-  const counted = elapsed < lengthMs ? window.current + window.previous : window.current;
+  const counted = elapsed < lengthMs ? window.current + window.previous : leftOf(window);
   if (elapsed < -SKEW_MS || elapsed >= 2 * lengthMs || counted === 0) {
     window.startMs = nowMs;
     window.current = 0;
     window.previous = 0;
   } else if (elapsed >= lengthMs) {
     window.startMs += lengthMs;
-    window.previous = window.current;
+    window.previous = counted;
     window.current = 0;
   }
 }
@@ -55,7 +58,7 @@ export function waitMsOf(window: Window, limit: number, amount: number, nowMs: n
   const room = limit - amount - window.current;
   // Either the previous window has to fade within this one, or this one has to end and then fade in its turn.
   if (room >= 0) return Math.max(1, fadeMs(window.previous, room, window.lengthMs) - elapsed);
-  return window.lengthMs - elapsed + fadeMs(window.current, limit - amount, window.lengthMs);
+  return window.lengthMs - elapsed + fadeMs(leftOf(window), limit - amount, window.lengthMs);
 }
 
 /** How far a window must have moved on until no more than `room` of `count` is left. */
