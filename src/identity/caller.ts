@@ -1,5 +1,14 @@
 import type { Principal, Role } from "../http/principal.ts";
-import { lifeBudget, spendLimits, type Limits, type SpendLimits } from "../quotas/index.ts";
+import {
+  accountLimits,
+  lifeBudget,
+  spendLimits,
+  standardTerms,
+  type Limits,
+  type PlanBook,
+  type SpendLimits,
+  type Terms,
+} from "../quotas/index.ts";
 import { createIpList } from "./ipList.ts";
 import type { UserStatus } from "./status.ts";
 
@@ -17,7 +26,7 @@ export interface CallerKey {
   keyGroup: string | null;
   /** Each counts on its own, so that a narrower one can only narrow: those of the user, of the key, and of a token if one was sent. */
   limits: { user: Limits; key: Limits; token: Limits | null };
-  /** The spend limits among them, ready to be held against; null when there are none. */
+  /** The spend limits and quotas among them, ready to be held against; null when there are none. */
   spend: SpendLimits | null;
   /** Allowed models, null for all; with a token those that its key allows too. */
   models: string[] | null;
@@ -49,6 +58,8 @@ export interface KeyRow {
   tier: string;
   time_zone: string;
   user_limits: Limits;
+  /** What the user is subscribed to; null for the standard plan. */
+  quota_terms: Terms[] | null;
 }
 
 /** A row of {@link FIND_TOKEN}. */
@@ -66,7 +77,7 @@ export const FIND_KEY = `
   SELECT k.id, k.limits, k.models, k.allowed_ips, k.key_group, k.cache_seconds,
          least(k.expires_at, CASE WHEN k.hash <> $1 THEN k.previous_expires_at END) AS expires_at,
          u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
-         u.limits AS user_limits
+         u.limits AS user_limits, quota_terms(u.id) AS quota_terms
   FROM api_keys k JOIN users u ON u.id = k.user_id
   WHERE (k.hash = $1 OR k.previous_hash = $1) AND k.status = 'active'`;
 
@@ -74,15 +85,16 @@ export const FIND_KEY = `
 export const FIND_TOKEN = `
   SELECT k.id, k.limits, k.models, k.allowed_ips, k.key_group, k.cache_seconds, least(t.expires_at, k.expires_at) AS expires_at,
          u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
-         u.limits AS user_limits,
+         u.limits AS user_limits, quota_terms(u.id) AS quota_terms,
          t.id AS token_id, t.budget, t.limits AS token_limits, t.models AS token_models, t.allowed_ips AS token_ips,
          t.expires_at AS token_expires_at
   FROM end_user_tokens t JOIN api_keys k ON k.id = t.key_id JOIN users u ON u.id = k.user_id
   WHERE t.hash = $1 AND t.revoked_at IS NULL AND k.status = 'active'`;
 
-/** The caller that a row describes; `tier` are the limits of its user's tier. */
-export function callerOf(row: KeyRow, tier: Limits, token?: TokenRow): CallerKey {
-  const user = { ...tier, ...row.user_limits };
+/** The caller that a row describes; `tier` are the limits of its user's tier, `book` all plans. */
+export function callerOf(row: KeyRow, { tier, book }: { tier: Limits; book: PlanBook }, token?: TokenRow): CallerKey {
+  const terms = row.quota_terms ?? standardTerms(book);
+  const user = accountLimits({ terms, book, tier, own: row.user_limits }, Date.now());
   const key = row.limits;
   const models = token?.token_models ? both(row.models, token.token_models) : row.models;
   return {
@@ -100,7 +112,10 @@ export function callerOf(row: KeyRow, tier: Limits, token?: TokenRow): CallerKey
         { id: `user:${row.user_id}`, limits: user },
       ],
       row.time_zone,
-      token && [lifeBudget(`token:${token.token_id}`, token.token_expires_at, token.budget)],
+      {
+        fixed: token && [lifeBudget(`token:${token.token_id}`, token.token_expires_at, token.budget)],
+        quotas: { userId: row.user_id, keyId: row.id, terms, book, limits: { tier, own: row.user_limits, key } },
+      },
     ),
     models,
     modelSet: models && new Set(models.map((model) => model.toLowerCase())),

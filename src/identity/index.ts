@@ -13,7 +13,7 @@ import type { Logger } from "../platform/logger.ts";
 import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { TemporalLink } from "../platform/temporal.ts";
-import { createTiers, type Limits, type Tiers } from "../quotas/index.ts";
+import { accountLimits, createTiers, standardTerms, type Limits, type Terms, type Tiers } from "../quotas/index.ts";
 import { createChanges } from "./changes.ts";
 import { CODE_TRIES, createEmailCodes } from "./emailCodes.ts";
 import { createEmailSends } from "./emailSends.ts";
@@ -181,12 +181,15 @@ export function createIdentity(deps: IdentityDeps): Identity {
       return { accessToken: session.access_token, expiresIn: session.expires_in };
     },
     async keyLimits(userId, keyId) {
-      const { rows } = await pool.query<{ limits: Limits; own: Limits; tier: string; time_zone: string }>(
-        "SELECT k.limits, u.limits AS own, u.tier, u.time_zone FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.id = $1 AND u.id = $2",
+      const { rows } = await pool.query<{ limits: Limits; own: Limits; tier: string; time_zone: string; terms: Terms[] | null }>(
+        "SELECT k.limits, u.limits AS own, u.tier, u.time_zone, quota_terms(u.id) AS terms FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.id = $1 AND u.id = $2",
         [keyId, userId],
       );
       const row = rows[0];
-      return row && { timeZone: row.time_zone, key: row.limits, account: { ...(await tiers.limitsOf(row.tier)), ...row.own } };
+      if (!row) return undefined;
+      const [tier, book] = await Promise.all([tiers.limitsOf(row.tier), tiers.book()]);
+      const account = accountLimits({ terms: row.terms ?? standardTerms(book), book, tier, own: row.own }, Date.now());
+      return { timeZone: row.time_zone, key: row.limits, account };
     },
     async keyNames(userId) {
       const { rows } = await pool.query<{ id: string; name: string }>("SELECT id, name FROM api_keys WHERE user_id = $1", [userId]);

@@ -99,6 +99,9 @@ export const limits = z.strictObject({
   spend_total: spend.optional().meta({ description: "Most that may be spent, in credits" }),
   spend_daily: spend.optional().meta({ description: "The same a day, in the account's time zone" }),
   spend_monthly: spend.optional().meta({ description: "The same a calendar month, in the account's time zone" }),
+  quota_requests: count.optional().meta({ description: "Most requests in a period, weighted by model; the period ends on the reset day" }),
+  quota_tokens: z.number().int().min(1).max(1_000_000_000_000).optional().meta({ description: "The same in tokens of prompt and answer" }),
+  quota_credits: spend.optional().meta({ description: "The same in credits" }),
 });
 
 /** A moment to come, ISO 8601 with its offset, at most 100 years away. */

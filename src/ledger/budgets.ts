@@ -1,20 +1,38 @@
 import type { Pool } from "../platform/postgres.ts";
 import { list } from "./sql.ts";
-import type { Budget, BudgetName, BudgetState, HoldRequest } from "./types.ts";
+import type { Budget, BudgetName, BudgetState, BudgetUnit, HoldCounts, HoldRequest } from "./types.ts";
 
-/** What was spent by somebody (`key:<uuid>` …) since a moment, in micro-credits: asked when a limit is new, never for each call. */
-export type SpentSince = (id: string, since: Date) => Promise<bigint>;
+/** What was spent by somebody (`key:<uuid>` …) since a moment, in the size of the budget's unit: asked when a limit is new, never for each call. */
+export type SpentSince = (id: string, since: Date, budget: Budget) => Promise<bigint>;
 
 const ID = /^[a-z]+:[0-9A-Za-z_.-]{1,64}$/;
-const PERIOD = /^(total|m:\d{4}-\d{2}|(d|to):\d{4}-\d{2}-\d{2})$/;
+const PERIOD = /^(total|m:\d{4}-\d{2}|(d|to):\d{4}-\d{2}-\d{2}|q[rtc]:\d{4}-\d{2}-\d{2}T\d{2}:\d{2}Z)$/;
+/** The unit is part of a quota's name, so that no counter is ever one of two units. */
+const UNITS: Record<string, BudgetUnit> = { "qr:": "requests", "qt:": "tokens" };
 const MAX_LIMIT = 4n * 10n ** 18n;
 
 /** Throws a RangeError or TypeError for a budget that Postgres would refuse, and the whole batch with it. */
-export function checkBudget({ id, period, limit }: Budget): void {
+export function checkBudget({ id, period, limit, unit = "credits" }: Budget): void {
   if (!ID.test(id)) throw new TypeError(`a budget cannot be named ${id}`);
   if (!PERIOD.test(period)) throw new TypeError(`a budget cannot be for ${period}`);
   if (limit < 0n || limit > MAX_LIMIT) throw new RangeError(`a budget cannot be ${limit}`);
+  if (unit !== (UNITS[period.slice(0, 3)] ?? "credits")) throw new TypeError(`a budget for ${period} cannot count ${unit}`);
 }
+
+/** Throws a RangeError or TypeError for counts that Postgres would refuse, or that a budget needs and that are not there. */
+export function checkCounts({ id, budgets = [], counts }: HoldRequest): void {
+  if (!counts) {
+    if (budgets.some(({ unit = "credits" }) => unit !== "credits")) throw new TypeError(`hold ${id} does not say what it counts`);
+    return;
+  }
+  for (const count of [counts.requests, counts.tokens, counts.leastTokens ?? 0n]) {
+    if (count < 0n || count > MAX_LIMIT) throw new RangeError(`a hold cannot count ${count}`);
+  }
+}
+
+/** What a hold counts on a budget; undefined for its amount. */
+const countOf = (unit: BudgetUnit | undefined, counts: HoldCounts | undefined): bigint | undefined =>
+  unit === "requests" ? counts!.requests : unit === "tokens" ? counts!.tokens : undefined;
 
 /** The budgets of a batch: each counter once, and for each budget of each hold which counter it is. */
 export interface BatchBudgets {
@@ -24,7 +42,7 @@ export interface BatchBudgets {
   values: unknown[];
 }
 
-const NONE: BatchBudgets = { budgets: [], values: [null, null, null, null, null] };
+const NONE: BatchBudgets = { budgets: [], values: [null, null, null, null, null, null, null] };
 
 /** Gathers the budgets of a batch; costs next to nothing when there are none. */
 export function gatherBudgets(batch: readonly HoldRequest[]): BatchBudgets {
@@ -32,7 +50,9 @@ export function gatherBudgets(batch: readonly HoldRequest[]): BatchBudgets {
   const places = new Map<string, number>();
   const [ids, periods]: [string[], string[]] = [[], []];
   const [of, which]: [number[], number[]] = [[], []];
+  const [counts, leasts]: [(bigint | "NULL")[], (bigint | "NULL")[]] = [[], []];
   const budgets: Budget[] = [];
+  let counted = false;
   batch.forEach((hold, i) => {
     for (const budget of hold.budgets ?? []) {
       const name = nameOf(budget);
@@ -45,9 +65,14 @@ export function gatherBudgets(batch: readonly HoldRequest[]): BatchBudgets {
       of.push(i + 1);
       which.push(place);
       budgets.push(budget);
+      const count = countOf(budget.unit, hold.counts);
+      counted ||= count !== undefined;
+      counts.push(count ?? "NULL");
+      leasts.push((budget.unit === "tokens" && hold.counts?.leastTokens) || "NULL");
     }
   });
-  return { budgets, values: [ids, periods, list(of), list(which), list(budgets.map((budget) => budget.limit))] };
+  const limits = list(budgets.map((budget) => budget.limit));
+  return { budgets, values: [ids, periods, list(of), list(which), limits, counted ? list(counts) : null, counted ? list(leasts) : null] };
 }
 
 const nameOf = ({ id, period }: BudgetName) => `${id} ${period}`;
@@ -57,7 +82,7 @@ export function createBudgetOpener(deps: { pool: Pool; spentSince?: SpentSince |
   const opening = new Map<string, Promise<void>>();
 
   async function openNow(budget: Budget): Promise<void> {
-    const spent = budget.since && deps.spentSince ? await deps.spentSince(budget.id, budget.since) : 0n;
+    const spent = budget.since && deps.spentSince ? await deps.spentSince(budget.id, budget.since, budget) : 0n;
     await deps.pool.query("SELECT ledger_open_budgets($1, $2, $3)", [[budget.id], [budget.period], [spent]]);
   }
 

@@ -42,6 +42,7 @@ export const GUARDS = [
   "ledger_incidents_agree",
   "ledger_incidents_keep",
   "ledger_settlements_counted",
+  "ledger_settlements_counts",
   "ledger_settlements_keep",
   "ledger_settlements_made",
   "ledger_shortfall_of_wallet",
@@ -212,7 +213,8 @@ export const CHECKS: Check[] = [
     sql: `SELECT coalesce(b.id || ' ' || b.period, 'budget ' || h.no) AS subject, coalesce(h.total, 0) AS expected, coalesce(b.held, 0) AS found
       FROM ledger_budgets b
       FULL JOIN (
-        SELECT no, sum(amount) AS total FROM ledger_holds CROSS JOIN unnest(budgets) AS no WHERE state = 'held' GROUP BY no
+        SELECT u.no, sum(coalesce(u.n, h.amount)) AS total FROM ledger_holds h CROSS JOIN unnest(h.budgets, h.counts) AS u (no, n)
+        WHERE h.state = 'held' GROUP BY u.no
       ) h ON h.no = b.no
       WHERE coalesce(b.held, 0) <> coalesce(h.total, 0)`,
   },
@@ -220,7 +222,10 @@ export const CHECKS: Check[] = [
     name: "what is spent of a budget is what was settled on it",
     sql: `SELECT b.id || ' ' || b.period AS subject, b.opening + coalesce(s.total, 0) AS expected, b.spent AS found
       FROM ledger_budgets b
-      LEFT JOIN (SELECT no, sum(charged) AS total FROM ledger_settlements CROSS JOIN unnest(budgets) AS no GROUP BY no) s ON s.no = b.no
+      LEFT JOIN (
+        SELECT u.no, sum(coalesce(u.n, s.charged)) AS total FROM ledger_settlements s CROSS JOIN unnest(s.budgets, s.counts) AS u (no, n)
+        GROUP BY u.no
+      ) s ON s.no = b.no
       WHERE b.spent <> b.opening + coalesce(s.total, 0)`,
   },
   {
@@ -229,6 +234,14 @@ export const CHECKS: Check[] = [
     sql: `SELECT s.id AS subject, h.budgets AS expected, s.budgets AS found
       FROM ledger_settlements s JOIN ledger_holds h ON h.id = s.hold_id AND h.wallet_id = s.wallet_id AND s.created_at > h.created_at
       WHERE s.budgets IS DISTINCT FROM h.budgets`,
+  },
+  {
+    name: "a settlement counts what its hold says",
+    plain: true,
+    sql: `SELECT s.id AS subject, ledger_settled_counts(h.budgets, h.counts, h.tokens) AS expected, s.counts AS found
+      FROM ledger_settlements s JOIN ledger_holds h ON h.id = s.hold_id AND h.wallet_id = s.wallet_id AND s.created_at > h.created_at
+      WHERE h.counts IS NOT NULL AND s.counts IS DISTINCT FROM ledger_settled_counts(h.budgets, h.counts, h.tokens)
+        AND NOT EXISTS (SELECT FROM unnest(h.budgets) AS forgotten WHERE forgotten NOT IN (SELECT no FROM ledger_budgets))`,
   },
   {
     name: "a settled call says what its settlement charged",

@@ -3,10 +3,10 @@ import { appError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
 import { createMetrics } from "../platform/metrics.ts";
 import { inTransaction, isConnectionError, type Pool } from "../platform/postgres.ts";
-import { checkBudget, createBudgetOpener, gatherBudgets, type BatchBudgets, type SpentSince } from "./budgets.ts";
+import { checkBudget, checkCounts, createBudgetOpener, gatherBudgets, type BatchBudgets, type SpentSince } from "./budgets.ts";
 import { createLateRelease } from "./late-release.ts";
 import { createHoldMetrics, type HoldMetrics } from "./metrics.ts";
-import { decideHold } from "./rules.ts";
+import { decideHold, least } from "./rules.ts";
 import { list } from "./sql.ts";
 import type { Budget, HoldOutcome, HoldRequest, Owing, SweptHold } from "./types.ts";
 
@@ -23,6 +23,7 @@ interface AuthorizedRow {
   totals: (string | null)[];
   spents: (string | null)[];
   helds: (string | null)[];
+  counts: (string | null)[];
   wallets: string[];
   lefts: string[];
   shortfalls: (string | null)[];
@@ -79,7 +80,7 @@ export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentS
     const limited = gatherBudgets(batch);
     const query = {
       name: "ledger_hold",
-      text: "SELECT * FROM ledger_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+      text: "SELECT * FROM ledger_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
       values: [
         list(batch.map((hold) => hold.id)),
         list(batch.map((hold) => hold.walletId)),
@@ -115,6 +116,7 @@ export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentS
       if (!UUID.test(hold.id)) throw new TypeError(`a hold's id must be a UUID, not ${hold.id}`);
       if (hold.amount < 0n || hold.amount > MAX_AMOUNT) throw new RangeError(`a hold cannot be ${hold.amount}`);
       hold.budgets?.forEach(checkBudget);
+      checkCounts(hold);
       let outcome = await authorizing.add(hold);
       if (!(outcome instanceof Error) && outcome.kind === "unopened") {
         const { budgets } = outcome;
@@ -205,8 +207,11 @@ function answers(batch: HoldRequest[], { budgets }: BatchBudgets, row: Authorize
     const from = place;
     place += hold.budgets?.length ?? 0;
     switch (kinds[i]!) {
-      case "held":
-        return { kind: "held", amount: BigInt(row.amounts[i]!), available: BigInt(row.availables[i]!) };
+      case "held": {
+        const outcome = { kind: "held" as const, amount: BigInt(row.amounts[i]!), available: BigInt(row.availables[i]!) };
+        const counted = (hold.budgets ?? []).flatMap(({ unit }, n) => (unit === "tokens" ? [BigInt(row.counts[from + n]!)] : []));
+        return counted.length === 0 ? outcome : { ...outcome, tokens: counted.reduce(least) };
+      }
       case "refused": {
         const mine = budgets.slice(from, place);
         const missing = mine.filter((_, n) => row.spents[from + n] === null);

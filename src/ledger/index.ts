@@ -11,6 +11,7 @@ import type { Ledger } from "./types.ts";
 import { verify } from "./verify.ts";
 import { ensureWallet, readBalance, readHistory, readIncidents, readShortfalls } from "./wallets.ts";
 
+export type { SpentSince } from "./budgets.ts";
 export { watchLedger } from "./metrics.ts";
 export type * from "./types.ts";
 

@@ -1,4 +1,4 @@
-import type { Budget, BudgetState, GrantSource, HoldOutcome } from "./types.ts";
+import type { Budget, BudgetState, GrantSource, HoldOutcome, HoldRequest } from "./types.ts";
 
 /**
  * The rules of the ledger as pure functions. The database applies the same rules in its own functions, where the rows are; the
@@ -23,24 +23,41 @@ export interface HoldGround {
   budgets?: readonly (Budget & BudgetState)[];
 }
 
+/** What is asked of wallet and budgets. */
+export type HoldAsk = Pick<HoldRequest, "amount" | "minAmount" | "counts">;
+
 /**
- * Decides a hold. It gets what it asks or, when it names a minimum, what wallet and budgets leave; nothing from a wallet that owes. A
- * refusal names what will not change by itself (an empty wallet, a budget that was spent) before what running calls will give back.
+ * Decides a hold. It gets what it asks or, when it names a minimum, what wallet and budgets of credits leave; of budgets of tokens the
+ * same with tokens; nothing from a wallet that owes. A refusal names what will not change by itself (an empty wallet, a budget that was
+ * spent) before what running calls will give back.
  */
-export function decideHold(ask: { amount: bigint; minAmount?: bigint }, ground: HoldGround): HoldOutcome {
+export function decideHold(ask: HoldAsk, ground: HoldGround): HoldOutcome {
   const { total, available, owed = 0n, budgets = [] } = ground;
-  const room = budgets.reduce((left, budget) => least(left, budgetRoom(budget)), available);
+  const credits = budgets.filter(({ unit = "credits" }) => unit === "credits");
+  const room = credits.reduce((left, budget) => least(left, budgetRoom(budget)), available);
   const needed = ask.minAmount ?? ask.amount;
   if (owed > 0n)
     return { kind: "refused", reason: "insufficient_balance", available, total, shortfall: lacking(needed + owed, available), owed };
   const amount = room >= ask.amount ? ask.amount : room >= needed ? room : undefined;
-  if (amount !== undefined) return { kind: "held", amount, available: available - amount };
+  const lacks = (budget: Budget & BudgetState) => budgetRoom(budget) < neededOf(ask, budget);
+  if (amount !== undefined && !budgets.some(lacks)) {
+    const held = { kind: "held" as const, amount, available: available - amount };
+    const tokens = budgets.filter(({ unit }) => unit === "tokens").map(budgetRoom);
+    return tokens.length === 0 ? held : { ...held, tokens: tokens.reduce(least, ask.counts!.tokens) };
+  }
   if (total < needed) return { kind: "refused", reason: "insufficient_balance", available, total, shortfall: needed - available };
-  const spent = budgets.find((budget) => budget.limit - budget.spent < needed && budgetRoom(budget) < needed);
-  if (spent) return { kind: "refused", reason: "spend_limit_reached", budget: spent, shortfall: needed - budgetRoom(spent) };
+  const short = (budget: Budget & BudgetState) => neededOf(ask, budget) - budgetRoom(budget);
+  const spent = budgets.find((budget) => budget.limit - budget.spent < neededOf(ask, budget) && lacks(budget));
+  if (spent) return { kind: "refused", reason: "spend_limit_reached", budget: spent, shortfall: short(spent) };
   if (available < needed) return { kind: "refused", reason: "balance_on_hold", available, total, shortfall: needed - available };
-  const busy = budgets.find((budget) => budgetRoom(budget) < needed)!;
-  return { kind: "refused", reason: "spend_limit_on_hold", budget: busy, shortfall: needed - budgetRoom(busy) };
+  const busy = budgets.find(lacks)!;
+  return { kind: "refused", reason: "spend_limit_on_hold", budget: busy, shortfall: short(busy) };
+}
+
+/** The least of a budget that a hold is made for. */
+function neededOf({ amount, minAmount, counts }: HoldAsk, { unit = "credits" }: Budget): bigint {
+  if (unit === "credits") return minAmount ?? amount;
+  return unit === "requests" ? counts!.requests : (counts!.leastTokens ?? counts!.tokens);
 }
 
 const lacking = (needed: bigint, available: bigint): bigint => (needed > available ? needed - available : 0n);

@@ -2,7 +2,7 @@ import { createIdentity, type Identity } from "../identity/index.ts";
 import { createLedger, type Ledger } from "../ledger/index.ts";
 import { createNotify, type Notify } from "../notify/index.ts";
 import { createPricing, type Pricing } from "../pricing/index.ts";
-import { spentSince } from "../usage/index.ts";
+import { createOpenings } from "./openings.ts";
 import type { Platform } from "./platform.ts";
 
 /** The domains that both the api and the worker use. */
@@ -19,7 +19,7 @@ export function createCoreServices(platform: Platform): CoreServices {
     pool,
     log,
     tolerance: { percent: config.SETTLE_TOLERANCE_PERCENT, micro: config.SETTLE_TOLERANCE_CREDITS },
-    spentSince: (owner, since) => spentSince(pool, owner, since),
+    spentSince: createOpenings(pool),
     metrics,
   });
   const pricing = createPricing({ pool, invalidation });

@@ -25,6 +25,8 @@ export const ERROR_CODES = {
   balance_on_hold: { status: 429, message: "The wallet's credit is held by running calls" },
   spend_limit_reached: { status: 429, message: "A spend limit is reached" },
   spend_limit_on_hold: { status: 429, message: "What a spend limit leaves is held by running calls" },
+  quota_exceeded: { status: 429, message: "A quota is used up" },
+  quota_on_hold: { status: 429, message: "What a quota leaves is held by running calls" },
   upstream_rate_limited: { status: 429, message: "The provider is busy" },
   internal_error: { status: 500, message: "Something went wrong on our side" },
   upstream_error: { status: 502, message: "The provider failed" },

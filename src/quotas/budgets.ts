@@ -1,5 +1,6 @@
 import type { Budget } from "../ledger/index.ts";
 import { parseCredits } from "../platform/credits.ts";
+import { hasQuotas, planWeights, quotaBudgets, type QuotaSource } from "./counters.ts";
 import { periodsAt } from "./periods.ts";
 import type { Limits } from "./tiers.ts";
 
@@ -11,14 +12,23 @@ export interface SpendLimit {
   limit: bigint;
 }
 
-/** The spend limits that count for a caller, narrowest first. Days and months are those of `timeZone`. */
+/** The budgets of the present, made once a period. */
+interface Present {
+  fromMs: number;
+  untilMs: number;
+  budgets: readonly Budget[];
+  /** What calls of a model count in quotas, in percent, where the plan says so; undefined when nothing but credits is counted. */
+  weights: Readonly<Record<string, number>> | undefined;
+}
+
+/** The spend limits and quotas that count for a caller, narrowest first. Days and months are those of `timeZone`. */
 export interface SpendLimits {
   timeZone: string;
   limits: SpendLimit[];
   /** Budgets whose period does not change with the day. */
   fixed: Budget[];
-  /** The budgets of the present, made once a period. */
-  present: { fromMs: number; untilMs: number; budgets: readonly Budget[] } | undefined;
+  quotas: QuotaSource | null;
+  present: Present | undefined;
 }
 
 const SPANS = [
@@ -32,27 +42,43 @@ export function lifeBudget(id: string, endsAt: Date, limit: bigint): Budget {
   return { id, period: `to:${endsAt.toISOString().slice(0, 10)}`, limit };
 }
 
-/** Prepares the spend limits of a caller, so that a call costs no parsing; null when there are none. */
-export function spendLimits(owners: readonly { id: string; limits: Limits }[], timeZone: string, fixed: Budget[] = []): SpendLimits | null {
+/** Prepares the spend limits and quotas of a caller, so that a call costs no parsing; null when there are none. */
+export function spendLimits(
+  owners: readonly { id: string; limits: Limits }[],
+  timeZone: string,
+  more: { fixed?: Budget[] | undefined; quotas?: QuotaSource } = {},
+): SpendLimits | null {
   const limits = owners.flatMap(({ id, limits: given }) =>
     SPANS.flatMap(([name, span]) => {
       const limit = given[name] === undefined ? undefined : parseCredits(given[name]);
       return limit === undefined ? [] : [{ id, span, limit }];
     }),
   );
-  return limits.length + fixed.length === 0 ? null : { timeZone, limits, fixed, present: undefined };
+  const { fixed = [] } = more;
+  const quotas = more.quotas && hasQuotas(more.quotas) ? more.quotas : null;
+  return limits.length + fixed.length === 0 && !quotas ? null : { timeZone, limits, fixed, quotas, present: undefined };
 }
 
-/** The budgets a call that begins at `ms` is held against. */
-export function budgetsAt(spend: SpendLimits, ms: number): readonly Budget[] {
+/** The budgets a call that begins at `ms` is held against, and how its model is weighted. */
+export function presentAt(spend: SpendLimits, ms: number): Present {
   const { present } = spend;
-  if (present && ms >= present.fromMs && ms < present.untilMs) return present.budgets;
+  if (present && ms >= present.fromMs && ms < present.untilMs) return present;
   const { day, month, dayBegan, monthBegan, fromMs, untilMs } = periodsAt(spend.timeZone, ms);
   const made = spend.limits.map(({ id, span, limit }): Budget => {
     if (span === "total") return { id, period: "total", limit, since: new Date(0) };
     return span === "daily" ? { id, period: `d:${day}`, limit, since: dayBegan } : { id, period: `m:${month}`, limit, since: monthBegan };
   });
-  const budgets = [...spend.fixed, ...made];
-  spend.present = { fromMs, untilMs, budgets };
-  return budgets;
+  const quotas = spend.quotas && quotaBudgets(spend.quotas, ms);
+  const budgets = [...spend.fixed, ...made, ...(quotas?.budgets ?? [])];
+  const counts = budgets.some(({ unit = "credits" }) => unit !== "credits");
+  return (spend.present = {
+    // A quota's terms may have begun since the quarter of an hour did.
+    fromMs: quotas ? ms : fromMs,
+    untilMs: Math.min(untilMs, quotas?.untilMs ?? Infinity),
+    budgets,
+    weights: counts ? planWeights(spend.quotas!, ms) : undefined,
+  });
 }
+
+/** The budgets a call that begins at `ms` is held against. */
+export const budgetsAt = (spend: SpendLimits, ms: number): readonly Budget[] => presentAt(spend, ms).budgets;

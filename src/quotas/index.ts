@@ -1,3 +1,6 @@
-export { budgetsAt, lifeBudget, spendLimits, type SpendLimits } from "./budgets.ts";
+export { budgetsAt, lifeBudget, presentAt, spendLimits, type SpendLimits } from "./budgets.ts";
+export type { Terms } from "./calendar.ts";
+export { accountLimits, HUNDREDTHS } from "./counters.ts";
 export { beginOf, dateAfter, periodsAt } from "./periods.ts";
+export { standardTerms, type PlanBook } from "./planBook.ts";
 export { createTiers, type Limits, type Tiers } from "./tiers.ts";

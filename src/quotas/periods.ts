@@ -22,7 +22,7 @@ const formats = new Map<string, Intl.DateTimeFormat>();
 const latest = new Map<string, Periods>();
 
 /** The date of an instant in a time zone, as "2026-11-21". */
-function dateIn(timeZone: string, ms: number): string {
+export function dateIn(timeZone: string, ms: number): string {
   let format = formats.get(timeZone);
   if (!format) {
     format = new Intl.DateTimeFormat("en", { timeZone, calendar: "gregory", year: "numeric", month: "2-digit", day: "2-digit" });

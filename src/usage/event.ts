@@ -42,6 +42,8 @@ export interface UsageEvent {
   tokenId?: string | null;
   /** How our own cache served the call; null when it did not. */
   cache?: "hit" | null;
+  /** Its tokens as quotas count them, in hundredths; undefined when none counts them. */
+  countedTokens?: number | undefined;
 }
 
 /** The settlement shard of a wallet: stable for a given number of shards, spread evenly over consecutive ids (Fibonacci hashing). */

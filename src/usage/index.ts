@@ -18,7 +18,7 @@ export { createSettlementTrace, createTraceLeaver } from "./traces.ts";
 export { usageRoutes } from "./routes.ts";
 export { createSettlement, type Settlement } from "./settlement.ts";
 export { createSettlementMetrics, watchBacklog } from "./settlementMetrics.ts";
-export { spentSince } from "./spent.ts";
+export { chargedSince, spentSince, type Charged } from "./spent.ts";
 export { settlementWorkflowId, startSettlements } from "./wake.ts";
 export type { Recorder };
 

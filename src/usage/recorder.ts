@@ -38,7 +38,7 @@ export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; 
 
   function encode(event: UsageEvent): EncodedEvent {
     const shard = shardOf(event.walletId, shards);
-    return { id: event.id, shard, json: eventJson(event, shard) };
+    return { id: event.id, shard, json: eventJson(event, shard), countedTokens: event.countedTokens };
   }
 
   async function write(batch: EncodedEvent[]): Promise<(Error | undefined)[]> {

@@ -6,6 +6,8 @@ export interface EncodedEvent {
   id: string;
   shard: number;
   json: string;
+  /** What its hold is told that it used, for quotas. */
+  countedTokens: number | undefined;
 }
 
 /** A recorded call that waits for settlement. Times are kept as text: a JavaScript date would lose Postgres' microseconds. */
@@ -55,11 +57,17 @@ export function isDataError(error: unknown): boolean {
 
 /** Records calls to be charged. Returns the shards that nobody is draining. */
 export async function insertBillable(pool: Pool, events: readonly EncodedEvent[]): Promise<number[]> {
-  const { rows } = await pool.query<{ wake: number[] }>({
-    name: "usage_record",
-    text: "SELECT usage_record($1::jsonb, $2::integer[]) AS wake",
-    values: [jsonArray(events), [...new Set(events.map((event) => event.shard))]],
-  });
+  const values = [jsonArray(events), [...new Set(events.map((event) => event.shard))]];
+  const counted = events.filter(({ countedTokens }) => countedTokens !== undefined);
+  const { rows } = await pool.query<{ wake: number[] }>(
+    counted.length === 0
+      ? { name: "usage_record", text: "SELECT usage_record($1::jsonb, $2::integer[]) AS wake", values }
+      : {
+          name: "usage_record_counted",
+          text: "SELECT usage_record($1::jsonb, $2::integer[]) AS wake, ledger_note_tokens($3::uuid[], $4::bigint[])",
+          values: [...values, counted.map(({ id }) => id), counted.map(({ countedTokens }) => countedTokens)],
+        },
+  );
   return rows[0]?.wake ?? [];
 }
 

@@ -54,3 +54,27 @@ function add(a: Used, b: Used): Used {
 export async function spentSince(db: Queryable, owner: string, since: Date): Promise<bigint> {
   return (await usedSince(db, owner, since)).cost;
 }
+
+/** What charged calls of a model used, whether or not they are settled. */
+export interface Charged {
+  model: string;
+  requests: bigint;
+  tokens: bigint;
+}
+
+/** The charged calls of a key or a user that began since a moment, by model: from the calls themselves, for whoever counts them anew. */
+export async function chargedSince(db: Queryable, owner: string, since: Date): Promise<Charged[]> {
+  const [kind = "", id] = owner.split(":");
+  const column = OWNERS[kind];
+  if (!column) return [];
+  const { rows } = await db.query<Charged>(
+    `SELECT model, count(*) AS requests, sum(input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens
+       + output_tokens + reasoning_tokens)::bigint AS tokens
+     FROM usage_events
+     WHERE user_id = ${kind === "user" ? "$1" : "(SELECT user_id FROM api_keys WHERE id = $1)"} AND ${column} = $1 AND created_at >= $2
+       AND billable
+     GROUP BY model`,
+    [id, since],
+  );
+  return rows;
+}

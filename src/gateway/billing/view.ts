@@ -23,7 +23,7 @@ const least = (a: bigint, b: bigint): bigint => (a < b ? a : b);
  */
 export async function viewWallet(deps: WalletDeps, caller: CallerKey): Promise<WalletView> {
   const { principal, spend, keyId, tokenId } = caller;
-  const budgets = spend ? budgetsAt(spend, Date.now()) : [];
+  const budgets = spend ? budgetsAt(spend, Date.now()).filter(({ unit = "credits" }) => unit === "credits") : [];
   const [balance, states] = await Promise.all([deps.ledger.balance(principal.walletId), deps.ledger.budgets(budgets)]);
   let left = balance.available;
   for (const [i, { id, limit, since }] of budgets.entries()) {

@@ -14,6 +14,8 @@ const ERRORS: ErrorCode[] = [
   "balance_on_hold",
   "spend_limit_reached",
   "spend_limit_on_hold",
+  "quota_exceeded",
+  "quota_on_hold",
   "upstream_rate_limited",
   "upstream_error",
   "upstream_timeout",

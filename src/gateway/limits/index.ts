@@ -12,7 +12,7 @@ import type { Ask, Check, Limiter, LimitVerdict, Permit } from "./types.ts";
 
 export { plansOf } from "./callers.ts";
 export { limitRoutes } from "./settings/routes.ts";
-export { createSharedLimits, type SharedLimits } from "./settings/shared.ts";
+export { allWeights, createSharedLimits, type SharedLimits } from "./settings/shared.ts";
 export { createShadowLog } from "./shadow.ts";
 export type { Limiter, LimitVerdict, Permit } from "./types.ts";
 

@@ -53,6 +53,8 @@ export class Call {
   /** True from a successful hold to its record or release. */
   holdOpen = false;
   held = 0n;
+  /** What its model counts in quotas, in percent; undefined while nothing but credits counts for its caller. */
+  quotaWeight: number | undefined;
   /** What the wallet had available after the hold, in micro-credits. */
   balance: bigint | undefined;
   /** Whether the prompt has been counted and the cap settled. */

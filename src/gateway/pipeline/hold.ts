@@ -1,8 +1,9 @@
-import { budgetsAt } from "../../quotas/index.ts";
+import { presentAt } from "../../quotas/index.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
 import { measure } from "./measure.ts";
+import { countsOf, outputWithin } from "./quotaCounts.ts";
 import { refusedHold } from "./refusedHold.ts";
 
 /** An answer that may not even have this many tokens is not worth asking for. */
@@ -13,12 +14,11 @@ const MOST_HELD = 10n ** 18n;
 
 /**
  * Reserves the most the call may cost: the prompt as counted plus a margin, the most of what of it cannot be seen here, and all the
- * output it may make. When the client named no cap
- * and wallet or spend limits leave less, what they leave is held and the provider's cap is lowered to it. Rejects when Postgres cannot be
- * reached.
+ * output it may make. When the client named no cap and wallet, spend limits or quotas leave less, what they leave is held and the
+ * provider's cap is lowered to it. Rejects when Postgres cannot be reached.
  */
 export async function makeHold(
-  deps: Pick<RelayDeps, "ledger" | "pricing" | "tokenizer" | "config" | "owner">,
+  deps: Pick<RelayDeps, "ledger" | "pricing" | "limits" | "tokenizer" | "config" | "owner">,
   call: Call,
 ): Promise<Failure | undefined> {
   const request = call.request!;
@@ -38,13 +38,16 @@ export async function makeHold(
   const least = request.outputCap === undefined ? deps.pricing.estimate(price, { ...expected, maxOutputTokens: leastOutput }) : undefined;
   if ((least ?? amount) > MOST_HELD) return failure("insufficient_balance", { message: "The wallet does not cover this call" });
   const { principal, spend } = call.caller!;
+  const present = spend && presentAt(spend, call.startedAt.getTime());
+  const counts = present?.weights && (await countsOf(deps, call, present.weights, least === undefined ? undefined : leastOutput));
   call.trace?.holding();
   const outcome = await deps.ledger.authorize({
     id: call.id,
     walletId: principal.walletId,
     amount: amount > MOST_HELD ? MOST_HELD : amount,
     ...(least === undefined ? {} : { minAmount: least }),
-    ...(spend ? { budgets: budgetsAt(spend, call.startedAt.getTime()) } : {}),
+    ...(present ? { budgets: present.budgets } : {}),
+    ...(counts ? { counts } : {}),
     owner: deps.owner,
     ttlMs: deps.config.holdTtlMs,
   });
@@ -53,9 +56,15 @@ export async function makeHold(
   call.holdOpen = true;
   call.held = outcome.amount;
   call.balance = outcome.available;
-  if (outcome.amount < amount) {
-    call.sentCap = Math.floor((deps.pricing.affordableOutput(price, expected, outcome.amount) - call.besideAnswer) / request.choices);
-    call.outputLimit = call.sentCap * request.choices;
-  }
+  if (outcome.amount < amount) lowerCap(call, deps.pricing.affordableOutput(price, expected, outcome.amount) - call.besideAnswer);
+  if (counts && outcome.tokens !== undefined && outcome.tokens < counts.tokens) lowerCap(call, outputWithin(call, outcome.tokens));
   return undefined;
+}
+
+/** All choices together may have no more than this many tokens. */
+function lowerCap(call: Call, tokens: number): void {
+  if (tokens >= call.outputLimit) return;
+  const { choices } = call.request!;
+  call.sentCap = Math.floor(tokens / choices);
+  call.outputLimit = call.sentCap * choices;
 }

@@ -1,5 +1,6 @@
-import type { HoldOutcome } from "../../ledger/index.ts";
+import type { Budget, BudgetState, HoldOutcome } from "../../ledger/index.ts";
 import { formatCredits } from "../../platform/credits.ts";
+import { formatDecimal } from "../../platform/decimal.ts";
 import { failure, type Failure } from "./failure.ts";
 
 type Refused = Extract<HoldOutcome, { kind: "refused" }>;
@@ -17,11 +18,18 @@ export function refusedHold(refused: Refused): Failure {
       return failure("balance_on_hold", { retryAfter: 1 });
     case "spend_limit_reached": {
       const { budget } = refused;
+      if (budget.resetsAt) return failure("quota_exceeded", { message: usedUp(budget, budget.resetsAt), shouldRetry: false });
       const which = nameOf(budget);
       const message = budget.spent >= budget.limit ? `${which} is reached` : `${which} does not leave enough for this call`;
       return failure("spend_limit_reached", { message, shouldRetry: false });
     }
     case "spend_limit_on_hold":
+      if (refused.budget.resetsAt) {
+        return failure("quota_on_hold", {
+          message: `What ${lower(quotaName(refused.budget))} leaves is held by running calls`,
+          retryAfter: 1,
+        });
+      }
       return failure("spend_limit_on_hold", {
         message: `What ${lower(nameOf(refused.budget))} leaves is held by running calls`,
         retryAfter: 1,
@@ -37,3 +45,14 @@ function nameOf({ id, period }: { id: string; period: string }): string {
 }
 
 const lower = (text: string) => text[0]!.toLowerCase() + text.slice(1);
+
+/** "The quota of 1000 requests of this account". Requests and tokens are counted in hundredths. */
+function quotaName({ id, unit = "credits", limit }: Budget): string {
+  const amount = unit === "credits" ? formatCredits(limit) : formatDecimal(limit, 2);
+  return `The quota of ${amount} ${unit} of this ${id.startsWith("key:") ? "key" : "account"}`;
+}
+
+function usedUp(budget: Budget & BudgetState, resetsAt: Date): string {
+  const what = budget.spent >= budget.limit ? "is used up" : "does not leave enough for this call";
+  return `${quotaName(budget)} ${what}; it begins anew at ${resetsAt.toISOString().slice(0, 16)}Z`;
+}

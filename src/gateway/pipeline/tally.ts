@@ -94,5 +94,6 @@ export function usageEvent(
     upstreamRequestId: call.upstreamRequestId,
     attempts: attemptsOf(call, tally, end),
     estimatedInputTokens: Math.min(call.promptTokens, MOST_ESTIMATED),
+    countedTokens: call.quotaWeight === undefined ? undefined : allTokens(tally.tokens) * call.quotaWeight,
   };
 }

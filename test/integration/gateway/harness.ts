@@ -19,8 +19,9 @@ import { createRedis, type Redis } from "../../../src/platform/redis.ts";
 import { createSecretBox } from "../../../src/platform/secrets.ts";
 import type { Tracing } from "../../../src/platform/tracing/index.ts";
 import { createPricing, type Pricing } from "../../../src/pricing/index.ts";
+import { createOpenings } from "../../../src/main/openings.ts";
 import { createTiers } from "../../../src/quotas/index.ts";
-import { createSettlement, createSettlementTrace, reportIncidents, spentSince } from "../../../src/usage/index.ts";
+import { createSettlement, createSettlementTrace, reportIncidents } from "../../../src/usage/index.ts";
 import { waitFor } from "../../support/waitFor.ts";
 import { createRecorderMetrics } from "../../../src/usage/metrics.ts";
 import { createRecorder, type Recorder } from "../../../src/usage/recorder.ts";
@@ -83,7 +84,7 @@ export async function startRelay(
     pool,
     log,
     tolerance: { percent: config.SETTLE_TOLERANCE_PERCENT, micro: config.SETTLE_TOLERANCE_CREDITS },
-    spentSince: (owner, since) => spentSince(pool, owner, since),
+    spentSince: createOpenings(pool),
     metrics,
   });
   const pricing: Pricing = createPricing({ pool, invalidation });

@@ -1,8 +1,17 @@
 import fc from "fast-check";
+import type { BudgetUnit } from "../../../src/ledger/index.ts";
 
 export const WALLETS = 3;
 /** Counters that any wallet's holds may count on. */
-export const BUDGETS = ["key:a", "key:b", "user:a", "team:a"];
+export const BUDGETS: readonly { name: string; period: string; unit?: BudgetUnit }[] = [
+  { name: "key:a", period: "total" },
+  { name: "key:b", period: "total" },
+  { name: "user:a", period: "qc:2031-01-01T00:00Z" },
+  { name: "team:a", period: "total" },
+  { name: "user:r", period: "qr:2031-01-01T00:00Z", unit: "requests" },
+  { name: "user:t", period: "qt:2031-01-01T00:00Z", unit: "tokens" },
+  { name: "key:t", period: "qt:2031-01-01T00:00Z", unit: "tokens" },
+];
 
 const wallet = fc.nat(WALLETS - 1);
 const amount = fc.bigInt({ min: 1n, max: 400n });
@@ -31,6 +40,11 @@ export const command = fc.oneof(
           short: fc.boolean(),
           budgets: fc.oneof(fc.constant<number[]>([]), fc.subarray(BUDGETS.map((_, n) => n))),
           limit: fc.bigInt({ min: 0n, max: 2_000n }),
+          counts: fc.record({
+            requests: fc.bigInt({ min: 0n, max: 300n }),
+            tokens: fc.bigInt({ min: 0n, max: 300n }),
+            leastTokens: fc.option(fc.bigInt({ min: 1n, max: 100n })),
+          }),
           earlier,
         }),
         { minLength: 1, maxLength: 8 },
@@ -60,6 +74,10 @@ export const command = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant("release" as const), picks }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("extend" as const), picks }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("pin" as const), picks }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant("note" as const), pick: fc.nat(12), tokens: fc.bigInt({ min: 0n, max: 400n }) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("sweep" as const), years: fc.constantFrom(0, 1, 9) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("expire" as const), years: fc.integer({ min: 0, max: 6 }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },

@@ -1,4 +1,4 @@
-import type { Budget, BudgetState, HoldOutcome, SettleResult } from "../../../src/ledger/index.ts";
+import type { Budget, BudgetState, HoldCounts, HoldOutcome, SettleResult } from "../../../src/ledger/index.ts";
 import { burnDown, chargeFor, decideHold, expireDue, least, type Spendable, type Tolerance } from "../../../src/ledger/rules.ts";
 
 interface ModelGrant extends Spendable {
@@ -17,7 +17,10 @@ interface ModelHold {
   state: "held" | "settled" | "released" | "swept";
   /** Infinity when pinned. */
   expiresAt: number;
-  budgets: string[];
+  /** Of each budget by its id, what is held there that is not of its amount. */
+  budgets: Map<string, { tokens: boolean; count: bigint | undefined }>;
+  /** What it used, once that is noted. */
+  tokens?: bigint;
 }
 
 /** The ledger as one would explain it on paper: wallets with grants, open holds, and what each system account has gained. */
@@ -58,7 +61,10 @@ export class ModelLedger {
   /** What the counter of a budget says. */
   budget(id: string): BudgetState {
     let held = 0n;
-    for (const hold of this.holds.values()) if (hold.state === "held" && hold.budgets.includes(id)) held += hold.amount;
+    for (const hold of this.holds.values()) {
+      const of = hold.budgets.get(id);
+      if (hold.state === "held" && of) held += of.count ?? hold.amount;
+    }
     return { spent: this.spent.get(id) ?? 0n, held };
   }
 
@@ -86,7 +92,7 @@ export class ModelLedger {
   }
 
   authorize(
-    h: { id: string; wallet: number; amount: bigint; minAmount?: bigint; budgets?: readonly Budget[]; ttlMs: number },
+    h: { id: string; wallet: number; amount: bigint; minAmount?: bigint; budgets?: readonly Budget[]; counts?: HoldCounts; ttlMs: number },
     now: Date,
   ): HoldOutcome | "closed" | "conflict" {
     const known = this.holds.get(h.id);
@@ -105,14 +111,29 @@ export class ModelLedger {
         amount: outcome.amount,
         state: "held",
         expiresAt: now.getTime() + h.ttlMs,
-        budgets: budgets.map((budget) => budget.id),
+        budgets: new Map(
+          budgets.map((budget) => {
+            const { id, unit, limit, spent, held } = budget;
+            const room = limit > spent + held ? limit - spent - held : 0n;
+            const asked = unit === "requests" ? h.counts!.requests : h.counts!.tokens;
+            return [id, { tokens: unit === "tokens", count: unit === undefined ? undefined : asked < room ? asked : room }];
+          }),
+        ),
       });
     }
     return outcome;
   }
 
+  /** Only what calls count tokens on is noted, and only once. */
+  note(id: string, tokens: bigint): void {
+    const hold = this.holds.get(id);
+    if (hold?.state === "held" && [...hold.budgets.values()].some(({ count }) => count !== undefined)) hold.tokens ??= tokens;
+  }
+
   private replay(hold: ModelHold): HoldOutcome {
-    return { kind: "held", amount: hold.amount, available: this.available(hold.wallet) };
+    const counts = [...hold.budgets.values()].flatMap(({ tokens, count }) => (tokens ? [count!] : []));
+    const tokens = counts.length === 0 ? {} : { tokens: counts.reduce((a, b) => (a < b ? a : b)) };
+    return { kind: "held", amount: hold.amount, available: this.available(hold.wallet), ...tokens };
   }
 
   extend(ids: string[], ttlMs: number, now: Date): string[] {
@@ -167,7 +188,12 @@ export class ModelLedger {
       if (open) open.state = "settled";
       this.burn(item.wallet, charged);
       // Also on those of a hold that is closed already: what is charged counts where the call began.
-      if (hold?.wallet === item.wallet) for (const id of hold.budgets) this.spent.set(id, (this.spent.get(id) ?? 0n) + charged);
+      if (hold?.wallet === item.wallet) {
+        for (const [id, { tokens, count }] of hold.budgets) {
+          const counted = (tokens ? (hold.tokens ?? count) : count) ?? charged;
+          this.spent.set(id, (this.spent.get(id) ?? 0n) + counted);
+        }
+      }
       this.gain(item.to, charged);
       const balanceAfter = this.total(item.wallet);
       if (item.holdId !== null) return { charged, uncharged: item.cost - charged, balanceAfter, holdMissing: !open, owed: 0n };

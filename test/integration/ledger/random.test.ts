@@ -46,10 +46,11 @@ describe("any sequence of commands", function () {
   async function startGame() {
     const wallets = await Promise.all(Array.from({ length: WALLETS }, () => rig.wallet()));
     const model = new ModelLedger(WALLETS, TOLERANCE);
-    const budgetIds = BUDGETS.map((name) => `${name}-${uuidv7()}`);
+    const budgetIds = BUDGETS.map(({ name }) => `${name}-${uuidv7()}`);
+    const periods = BUDGETS.map(({ period }) => period);
     // Opened beforehand: a hold whose budget has no counter yet is asked for a second time, after the others of its batch.
     const all = <T>(value: T) => budgetIds.map(() => value);
-    await rig.pool.query("SELECT ledger_open_budgets($1, $2, $3)", [budgetIds, all("total"), all(0)]);
+    await rig.pool.query("SELECT ledger_open_budgets($1, $2, $3)", [budgetIds, periods, all(0)]);
     const before = await systemBalances();
     const used: Record<"credit" | "debit" | "hold" | "event", string[]> = { credit: [], debit: [], hold: [], event: [] };
     const credits = new Map<string, Extract<Command, { do: "credit" }>>();
@@ -114,8 +115,13 @@ describe("any sequence of commands", function () {
             const hold = again ? asks.get(id)! : asked;
             asks.set(id, hold);
             const minimum = hold.min === null || hold.min > hold.amount ? {} : { minAmount: hold.min };
-            const budgets = hold.budgets.map((n) => ({ id: budgetIds[n]!, period: "total", limit: hold.limit * BigInt(n + 1) }));
-            return { id, wallet: hold.wallet, amount: hold.amount, ttlMs: hold.short ? MINUTE : 2 * YEAR, budgets, ...minimum };
+            const budgets = hold.budgets.map((n) => {
+              const { period, unit } = BUDGETS[n]!;
+              return { id: budgetIds[n]!, period, limit: hold.limit * BigInt(n + 1), ...(unit ? { unit } : {}) };
+            });
+            const { leastTokens, ...most } = hold.counts;
+            const counts = leastTokens === null || leastTokens > most.tokens ? most : { ...most, leastTokens };
+            return { id, wallet: hold.wallet, amount: hold.amount, ttlMs: hold.short ? MINUTE : 2 * YEAR, budgets, counts, ...minimum };
           });
           // A batch serves one wallet after the other, each in order; what one holds, a budget they share has less for the next.
           const served = holds.map((hold, n) => ({ hold, n })).sort((a, b) => order(a.hold.wallet) - order(b.hold.wallet) || a.n - b.n);
@@ -183,6 +189,12 @@ describe("any sequence of commands", function () {
           await pool.query("SELECT ledger_pin_holds($1)", [ids]);
           break;
         }
+        case "note": {
+          const id = recent(one.pick);
+          model.note(id, one.tokens);
+          await pool.query("SELECT ledger_note_tokens($1, $2)", [[id], [one.tokens]]);
+          break;
+        }
         case "sweep": {
           const at = new Date(now.getTime() + one.years * YEAR + 30 * MINUTE);
           const mine = (await ledger.sweep(at, 1_000_000)).filter((hold) => wallets.includes(hold.walletId));
@@ -216,7 +228,7 @@ describe("any sequence of commands", function () {
       wallets.forEach((id, n) => {
         expect(real.get(id)).to.include({ balance: model.total(n), held: model.held(n), shortfall: model.owed(n) });
       });
-      const budgets = await ledger.budgets(budgetIds.map((id) => ({ id, period: "total" })));
+      const budgets = await ledger.budgets(budgetIds.map((id, n) => ({ id, period: periods[n]! })));
       expect(budgets).to.deep.equal(budgetIds.map((id) => model.budget(id)));
       const paper = model.wallets.flatMap((one) => one.grants.map((grant) => [grant.transferId, grant.remaining] as const));
       expect(new Map(grants.rows.map((row) => [row.transfer_id, row.remaining]))).to.deep.equal(new Map(paper));
@@ -237,7 +249,10 @@ describe("any sequence of commands", function () {
     return { play, compare, end };
   }
 
-  /** What is left after a hold is said for all of a batch, on paper after each. */
+  /**
+   * What is left after a hold is said for all of a batch, on paper after each. What budgets of tokens leave it is said only when that may
+   * be less than it asked for; what it holds of them is compared with the counters.
+   */
   function withoutRest(outcome: HoldOutcome | string): unknown {
     return typeof outcome === "string" || outcome.kind === "refused" ? outcome : { kind: "held", amount: outcome.amount };
   }

@@ -3,7 +3,13 @@ import type { Voice } from "../../pipeline/format.ts";
 import { failure } from "../../pipeline/failure.ts";
 import { sanitizeMessage } from "../../upstream/sanitize.ts";
 
-const QUOTA: ReadonlySet<string> = new Set(["balance_on_hold", "spend_limit_reached", "spend_limit_on_hold"]);
+const QUOTA: ReadonlySet<string> = new Set([
+  "balance_on_hold",
+  "spend_limit_reached",
+  "spend_limit_on_hold",
+  "quota_exceeded",
+  "quota_on_hold",
+]);
 
 /** OpenAI's word for the kind of an error; `code` stays ours, except where its clients look for a certain one. */
 function typeOf(of: Failure): string {

@@ -77,6 +77,11 @@ export function sharedRules(rows: readonly LimitRow[]): SharedRules {
   };
 }
 
+/** What a token of each model counts now, in percent. */
+export async function allWeights(pool: Pool): Promise<(model: string) => number> {
+  return sharedRules(await allLimits(pool)).weightOf;
+}
+
 /** The limits that callers share, from Postgres, kept in memory and dropped by the topic `settings`. */
 export function createSharedLimits(deps: { pool: Pool; invalidation: Invalidation }): SharedLimits {
   return createSnapshot({

@@ -1,0 +1,93 @@
+import type { Budget, BudgetUnit } from "../ledger/index.ts";
+import { parseCredits } from "../platform/credits.ts";
+import { periodAt, type Terms } from "./calendar.ts";
+import { nextTurn, partsAt, type PlanBook } from "./planBook.ts";
+import { prorate } from "./proration.ts";
+import type { Limits } from "./tiers.ts";
+
+/** Requests and tokens are counted in hundredths, so that a weight in percent is exact. */
+export const HUNDREDTHS = 100n;
+
+/** Everything that decides somebody's quotas. */
+export interface QuotaSource {
+  userId: string;
+  /** Undefined for the account alone. */
+  keyId: string | undefined;
+  terms: readonly Terms[];
+  book: PlanBook;
+  /** Of the tier, of the user (which override plan and tier) and of the key (which stand beside). */
+  limits: { tier: Limits; own: Limits; key: Limits };
+}
+
+type Quotas = Partial<Record<BudgetUnit, bigint>>;
+
+const UNITS: readonly { unit: BudgetUnit; letter: string }[] = [
+  { unit: "requests", letter: "r" },
+  { unit: "tokens", letter: "t" },
+  { unit: "credits", letter: "c" },
+];
+
+/** The quotas among limits, in the size of their counters. */
+export function quotasOf(limits: Limits): Quotas {
+  const credits = limits.quota_credits === undefined ? undefined : parseCredits(limits.quota_credits);
+  return {
+    ...(limits.quota_requests === undefined ? {} : { requests: BigInt(limits.quota_requests) * HUNDREDTHS }),
+    ...(limits.quota_tokens === undefined ? {} : { tokens: BigInt(limits.quota_tokens) * HUNDREDTHS }),
+    ...(credits === undefined ? {} : { credits }),
+  };
+}
+
+const isEmpty = (limits: Limits): boolean => Object.keys(quotasOf(limits)).length === 0;
+
+/** Whether anything of a source may ever be a quota: if not, its calls need not look. */
+export function hasQuotas({ terms, book, limits: { tier, own, key } }: QuotaSource): boolean {
+  const planned = terms.some(({ plan }) => book.versions.get(plan)?.some(({ limits }) => !isEmpty(limits)));
+  return planned || ![tier, own, key].every(isEmpty);
+}
+
+/**
+ * The quotas of an account at an instant: its own before its plan's before its tier's. A plan's, when the plan changed in mid-period, by
+ * the parts of the period; the others as they are now.
+ */
+function accountQuotas({ terms, book, limits: { tier, own } }: QuotaSource, ms: number): Quotas {
+  const parts = partsAt(book, terms, ms);
+  const ofParts = parts.map(({ version }) => quotasOf(version.limits));
+  const [ofTier, ofOwn] = [quotasOf(tier), quotasOf(own)];
+  const all = UNITS.map(({ unit }): [BudgetUnit, bigint | undefined] => [
+    unit,
+    ofOwn[unit] ?? prorate(parts.map(({ fromMs, untilMs }, n) => ({ fromMs, untilMs, amount: ofParts[n]![unit] }))) ?? ofTier[unit],
+  ]);
+  return Object.fromEntries(all.filter(([, limit]) => limit !== undefined)) as Quotas;
+}
+
+/** Quotas as budgets, narrowest first, and until when they are these. */
+export function quotaBudgets(source: QuotaSource, ms: number): { budgets: Budget[]; untilMs: number } {
+  const period = periodAt(source.terms, ms);
+  const since = new Date(period.fromMs);
+  const resetsAt = new Date(period.untilMs);
+  const weights = planWeights(source, ms);
+  const name = `${resetsAt.toISOString().slice(0, 16)}Z`;
+  const budgets = (id: string, quotas: Quotas): Budget[] =>
+    UNITS.flatMap(({ unit, letter }) => {
+      const limit = quotas[unit];
+      const budget = { id, period: `q${letter}:${name}`, unit, since, resetsAt, ...(unit === "credits" ? {} : { weights }) };
+      return limit === undefined ? [] : [{ ...budget, limit }];
+    });
+  return {
+    budgets: [
+      ...(source.keyId === undefined ? [] : budgets(`key:${source.keyId}`, quotasOf(source.limits.key))),
+      ...budgets(`user:${source.userId}`, accountQuotas(source, ms)),
+    ],
+    untilMs: nextTurn(source.terms, ms),
+  };
+}
+
+/** What plans say of a model's weight, in percent, to the plan in force; undefined when they say nothing. */
+export function planWeights({ terms, book }: Pick<QuotaSource, "terms" | "book">, ms: number): Readonly<Record<string, number>> {
+  return partsAt(book, terms, ms).at(-1)!.version.weights;
+}
+
+/** The limits of an account at an instant: its own before its plan's before its tier's. */
+export function accountLimits(of: Pick<QuotaSource, "terms" | "book"> & { tier: Limits; own: Limits }, ms: number): Limits {
+  return { ...of.tier, ...partsAt(of.book, of.terms, ms).at(-1)!.version.limits, ...of.own };
+}

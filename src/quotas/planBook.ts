@@ -1,0 +1,79 @@
+import { periodAt, termsAt, type Rhythm, type Span, type Terms } from "./calendar.ts";
+import type { Limits } from "./tiers.ts";
+
+/** When a change of a plan, or to a plan, counts. */
+export type TakesEffect = "now" | "next_period";
+
+/** One version of a plan. */
+export interface PlanVersion extends Rhythm {
+  plan: string;
+  version: number;
+  /** Granted at the beginning of each period, in micro-credits; what is left of it ends with the period. */
+  allowance: bigint;
+  /** Limits and quotas of its subscribers, which go before those of their tier. */
+  limits: Limits;
+  /** What calls of a model count in quotas, in percent; others count as the model's own weight says. */
+  weights: Readonly<Record<string, number>>;
+  takesEffect: TakesEffect;
+  createdMs: number;
+}
+
+/** All plans with all their versions, oldest first. */
+export interface PlanBook {
+  /** Whose subscriber everybody is who has no subscription. */
+  standard: string;
+  versions: ReadonlyMap<string, readonly PlanVersion[]>;
+}
+
+/** A part of a period with what was in force. */
+export interface PlanPart extends Span {
+  version: PlanVersion;
+}
+
+/** The terms of somebody who has no subscription: the standard plan, as if since ever. */
+export function standardTerms(book: PlanBook): Terms[] {
+  const { resetDay, timeZone } = versionsOf(book, book.standard).at(-1)!;
+  return [{ fromMs: 0, plan: book.standard, resetDay, timeZone }];
+}
+
+function versionsOf(book: PlanBook, plan: string): readonly PlanVersion[] {
+  const versions = book.versions.get(plan);
+  if (!versions || versions.length === 0) throw new Error(`there is no plan ${plan}`);
+  return versions;
+}
+
+/**
+ * The version of a plan that counts at an instant of a period: the newest of those that were there when the period began or took effect
+ * at once since; the first, when the plan itself is newer than the period.
+ */
+export function versionAt(book: PlanBook, plan: string, periodFromMs: number, ms: number): PlanVersion {
+  const versions = versionsOf(book, plan);
+  const counts = ({ createdMs, takesEffect }: PlanVersion) => createdMs <= periodFromMs || (takesEffect === "now" && createdMs <= ms);
+  return versions.findLast(counts) ?? versions[0]!;
+}
+
+/**
+ * What was in force in the period that contains an instant, part by part; the last part is the one of that instant and counts to the
+ * period's end, as nothing that is known changes before it.
+ */
+export function partsAt(book: PlanBook, terms: readonly Terms[], ms: number): PlanPart[] {
+  const period = periodAt(terms, ms);
+  const turns = [
+    ...terms.map(({ fromMs }) => fromMs),
+    ...[...new Set(terms.map(({ plan }) => plan))].flatMap((plan) =>
+      versionsOf(book, plan).flatMap(({ createdMs, takesEffect }) => (takesEffect === "now" ? [createdMs] : [])),
+    ),
+  ].filter((turn) => turn > period.fromMs && turn <= ms);
+  const begins = [period.fromMs, ...new Set(turns.sort((a, b) => a - b))];
+  return begins.map((fromMs, n) => ({
+    fromMs,
+    untilMs: begins[n + 1] ?? period.untilMs,
+    version: versionAt(book, termsAt(terms, fromMs).plan, period.fromMs, fromMs),
+  }));
+}
+
+/** The next instant after `ms` at which anything that {@link partsAt} says may change. */
+export function nextTurn(terms: readonly Terms[], ms: number): number {
+  const turn = terms.find(({ fromMs }) => fromMs > ms)?.fromMs ?? Infinity;
+  return Math.min(turn, periodAt(terms, ms).untilMs);
+}
