@@ -21,7 +21,14 @@ const boundaries = [
     from: { path: `^src/(${DOMAINS})/` },
     to: {
       path: `^src/(${DOMAINS})/`,
-      pathNot: ["^src/$1/", "^src/[^/]+/index\\.ts$", "^src/http/", "^src/admin/audit\\.ts$", "^src/gateway/providers/index\\.ts$"],
+      pathNot: [
+        "^src/$1/",
+        "^src/[^/]+/index\\.ts$",
+        "^src/http/",
+        "^src/admin/audit\\.ts$",
+        "^src/admin/settings/index\\.ts$",
+        "^src/gateway/providers/index\\.ts$",
+      ],
     },
   },
   {

@@ -1,0 +1,2 @@
+export { setting } from "./define.ts";
+export { createSettings, type Settings } from "./store.ts";
