@@ -1,11 +1,13 @@
 import { createIdentityActivities, type IdentityServices } from "./identity.ts";
 import { createPaymentActivities, type PaymentServices } from "./payments.ts";
+import { createRewardActivities, type RewardServices } from "./rewards.ts";
 import { createUsageActivities, type UsageServices } from "./usage.ts";
 
 /** What all activities need, by domain. */
 export interface Services {
   identity: IdentityServices;
   payments: PaymentServices;
+  rewards: RewardServices;
   usage: UsageServices;
 }
 
@@ -14,6 +16,7 @@ export function createActivities(services: Services) {
   return {
     ...createIdentityActivities(services.identity),
     ...createPaymentActivities(services.payments),
+    ...createRewardActivities(services.rewards),
     ...createUsageActivities(services.usage),
   };
 }

@@ -4,3 +4,4 @@ export { grantExpiry } from "./grantExpiry.ts";
 export { registrationVerification } from "./registrationVerification.ts";
 export { topUp } from "./topUp.ts";
 export { callbackDelivery } from "./callbackDelivery.ts";
+export { rewardDelivery } from "./rewardDelivery.ts";

@@ -14,6 +14,7 @@ import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { TemporalLink } from "../platform/temporal.ts";
 import { accountLimits, createTiers, standardTerms, type Limits, type Terms, type Tiers } from "../quotas/index.ts";
+import type { Rewards } from "../rewards/index.ts";
 import { createChanges } from "./changes.ts";
 import { CODE_TRIES, createEmailCodes } from "./emailCodes.ts";
 import { createEmailSends } from "./emailSends.ts";
@@ -93,7 +94,6 @@ export type IdentityConfig = Pick<
   | "CODE_RESEND_AFTER"
   | "CODE_DAILY_CAP"
   | "LINK_TTL"
-  | "WELCOME_CREDITS"
   | "REQUESTS_PER_MINUTE"
   | "PUBLIC_URL"
   | "ADMIN_EMAIL"
@@ -108,6 +108,7 @@ export interface IdentityDeps {
   notify: Pick<Notify, "email">;
   temporal: TemporalLink;
   invalidation: Invalidation;
+  rewards: Pick<Rewards, "welcome" | "referrals">;
   log: Logger;
   metrics?: Metrics;
   events?: Bus;
@@ -116,7 +117,8 @@ export interface IdentityDeps {
 
 /** Puts the domain together. Opens nothing; `invalidation` is started by its owner. */
 export function createIdentity(deps: IdentityDeps): Identity {
-  const { pool, ledger, notify, invalidation, log, config, clock = systemClock, metrics = createMetrics(), events = createBus() } = deps;
+  const { pool, ledger, notify, invalidation, rewards, log, config, clock = systemClock, metrics = createMetrics() } = deps;
+  const { events = createBus() } = deps;
   const { emit } = events;
   countSignIns(metrics, events);
   const hashSecret = config.HASH_SECRET;
@@ -139,7 +141,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
       linkTtlMs: config.LINK_TTL,
       resendAfterMs: config.CODE_RESEND_AFTER,
       maxTries: CODE_TRIES,
-      welcome: config.WELCOME_CREDITS > 0n,
+      welcome: true,
     },
   });
   const signUp = createSignUp({
@@ -150,6 +152,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
     workflows,
     changes,
     emit,
+    referrals: rewards.referrals,
     hashSecret,
     codeTtlMs: config.CODE_TTL,
     resendAfterMs: config.CODE_RESEND_AFTER,
@@ -214,9 +217,9 @@ export function createIdentity(deps: IdentityDeps): Identity {
       pool,
       ledger,
       notify,
+      rewards,
       hashSecret,
       publicUrl: config.PUBLIC_URL,
-      welcomeCredits: config.WELCOME_CREDITS,
     }),
     async idle() {
       await Promise.all([codes.idle(), lastUsed.flush()]);

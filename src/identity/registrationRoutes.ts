@@ -3,6 +3,7 @@ import { accepted, created, rawRoute, route, type Route } from "../http/route.ts
 import { validate } from "../http/validate.ts";
 import { AppError } from "../platform/errors.ts";
 import { deviceOf, localeOf } from "./device.ts";
+import { claimOf } from "./referredBy.ts";
 import type { Sessions } from "./sessions.ts";
 import type { SignUp } from "./signUp.ts";
 import { presentUser } from "./users.ts";
@@ -38,7 +39,8 @@ export function registrationRoutes(deps: { signUp: SignUp; sessions: Sessions })
       responses: { 201: signedIn },
       errors: ["invalid_code", "conflict"],
       handler: async ({ body, req }) => {
-        const user = await signUp.byCode({ ...body, locale: localeOf(req) });
+        const { referral_code: code, ...rest } = body;
+        const user = await signUp.byCode({ ...rest, locale: localeOf(req), referral: claimOf(code, deviceOf(req)) });
         return created(await sessions.open(user, deviceOf(req)), "Welcome");
       },
     }),
@@ -52,8 +54,11 @@ export function registrationRoutes(deps: { signUp: SignUp; sessions: Sessions })
       body: registerByLinkBody,
       responses: { 201: userView },
       errors: ["conflict", "rate_limited"],
-      handler: async ({ body, req }) =>
-        created(await signUp.byLink({ ...body, locale: localeOf(req) }), "Follow the link in the mail to verify your address"),
+      handler: async ({ body, req }) => {
+        const { referral_code: code, ...rest } = body;
+        const user = await signUp.byLink({ ...rest, locale: localeOf(req), referral: claimOf(code, deviceOf(req)) });
+        return created(user, "Follow the link in the mail to verify your address");
+      },
     }),
     route({
       method: "post",

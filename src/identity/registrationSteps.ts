@@ -1,9 +1,11 @@
 import type { Ledger } from "../ledger/index.ts";
 import type { Notify } from "../notify/index.ts";
 import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
+import type { Rewards } from "../rewards/index.ts";
 import { claimUnproven, createUser, markVerified, takenFieldOf } from "./accounts.ts";
 import { codeFor, codeHash, linkTokenFor, linkTokenHash } from "./codeHash.ts";
-import { findUser, findUserByEmail, lockUser, lockUserByEmail, type Locale } from "./users.ts";
+import { recordReferral, type ReferralClaim } from "./referredBy.ts";
+import { findUserByEmail, lockUser, lockUserByEmail, type Locale } from "./users.ts";
 
 export interface MailRequest {
   email: string;
@@ -37,20 +39,21 @@ interface Registration {
   password_hash: string | null;
   phone: string | null;
   locale: Locale;
+  referral: ReferralClaim | null;
   activated_user_id: string | null;
 }
 
-const COLUMNS = "id, user_id, username, password_hash, phone, locale, activated_user_id";
+const COLUMNS = "id, user_id, username, password_hash, phone, locale, referral, activated_user_id";
 
 export function createRegistrationSteps(deps: {
   pool: Pool;
-  ledger: Pick<Ledger, "ensureWallet" | "credit">;
+  ledger: Pick<Ledger, "ensureWallet">;
   notify: Pick<Notify, "email">;
+  rewards: Pick<Rewards, "welcome" | "referrals">;
   hashSecret: string;
   publicUrl: string;
-  welcomeCredits: bigint;
 }): RegistrationSteps {
-  const { pool, ledger, notify, hashSecret } = deps;
+  const { pool, ledger, notify, rewards, hashSecret } = deps;
 
   async function alreadyRegistered(request: MailRequest): Promise<boolean> {
     const user = await findUserByEmail(pool, request.email);
@@ -77,12 +80,18 @@ export function createRegistrationSteps(deps: {
       phone: registration.phone ?? undefined,
       locale: registration.locale,
     };
+    const referral = registration.referral ?? undefined;
     if (!found) {
       userId = (await createUser(tx, ledger, { email, emailVerified: true, ...credentials })).id;
+      await recordReferral(tx, rewards.referrals, { id: userId, email }, referral);
     } else {
       userId = found.id;
       if (registration.user_id) await markVerified(tx, userId);
-      else await claimUnproven(tx, found, credentials);
+      else {
+        await claimUnproven(tx, found, credentials);
+        await rewards.referrals.detach(tx, userId);
+        await recordReferral(tx, rewards.referrals, { id: userId, email }, referral);
+      }
     }
     await tx.query("UPDATE registrations SET activated_user_id = $2, password_hash = NULL WHERE id = $1", [registration.id, userId]);
     await tx.query("DELETE FROM registrations WHERE email = $1 AND id <> $2", [email, registration.id]);
@@ -139,21 +148,6 @@ export function createRegistrationSteps(deps: {
     activateByCode: ({ email, registrationId }) => activateOnce(email, "id = $2", registrationId),
     activateByLink: ({ email, tokenHash }) => activateOnce(email, "link_token_hash = $2 AND link_expires_at > now()", tokenHash),
 
-    async grantWelcome({ userId }) {
-      const user = await findUser(pool, userId);
-      if (!user || deps.welcomeCredits === 0n) return;
-      await inTransaction(pool, (tx) =>
-        ledger.credit(tx, {
-          id: `welcome:${userId}`,
-          walletId: user.wallet_id,
-          amount: deps.welcomeCredits,
-          from: "grants:welcome",
-          source: "bonus",
-          type: "BONUS",
-          description: "Welcome grant",
-          reference: `user:${userId}`,
-        }),
-      );
-    },
+    grantWelcome: ({ userId }) => rewards.welcome(userId),
   };
 }

@@ -30,6 +30,10 @@ export const phone = z
   .transform((text) => e164(text)!);
 const code = z.string().regex(/^\d{6}$/, "must be 6 digits");
 export const locale = z.enum(["en", "zh-CN"]);
+const referralCode = z
+  .string()
+  .regex(/^[A-Za-z0-9]{6,16}$/, "is not a referral code")
+  .meta({ description: "The code of who brought you, from `GET /api/user/referrals`", examples: ["K7MPQ2XA"] });
 const anyText = (max: number) => z.string().trim().min(1).max(max);
 
 export const emailCodeBody = z.strictObject({ email, purpose: z.enum(["register", "login", "reset", "change_email"]) });
@@ -39,8 +43,9 @@ export const registerByCodeBody = z.strictObject({
   username: username.optional(),
   password: password.optional(),
   phone: phone.optional(),
+  referral_code: referralCode.optional(),
 });
-export const registerByLinkBody = z.strictObject({ username, email, password });
+export const registerByLinkBody = z.strictObject({ username, email, password, referral_code: referralCode.optional() });
 export const resendBody = z.strictObject({ email });
 export const tokenQuery = z.strictObject({ token: z.string().regex(/^[0-9a-f]{64}$/, "must be the 64 characters of the mailed link") });
 

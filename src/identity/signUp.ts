@@ -9,6 +9,8 @@ import { codeHash, linkTokenHash } from "./codeHash.ts";
 import type { CodePurpose, EmailCodes } from "./emailCodes.ts";
 import type { EmailSends } from "./emailSends.ts";
 import { checkPassword, hashPassword } from "./password.ts";
+import type { ReferralIntake } from "../rewards/index.ts";
+import { checkReferralCode, recordReferral, type ReferralClaim } from "./referredBy.ts";
 import type { RegistrationWorkflows } from "./registration.ts";
 import { findUser, findUserByEmail, presentUser, takenField, type Locale, type UserRow, type UserView } from "./users.ts";
 
@@ -27,9 +29,16 @@ export interface SignUp {
     password?: string | undefined;
     phone?: string | undefined;
     locale: Locale;
+    referral?: ReferralClaim | undefined;
   }): Promise<UserRow>;
   /** Makes an account that is not verified yet and mails a link. A known address gets the same answer, and a mail that says so. */
-  byLink(request: { email: string; username: string; password: string; locale: Locale }): Promise<UserView>;
+  byLink(request: {
+    email: string;
+    username: string;
+    password: string;
+    locale: Locale;
+    referral?: ReferralClaim | undefined;
+  }): Promise<UserView>;
   /** Mails the link again; the same answer whatever the address is. Throws `rate_limited`. */
   resendLink(request: { email: string; locale: Locale }): Promise<{ resend_after: number }>;
   /** Uses up a link's token. Throws `invalid_token`. */
@@ -49,11 +58,14 @@ async function storeRegistration(
     passwordHash?: string | null;
     phone?: string | undefined;
     locale: Locale;
+    referral?: ReferralClaim | undefined;
   },
 ): Promise<void> {
+  const { id, email, userId, username, passwordHash, phone, locale, referral } = row;
   await db.query(
-    "INSERT INTO registrations (id, email, user_id, username, password_hash, phone, locale) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-    [row.id, row.email, row.userId ?? null, row.username ?? null, row.passwordHash ?? null, row.phone ?? null, row.locale],
+    `INSERT INTO registrations (id, email, user_id, username, password_hash, phone, locale, referral)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    [id, email, userId ?? null, username ?? null, passwordHash ?? null, phone ?? null, locale, referral ? JSON.stringify(referral) : null],
   );
   await db.query("DELETE FROM registrations WHERE id IN (SELECT id FROM registrations WHERE created_at < now() - $1::interval LIMIT 10)", [
     FORGET_AFTER,
@@ -68,11 +80,12 @@ export function createSignUp(deps: {
   workflows: RegistrationWorkflows;
   changes: Changes;
   emit: Emit;
+  referrals: ReferralIntake;
   hashSecret: string;
   codeTtlMs: number;
   resendAfterMs: number;
 }): SignUp {
-  const { pool, ledger, codes, sends, workflows, emit } = deps;
+  const { pool, ledger, codes, sends, workflows, emit, referrals } = deps;
   const resendAfter = Math.ceil(deps.resendAfterMs / 1_000);
 
   /** Sends after taking one of the address's sends; gives it back when nothing could be sent. */
@@ -101,12 +114,13 @@ export function createSignUp(deps: {
       return { expires_in: Math.round(deps.codeTtlMs / 1_000), resend_after: resendAfter };
     },
 
-    async byCode({ email, code, username, password, phone, locale }) {
+    async byCode({ email, code, username, password, phone, locale, referral }) {
       if (password !== undefined) checkPassword(password, { email, names: [username] });
+      await checkReferralCode(pool, referrals, referral);
       await refuseTaken(email, { username, phone });
       const id = uuidv7();
       const passwordHash = password === undefined ? null : await hashPassword(password);
-      await storeRegistration(pool, { id, email, username, passwordHash, phone, locale });
+      await storeRegistration(pool, { id, email, username, passwordHash, phone, locale, referral });
       const submission = { kind: "code" as const, codeHash: codeHash(deps.hashSecret, "register", email, code), registrationId: id };
       const outcome = await workflows.submitCode(email, submission);
       if (outcome?.kind === "activated") {
@@ -121,8 +135,9 @@ export function createSignUp(deps: {
       throw appError("invalid_code");
     },
 
-    async byLink({ email, username, password, locale }) {
+    async byLink({ email, username, password, locale, referral }) {
       checkPassword(password, { email, names: [username] });
+      await checkReferralCode(pool, referrals, referral);
       await refuseTaken(email, { username });
       const passwordHash = await hashPassword(password);
       const id = uuidv7();
@@ -134,10 +149,11 @@ export function createSignUp(deps: {
           if (!known) {
             const user = await createUser(tx, ledger, { email, emailVerified: false, username, passwordHash, locale });
             await storeRegistration(tx, { id, email, userId: user.id, locale });
+            await recordReferral(tx, referrals, user, referral);
             madeId = user.id;
             return presentUser(user);
           }
-          if (!known.email_verified) await storeRegistration(tx, { id, email, username, passwordHash, locale });
+          if (!known.email_verified) await storeRegistration(tx, { id, email, username, passwordHash, locale, referral });
           return unknownUser({ email, username, locale });
         });
         if (madeId !== undefined) emit({ kind: "user.registered", user_id: madeId, method: "link" });

@@ -2,6 +2,7 @@ import type { RequestListener } from "node:http";
 import { keyAdminRoutes } from "../admin/keys.ts";
 import { ledgerRoutes } from "../admin/ledger.ts";
 import { opsRouter } from "../admin/ops.ts";
+import { settingsRoutes } from "../admin/settings/routes.ts";
 import { userAdminRoutes } from "../admin/users.ts";
 import { createGateway } from "../gateway/index.ts";
 import { createSharedLimits, limitRoutes } from "../gateway/limits/index.ts";
@@ -34,7 +35,7 @@ export interface Api {
 export async function createApi(platform: Platform, stopping: () => boolean): Promise<Api> {
   const { config, log, metrics, tracing, pool, sequelize, redis, temporal, invalidation, secretBox, events } = platform;
   const core = createCoreServices(platform);
-  const { ledger, pricing, identity, notify } = core;
+  const { ledger, pricing, identity, notify, settings, rewards } = core;
   const timeouts = {
     connectMs: config.UPSTREAM_CONNECT_TIMEOUT,
     firstByteMs: config.UPSTREAM_FIRST_BYTE_TIMEOUT,
@@ -106,6 +107,8 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       presetKeys: { antinomy: config.ANTINOMY_API_KEY },
     }),
     ...limitRoutes({ pool, pricing, limits }),
+    ...rewards.routes,
+    ...settingsRoutes(settings),
     ...ledgerRoutes(ledger),
   ];
   const app = createApp({

@@ -40,7 +40,7 @@ loadEnv();
 const config = exitOnConfigError(() => loadConfig());
 const platform = await createPlatform(config, "worker");
 const { log, metrics, tracing, pool, temporal, invalidation, events } = platform;
-const { ledger, pricing, identity, notify } = createCoreServices(platform);
+const { ledger, pricing, identity, notify, rewards } = createCoreServices(platform);
 let stopping = false;
 
 await invalidation.start();
@@ -66,8 +66,10 @@ const activities = createActivities({
       ledger,
       notify,
       contact: identity.contact,
+      rewards: rewards.topUps,
     }),
   },
+  rewards: { topUps: rewards.topUps },
   usage: {
     drain: createDrain({ pool, settlement, batch: config.SETTLEMENT_BATCH, log }),
     housekeeping: createHousekeeping({

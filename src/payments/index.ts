@@ -16,7 +16,7 @@ import { createEpay } from "./providers/epay.ts";
 import type { PaymentProvider } from "./providers/types.ts";
 import { createSendReceipt } from "./receipt.ts";
 import type { Payments } from "./service.ts";
-import { createSettlePayment } from "./settle.ts";
+import { createSettlePayment, type RewardsOfTopUps } from "./settle.ts";
 import { createTopUpSteps, type TopUpSteps } from "./steps.ts";
 import { CONFIRM_MS, createWorkflowLink, LATE_POLL, POLL, QUERIES_PER_RUN, type TopUpTimings } from "./workflowLink.ts";
 
@@ -102,15 +102,17 @@ export function createPayments(deps: Common): Payments {
 }
 
 /** What the worker needs: the steps behind the activities. */
-export function createPaymentSteps(deps: Common & { ledger: Ledger; notify: Notify; contact: Identity["contact"] }): TopUpSteps {
-  const { pool, log, ledger, notify, contact, config } = deps;
+export function createPaymentSteps(
+  deps: Common & { ledger: Ledger; notify: Notify; contact: Identity["contact"]; rewards?: RewardsOfTopUps },
+): TopUpSteps {
+  const { pool, log, ledger, notify, contact, config, rewards } = deps;
   const metrics = createPaymentMetrics(deps.metrics ?? createMetrics(), deps.events ?? createBus());
   return createTopUpSteps({
     pool,
     log,
     metrics,
     providers: createProviders(config),
-    settlePayment: createSettlePayment({ pool, ledger, log, metrics }),
+    settlePayment: createSettlePayment({ pool, ledger, log, metrics, rewards }),
     receipt: createSendReceipt({ pool, notify, contact, publicUrl: config.PUBLIC_URL }),
     delivery: createDelivery({ pool, log, workflows: workflowsOf(deps) }),
     queryAbove: config.TOPUP_QUERY_ABOVE,

@@ -15,6 +15,14 @@ export type Settled = {
   late: boolean;
 };
 
+/** What other credit may follow from a top-up. */
+export interface RewardsOfTopUps {
+  /** Runs in the transaction that credits. */
+  note(tx: PoolClient, topUp: { orderNo: string; userId: string; credits: bigint }): Promise<void>;
+  /** Runs after it; must not reject. */
+  follow(orderNo: string): Promise<void>;
+}
+
 /** Credits an order's payment. */
 export type SettlePayment = (orderNo: string, report: PaymentReport) => Promise<Settled>;
 
@@ -22,8 +30,14 @@ export type SettlePayment = (orderNo: string, report: PaymentReport) => Promise<
  * Applies a payment report in one transaction: the payment is recorded, the wallet credited and the order (which is the bill) completed
  * together or not at all. Exactly once by `topup:<order no>`, however often, from wherever and in whatever order reports come.
  */
-export function createSettlePayment(deps: { pool: Pool; ledger: Ledger; log: Logger; metrics?: PaymentMetrics }): SettlePayment {
-  const { pool, ledger, log, metrics = createPaymentMetrics(createMetrics(), createBus()) } = deps;
+export function createSettlePayment(deps: {
+  pool: Pool;
+  ledger: Ledger;
+  log: Logger;
+  metrics?: PaymentMetrics;
+  rewards?: RewardsOfTopUps | undefined;
+}): SettlePayment {
+  const { pool, ledger, log, metrics = createPaymentMetrics(createMetrics(), createBus()), rewards } = deps;
 
   async function flag(tx: PoolClient, order: Order, kind: FlagKind, report: PaymentReport): Promise<void> {
     const details = {
@@ -88,13 +102,17 @@ export function createSettlePayment(deps: { pool: Pool; ledger: Ledger; log: Log
         case "credit":
           await creditOrder(tx, order);
           await completeOrder(tx, orderNo, { tradeNo: report.tradeNo, late: verdict.late });
+          await rewards?.note(tx, { orderNo, userId: order.user_id, credits: order.base_credits });
           for (const kind of verdict.flags) await flag(tx, order, kind, report);
           credited = order;
           return { outcome: "credited", status: "completed", late: verdict.late };
       }
     });
     // Counted once it is committed.
-    if (credited) metrics.order(credited, "completed");
+    if (credited) {
+      metrics.order(credited, "completed");
+      await rewards?.follow(orderNo);
+    }
     return settled;
   };
 }

@@ -1,4 +1,4 @@
-import type { Invalidation, Topic } from "../platform/invalidation.ts";
+import type { Invalidation, Topic } from "./invalidation.ts";
 
 /** A small table kept in memory as a whole. */
 export interface Snapshot<T> {

@@ -16,4 +16,4 @@ export {
 export { createPricing, type PricedModel, type Pricing } from "./pricing.ts";
 export type { PriceVersion } from "./repository.ts";
 export { pricingRoutes } from "./routes.ts";
-export { createSnapshot } from "./snapshot.ts";
+export { createSnapshot } from "../platform/snapshot.ts";

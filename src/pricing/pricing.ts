@@ -5,7 +5,7 @@ import type { MultiplierRule } from "./multipliers/multiplier.ts";
 import { activeRules } from "./multipliers/repository.ts";
 import { affordableOutput, cost, estimate } from "./price.ts";
 import { activeModels, findModel, findVersion, type ModelRecord, type PriceVersion } from "./repository.ts";
-import { createSnapshot } from "./snapshot.ts";
+import { createSnapshot } from "../platform/snapshot.ts";
 
 /** A model that may be called. `price` is null while none was set: such a model is refused, never free. */
 export interface PricedModel extends ModelRecord {

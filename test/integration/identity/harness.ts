@@ -1,8 +1,9 @@
 import type { AddressInfo } from "node:net";
 import { createServer, type Server } from "node:http";
 import { createIdentityActivities } from "../../../activities/identity.ts";
+import { createSettings } from "../../../src/admin/settings/index.ts";
 import { userAdminRoutes } from "../../../src/admin/users.ts";
-import { loadConfig } from "../../../src/config/index.ts";
+import { loadConfig, type Config } from "../../../src/config/index.ts";
 import { createApp } from "../../../src/http/app.ts";
 import { createIdempotency } from "../../../src/http/idempotency.ts";
 import { createIdentity, type Identity, type IdentityConfig, type RegistrationSteps } from "../../../src/identity/index.ts";
@@ -10,10 +11,12 @@ import { startWorker as runWorker } from "../../../src/main/worker-runtime.ts";
 import { createLedger, type Ledger } from "../../../src/ledger/index.ts";
 import type { Notify } from "../../../src/notify/index.ts";
 import type { Clock } from "../../../src/platform/clock.ts";
+import { formatCredits } from "../../../src/platform/credits.ts";
 import { createInvalidation, type Invalidation } from "../../../src/platform/invalidation.ts";
 import { createLogger } from "../../../src/platform/logger.ts";
 import { createPool, type Pool } from "../../../src/platform/postgres.ts";
 import { createSequelize } from "../../../src/platform/sequelize.ts";
+import { createRewards, rewardSettings } from "../../../src/rewards/index.ts";
 import { createTemporalLink, type TemporalLink } from "../../../src/platform/temporal.ts";
 import { request, unique, type Answer } from "../../support/people.ts";
 import { waitFor, type Places } from "../../support/stack.ts";
@@ -50,12 +53,12 @@ const ADMIN = { ADMIN_EMAIL: "root@example.com", ADMIN_PASSWORD: "a first passwo
 
 export interface RigOptions {
   worker?: boolean;
-  settings?: Partial<IdentityConfig>;
+  settings?: Partial<IdentityConfig & Pick<Config, "WELCOME_CREDITS">>;
   temporalAddress?: string;
   notify?: (mails: Mail[]) => Pick<Notify, "email">;
 }
 
-function configOf(places: Places, settings: Partial<IdentityConfig>): IdentityConfig {
+function configOf(places: Places, settings: NonNullable<RigOptions["settings"]>): Config {
   const config = loadConfig({
     NODE_ENV: "test",
     DATABASE_URL: places.databaseUrl,
@@ -92,7 +95,10 @@ export async function identityRig(places: Places, options: RigOptions = {}): Pro
   });
   const ledger = createLedger({ pool, log, tolerance: { percent: 10, micro: 0n } });
   const notify = options.notify?.(mails) ?? collect;
-  const identity = createIdentity({ pool, sequelize, config, ledger, notify, temporal, invalidation, log, clock });
+  const fallbacks = { "welcome.credits": formatCredits(config.WELCOME_CREDITS) };
+  const settings = createSettings({ pool, invalidation, log, groups: rewardSettings, fallbacks });
+  const rewards = createRewards({ pool, ledger, settings, getUser: (id) => identity.getUser(id), log, clock });
+  const identity: Identity = createIdentity({ pool, sequelize, config, ledger, notify, temporal, invalidation, rewards, log, clock });
   await invalidation.start();
   await identity.ensureFirstAdmin();
   const stopWorker = options.worker ? startWorker(places, temporal, identity.registrationSteps) : async () => undefined;

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { networkOf } from "../../../src/gateway/limits/settings/address.ts";
+import { networkOf } from "../../../src/platform/network.ts";
 
 describe("whose calls count together", () => {
   for (const [ip, network] of [

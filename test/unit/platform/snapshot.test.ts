@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { createSnapshot } from "../../../src/pricing/index.ts";
+import { createSnapshot } from "../../../src/platform/snapshot.ts";
 import type { Invalidation } from "../../../src/platform/invalidation.ts";
 
 function fakeInvalidation() {

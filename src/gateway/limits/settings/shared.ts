@@ -4,7 +4,7 @@ import { createSnapshot } from "../../../pricing/index.ts";
 import type { CallerPlans } from "../callers.ts";
 import { checksOf, planOf, requestsOnly, type Rules } from "../plan.ts";
 import type { Check, Plan } from "../types.ts";
-import { networkOf } from "./address.ts";
+import { networkOf } from "../../../platform/network.ts";
 import { allLimits, type LimitRow, type Mode, type SharedScope } from "./repository.ts";
 
 /** The limits that callers share, ready for use. */

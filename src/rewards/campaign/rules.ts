@@ -1,0 +1,58 @@
+/** A campaign as the database holds it. Amounts in micro-credits. */
+export interface CampaignRow {
+  id: string;
+  code: string;
+  name: string;
+  description: string | null;
+  trigger: "claim" | "topup";
+  status: "active" | "paused";
+  listed: boolean;
+  starts_at: Date;
+  ends_at: Date;
+  reward: bigint;
+  budget: bigint;
+  paid: bigint;
+  claims: bigint;
+  most_per_user: number;
+  new_within_days: number | null;
+  min_topup: bigint | null;
+  tiers: string[] | null;
+  expires_days: number;
+  created_at: Date;
+  updated_at: Date;
+}
+
+export type CampaignState = "upcoming" | "running" | "paused" | "spent" | "ended";
+
+/** Why somebody gets nothing of a campaign. */
+export type Refusal = "not_running" | "budget_spent" | "most_per_user" | "new_users_only" | "tier" | "min_topup";
+
+const DAY_MS = 86_400_000;
+
+export function stateOf(campaign: CampaignRow, at: Date): CampaignState {
+  if (campaign.ends_at <= at) return "ended";
+  if (campaign.status === "paused") return "paused";
+  if (campaign.starts_at > at) return "upcoming";
+  return campaign.paid + campaign.reward > campaign.budget ? "spent" : "running";
+}
+
+/**
+ * Why somebody gets nothing, if so. `at` is when it was earned: the moment of the claim or of the top-up. `topUp` is what was bought, in
+ * micro-credits: by that top-up, or by the largest one since the campaign began. The budget and the count of claims are decided again
+ * by the statement that takes them.
+ */
+export function refusalOf(
+  campaign: CampaignRow,
+  facts: { at: Date; member: { since: Date; tier: string }; claims: number; topUp: bigint },
+): Refusal | undefined {
+  const { at, member, claims, topUp } = facts;
+  const state = stateOf(campaign, at);
+  if (claims >= campaign.most_per_user) return "most_per_user";
+  if (state === "spent") return "budget_spent";
+  if (state !== "running") return "not_running";
+  if (campaign.new_within_days !== null && at.getTime() - member.since.getTime() > campaign.new_within_days * DAY_MS)
+    return "new_users_only";
+  if (campaign.tiers !== null && !campaign.tiers.includes(member.tier)) return "tier";
+  if (campaign.min_topup !== null && topUp < campaign.min_topup) return "min_topup";
+  return undefined;
+}

@@ -1,0 +1,79 @@
+import type { Logger } from "../platform/logger.ts";
+import type { Pool } from "../platform/postgres.ts";
+import type { Claims } from "./campaign/claim.ts";
+import type { ReferralPayout } from "./referral/payout.ts";
+import { dueReferrals } from "./referral/repository.ts";
+import { markTopUp, noteTopUp, waitingTopUp, waitingTopUps, type TopUp } from "./topups.ts";
+
+/** What top-ups lead to. */
+export interface TopUpRewards {
+  /** Notes a credited top-up; call it in the transaction that credits. */
+  note: typeof noteTopUp;
+  /** Pays what a noted top-up leads to, at once. Never rejects: what it could not do, {@link deliver} does. */
+  follow(orderNo: string): Promise<void>;
+  /** Pays everything that waits. Safe to run at any time, twice, and on several workers: each payment is made once by its id. */
+  deliver(onProgress?: (done: number) => void): Promise<Delivered>;
+}
+
+export interface Delivered {
+  topUps: number;
+  referrals: number;
+  failed: number;
+}
+
+const BATCH = 200;
+
+export function createTopUpRewards(deps: {
+  pool: Pool;
+  log: Logger;
+  payout: ReferralPayout;
+  claims: Pick<Claims, "byTopUp">;
+}): TopUpRewards {
+  const { pool, log, payout, claims } = deps;
+
+  async function settle(topUp: TopUp): Promise<void> {
+    const due = await payout.qualify(topUp);
+    if (due !== undefined) await payout.pay(due);
+    await claims.byTopUp(topUp);
+    await markTopUp(pool, topUp.orderNo, "done");
+  }
+
+  return {
+    note: noteTopUp,
+
+    async follow(orderNo) {
+      try {
+        const topUp = await waitingTopUp(pool, orderNo);
+        if (topUp) await settle(topUp);
+      } catch (error) {
+        log.warn({ err: error, order_no: orderNo }, "the rewards of a top-up are paid later");
+      }
+    },
+
+    async deliver(onProgress) {
+      const delivered: Delivered = { topUps: 0, referrals: 0, failed: 0 };
+      /** One that fails holds up no other. */
+      async function attempt(work: () => Promise<void>, about: object): Promise<boolean> {
+        try {
+          await work();
+          return true;
+        } catch (error) {
+          log.error({ err: error, ...about }, "a reward could not be paid; it is tried again");
+          delivered.failed += 1;
+          return false;
+        } finally {
+          onProgress?.(delivered.topUps + delivered.referrals + delivered.failed);
+        }
+      }
+
+      for (const topUp of await waitingTopUps(pool, BATCH)) {
+        if (await attempt(() => settle(topUp), { order_no: topUp.orderNo })) delivered.topUps += 1;
+        else await markTopUp(pool, topUp.orderNo, "failed");
+      }
+      for (const id of await dueReferrals(pool, BATCH)) {
+        if (await attempt(() => payout.pay(id), { referral: id })) delivered.referrals += 1;
+      }
+      return delivered;
+    },
+  };
+}

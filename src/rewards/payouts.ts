@@ -1,0 +1,108 @@
+import type { Emit } from "../activity/index.ts";
+import type { Ledger } from "../ledger/index.ts";
+import { formatCredits } from "../platform/credits.ts";
+import type { Metrics } from "../platform/metrics.ts";
+import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
+
+export const REWARD_KINDS = ["checkin", "welcome", "referrer", "referred", "campaign"] as const;
+export type RewardKind = (typeof REWARD_KINDS)[number];
+
+/** Credit to be given to somebody. */
+export interface Reward {
+  /** Id of the transfer: the same id is never paid twice, whatever the amount. */
+  id: string;
+  kind: RewardKind;
+  userId: string;
+  /** Micro-credits; 0 pays nothing. */
+  amount: bigint;
+  at: Date;
+  description: string;
+  reference: string;
+  priority?: number;
+  /** 0: never. */
+  expiresDays: number;
+}
+
+/** Pays inside the caller's transaction. Answers the balance right after it, or undefined when it was paid before or is nothing. */
+export type Pay = (reward: Reward) => Promise<bigint | undefined>;
+
+export interface Payouts {
+  /**
+   * One transaction in which rewards are paid: whatever `work` writes beside is committed with the credit or not at all. What was paid
+   * is counted and told after the commit. Pay last: the account that pays is one row that all rewards of its kind wait for.
+   */
+  run<T>(work: (tx: PoolClient, pay: Pay) => Promise<T>): Promise<T>;
+}
+
+const DAY_MS = 86_400_000;
+
+/** The account that pays: one for each campaign of giving, so that what was given for what can be read off the ledger. */
+const PAYERS: Record<RewardKind, string> = {
+  checkin: "grants:checkin",
+  welcome: "grants:welcome",
+  referrer: "grants:referral",
+  referred: "grants:referral",
+  campaign: "grants:campaign",
+};
+
+/** The only way in which this domain gives credit. */
+export function createPayouts(deps: {
+  pool: Pool;
+  ledger: Pick<Ledger, "credit" | "ensureWallet">;
+  metrics: Metrics;
+  emit: Emit;
+}): Payouts {
+  const { pool, ledger, metrics, emit } = deps;
+  const paid = metrics.counters({ name: "tollkeeper_rewards_total", help: "Rewards paid, by kind.", labels: ["kind"] });
+  const credits = metrics.counters({
+    name: "tollkeeper_reward_credits_total",
+    help: "Credits given as rewards, by kind.",
+    labels: ["kind"],
+  });
+  for (const kind of REWARD_KINDS) {
+    paid.of(kind);
+    credits.of(kind);
+  }
+
+  async function pay(tx: PoolClient, reward: Reward): Promise<bigint | undefined> {
+    const { id, kind, userId, amount, at, description, reference, priority, expiresDays } = reward;
+    if (amount === 0n) return undefined;
+    const { rowCount } = await tx.query(
+      "INSERT INTO reward_payments (id, kind, user_id, amount, paid_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING",
+      [id, kind, userId, amount, at],
+    );
+    if (rowCount === 0) return undefined;
+    const credited = await ledger.credit(tx, {
+      id,
+      walletId: await ledger.ensureWallet(tx, { type: "user", id: userId }),
+      amount,
+      from: PAYERS[kind],
+      source: kind === "checkin" ? "checkin" : "bonus",
+      type: kind === "checkin" ? "CHECKIN" : "BONUS",
+      ...(priority === undefined ? {} : { priority }),
+      expiresAt: expiresDays === 0 ? null : new Date(at.getTime() + expiresDays * DAY_MS),
+      description,
+      reference,
+    });
+    return credited.balance;
+  }
+
+  return {
+    async run(work) {
+      const done: Reward[] = [];
+      const result = await inTransaction(pool, (tx) =>
+        work(tx, async (reward) => {
+          const balance = await pay(tx, reward);
+          if (balance !== undefined) done.push(reward);
+          return balance;
+        }),
+      );
+      for (const { id, kind, userId, amount } of done) {
+        paid.of(kind).add();
+        credits.of(kind).add(Number(amount) / 1e6);
+        emit({ kind: "reward.granted", user_id: userId, reward: kind, amount: formatCredits(amount), transfer_id: id });
+      }
+      return result;
+    },
+  };
+}

@@ -1,0 +1,85 @@
+import type { Settings } from "../../admin/settings/index.ts";
+import type { Clock } from "../../platform/clock.ts";
+import { inTransaction, type Pool } from "../../platform/postgres.ts";
+import type { FindMember } from "../member.ts";
+import type { Payouts } from "../payouts.ts";
+import { referralSettings } from "../settings.ts";
+import type { TopUp } from "../topups.ts";
+import { findPending, findReferral, lockReferral, saveReferral, takeOfMonth, type ReferralRow } from "./repository.ts";
+
+export interface ReferralPayout {
+  /** Decides the referral of whoever topped up: due, held for an operator, or refused. Once; answers its id when it is due. */
+  qualify(topUp: TopUp): Promise<string | undefined>;
+  /** Pays a referral that is due, each side once. May stop anywhere and be called again. */
+  pay(id: string): Promise<void>;
+}
+
+export interface ReferralDeps {
+  pool: Pool;
+  settings: Settings;
+  payouts: Payouts;
+  member: FindMember;
+  clock: Clock;
+}
+
+export function createReferralPayout(deps: ReferralDeps): ReferralPayout {
+  const { pool, settings, payouts, member, clock } = deps;
+
+  function paymentOf(row: ReferralRow, side: "referrer" | "referred") {
+    return {
+      id: `referral:${row.id}:${side}`,
+      kind: side,
+      userId: side === "referrer" ? row.referrer_id : row.referred_id,
+      amount: side === "referrer" ? row.referrer_reward : row.referred_reward,
+      at: clock.now(),
+      description: side === "referrer" ? "Referral: somebody you brought topped up" : "Referral: your first top-up",
+      reference: `referral:${row.id}`,
+      expiresDays: row.expires_days,
+    } as const;
+  }
+
+  return {
+    async qualify({ orderNo, userId, credits }) {
+      const { enabled, referrer, referred, minTopUp, expiresDays } = await settings.read(referralSettings);
+      if (credits < minTopUp) return undefined;
+      const found = await findPending(pool, userId);
+      if (!found) return undefined;
+      const active = (await member(found.referrer_id))?.active === true;
+      return inTransaction(pool, async (tx) => {
+        const row = await lockReferral(tx, found.id);
+        if (row?.status !== "pending") return undefined;
+        const signals = active ? row.signals : [...row.signals, "referrer_not_active" as const];
+        const status = !enabled ? "refused" : signals.length > 0 ? "held" : "due";
+        await saveReferral(tx, {
+          ...row,
+          signals,
+          status,
+          reason: enabled ? null : "switched_off",
+          order_no: orderNo,
+          referrer_reward: referrer,
+          referred_reward: referred,
+          expires_days: expiresDays,
+          qualified_at: clock.now(),
+        });
+        return status === "due" ? row.id : undefined;
+      });
+    },
+
+    // A transaction for each side: no transaction locks two wallets, whose order it could get wrong.
+    async pay(id) {
+      const found = await findReferral(pool, id);
+      if (found?.status !== "due") return;
+      const { monthlyCap } = await settings.read(referralSettings);
+      await payouts.run((_tx, pay) => pay(paymentOf(found, "referred")));
+      await payouts.run(async (tx, pay) => {
+        const row = await lockReferral(tx, id);
+        if (row?.status !== "due") return;
+        const now = clock.now();
+        const within =
+          row.referrer_reward === 0n || (await takeOfMonth(tx, row.referrer_id, `${now.toISOString().slice(0, 7)}-01`, monthlyCap));
+        await saveReferral(tx, { ...row, status: "paid", capped: !within, paid_at: now });
+        if (within) await pay(paymentOf(row, "referrer"));
+      });
+    },
+  };
+}
