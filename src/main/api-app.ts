@@ -1,4 +1,5 @@
 import type { RequestListener } from "node:http";
+import { activityRoutes, createHistory } from "../activity/index.ts";
 import { keyAdminRoutes } from "../admin/keys.ts";
 import { ledgerRoutes } from "../admin/ledger.ts";
 import { opsRouter } from "../admin/ops.ts";
@@ -17,7 +18,7 @@ import type { Route } from "../http/route.ts";
 import { createQueuesPage } from "../notify/index.ts";
 import { createPayments, paymentReviewRoutes, paymentRoutes } from "../payments/index.ts";
 import { pricingRoutes } from "../pricing/index.ts";
-import { createAverages, createUsage, ratesOf, createIncidentReporter, usageRoutes } from "../usage/index.ts";
+import { createAverages, createUsage, ratesOf, createIncidentReporter, usageRoutes, servedCalls } from "../usage/index.ts";
 import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
 import { partChecks, providerCheck } from "./checks.ts";
 import type { Platform } from "./platform.ts";
@@ -96,6 +97,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     }),
     ...pricingRoutes({ pool, pricing, tierExists: identity.tiers.exists }),
     ...userAdminRoutes(identity.users),
+    ...activityRoutes(createHistory({ pool, calls: (filter, limit, counted) => servedCalls(pool, filter, limit, counted) })),
     ...keyAdminRoutes(identity.priceClasses),
     ...providerRoutes({
       pool,

@@ -3,6 +3,7 @@ import express from "express";
 import { createActivities } from "../../activities/index.ts";
 import { prepareNamespace } from "../../temporal/namespace.ts";
 import { ensureSchedules } from "../../temporal/schedules.ts";
+import { keepPartitions } from "../activity/index.ts";
 import { loadConfig } from "../config/index.ts";
 import { forgetExpiredAnswers } from "../gateway/answers/index.ts";
 import { errorHandler } from "../http/errorHandler.ts";
@@ -76,7 +77,11 @@ const activities = createActivities({
       pool,
       ledger,
       shards: config.SETTLEMENT_SHARDS,
-      chores: [() => forgetExpiredAnswers(pool), () => identity.forgetTokens()],
+      chores: [
+        () => forgetExpiredAnswers(pool),
+        () => identity.forgetTokens(),
+        () => keepPartitions(pool, new Date(Date.now() - config.ACTIVITY_LISTED)),
+      ],
       log,
     }),
     startSettlements: startAll,

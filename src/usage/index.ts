@@ -16,6 +16,7 @@ export { createIncidentReporter, reportIncidents, type Incident } from "./incide
 export { ratesOf } from "./rates.ts";
 export { createSettlementTrace, createTraceLeaver } from "./traces.ts";
 export { usageRoutes } from "./routes.ts";
+export { servedCalls } from "./served.ts";
 export { createSettlement, type Settlement } from "./settlement.ts";
 export { createSettlementMetrics, watchBacklog } from "./settlementMetrics.ts";
 export { chargedSince, spentSince, type Charged } from "./spent.ts";

@@ -4,6 +4,8 @@ import type { StoredEvent } from "./rows.ts";
 /** What is asked for. */
 export interface ActivityFilter {
   userId: string;
+  /** Only what happened to this user, not what he did to others as an operator. */
+  own?: boolean | undefined;
   kinds?: readonly string[] | undefined;
   /** Only what failed or was refused. */
   failed?: boolean | undefined;
@@ -51,23 +53,24 @@ export async function insertEvents(pool: Pool, rows: readonly StoredEvent[]): Pr
   }
 }
 
-const WHERE = `(user_id = $1 OR actor_id = $1) AND ($2::text[] IS NULL OR kind = ANY($2))
+const WHERE = `(user_id = $1 OR (actor_id = $1 AND NOT $6)) AND ($2::text[] IS NULL OR kind = ANY($2))
   AND ($3::timestamptz IS NULL OR at >= $3) AND ($4::timestamptz IS NULL OR at < $4)
   AND (NOT $5 OR kind = 'call.refused' OR (kind = 'sign_in' AND facts ->> 'result' = 'failure')
        OR (kind = 'topup.changed' AND facts ->> 'status' = 'failed'))`;
 
-const values = ({ userId, kinds, from, to, failed }: ActivityFilter): unknown[] => [
+const values = ({ userId, own, kinds, from, to, failed }: ActivityFilter): unknown[] => [
   userId,
   kinds ?? null,
   from ?? null,
   to ?? null,
   failed ?? false,
+  own ?? false,
 ];
 
 /** The newest events of a user, and of what he did as an operator. */
 export async function newestEvents(db: Queryable, filter: ActivityFilter, limit: number): Promise<KeptEvent[]> {
   const { rows } = await db.query<KeptEvent>(
-    `SELECT id, at, kind, user_id, request_id, ip, times, facts FROM activity_events WHERE ${WHERE} ORDER BY at DESC, id DESC LIMIT $6`,
+    `SELECT id, at, kind, user_id, request_id, ip, times, facts FROM activity_events WHERE ${WHERE} ORDER BY at DESC, id DESC LIMIT $7`,
     [...values(filter), limit],
   );
   return rows;
@@ -76,7 +79,7 @@ export async function newestEvents(db: Queryable, filter: ActivityFilter, limit:
 /** How many there are, at most {@link COUNTED}. */
 export async function countEvents(db: Queryable, filter: ActivityFilter): Promise<number> {
   const { rows } = await db.query<{ count: number }>(
-    `SELECT count(*)::integer AS count FROM (SELECT FROM activity_events WHERE ${WHERE} LIMIT ${COUNTED}) AS some`,
+    `SELECT count(*)::integer AS count FROM (SELECT FROM activity_events WHERE ${WHERE} LIMIT ${COUNTED}) AS found`,
     values(filter),
   );
   return rows[0]?.count ?? 0;

@@ -15,22 +15,22 @@ function keyOf(req: IncomingMessage): string | undefined {
   return typeof key === "string" ? key.trim() : undefined;
 }
 
-/** Who calls, or why nobody may. */
+/** Who calls, or why nobody may; then with whose key it was tried, if that is known. */
 export async function authenticate(
   deps: Pick<RelayDeps, "identity">,
   req: IncomingMessage,
   ip: string,
-): Promise<{ caller: CallerKey } | { failure: Failure }> {
+): Promise<{ caller: CallerKey } | { failure: Failure; caller?: CallerKey }> {
   const key = keyOf(req);
   if (key === undefined || key === "")
     return { failure: failure("unauthenticated", { message: "Send an API key: Authorization: Bearer sk-tk-…" }) };
   const caller = await deps.identity.authenticateKey(key);
   if (!caller) return { failure: failure("unauthenticated", { message: "The API key is not valid" }) };
-  if (caller.status === "closed") return { failure: failure("account_suspended", { message: "This account is closed" }) };
-  if (caller.status !== "active") return { failure: failure("account_suspended") };
-  if (!caller.principal.emailVerified) return { failure: failure("email_not_verified") };
+  if (caller.status === "closed") return { caller, failure: failure("account_suspended", { message: "This account is closed" }) };
+  if (caller.status !== "active") return { caller, failure: failure("account_suspended") };
+  if (!caller.principal.emailVerified) return { caller, failure: failure("email_not_verified") };
   if (caller.ipList && !caller.ipList.has(ip))
-    return { failure: failure("forbidden", { message: "This key may not be used from this address" }) };
+    return { caller, failure: failure("forbidden", { message: "This key may not be used from this address" }) };
   deps.identity.noteUse(caller, ip);
   return { caller };
 }

@@ -71,8 +71,8 @@ export async function serve(
 /** Everything that must be known and taken before a provider is asked. */
 async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> {
   const who = await authenticate(deps, call.req, call.ip);
-  if ("failure" in who) return who.failure;
   call.caller = who.caller;
+  if ("failure" in who) return who.failure;
   const body = await readBody(call.req, call.format, deps.config.bodyLimitBytes);
   if (!body || call.phase !== "admitting") return undefined;
   if (!body.ok) return body.failure;
