@@ -1,3 +1,5 @@
+import { REWARD_CHECKS } from "./checks-rewards.ts";
+
 /** One thing that must hold. The statement returns a row (subject, expected, found) for each place where it does not. */
 export interface Check {
   name: string;
@@ -251,30 +253,7 @@ export const CHECKS: Check[] = [
       WHERE u.settled_at IS NOT NULL
         AND (u.wallet_id, u.cost, coalesce(u.uncharged, 0)) IS DISTINCT FROM (s.wallet_id, s.charged + s.owed, s.cost - s.charged - s.owed)`,
   },
-  {
-    name: "a paid reward is the transfer that it names",
-    needs: "reward_payments",
-    sql: `SELECT r.id AS subject, r.amount AS expected, t.amount AS found
-      FROM reward_payments r LEFT JOIN ledger_transfers t ON t.id = r.id WHERE r.amount IS DISTINCT FROM t.amount`,
-  },
-  {
-    name: "a day's check-in was paid what it says",
-    needs: "checkins",
-    sql: `SELECT 'check-in of ' || c.user_id || ' on ' || c.day AS subject, c.reward AS expected, coalesce(r.amount, 0) AS found
-      FROM checkins c LEFT JOIN reward_payments r ON r.id = 'checkin:' || c.user_id || ':' || c.day WHERE c.reward <> coalesce(r.amount, 0)`,
-  },
-  {
-    name: "a campaign has paid what its claims say",
-    needs: "campaigns",
-    sql: `SELECT 'campaign ' || c.code AS subject, coalesce(t.total, 0) AS expected, c.paid AS found
-      FROM campaigns c
-      LEFT JOIN (
-        SELECT l.campaign_id, sum(r.amount) AS total
-        FROM campaign_claims l JOIN reward_payments r ON r.id = 'campaign:' || l.campaign_id || ':' || l.user_id || ':' || l.no
-        GROUP BY l.campaign_id
-      ) t ON t.campaign_id = c.id
-      WHERE c.paid <> coalesce(t.total, 0) OR c.paid > c.budget`,
-  },
+  ...REWARD_CHECKS,
   {
     name: "the guards of recorded calls are on",
     plain: true,
