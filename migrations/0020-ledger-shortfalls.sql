@@ -417,6 +417,11 @@ BEGIN
     IF owes[item.n] > 0 THEN owing := owing || wallet; END IF;
   END LOOP;
 
+  -- All counters now, those of holds that are closed already too: after this come system accounts, and everybody locks in one order.
+  IF limited THEN
+    PERFORM FROM ledger_budgets b WHERE b.no IN (SELECT unnest(h.budgets) FROM ledger_holds h WHERE h.id = ANY (p_holds)) ORDER BY b.no FOR NO KEY UPDATE;
+  END IF;
+
   -- Holds close before balances fall, so that held is covered after every statement.
   UPDATE ledger_holds h SET state = 'settled', closed_at = now() WHERE h.id = ANY (closing) AND h.state = 'held';
 

@@ -79,6 +79,24 @@ describe("many at once", () => {
     await copies[1]!.pool.end();
   });
 
+  it("calls whose holds are gone and calls whose holds are open are charged on the same budget at once, without a deadlock", async () => {
+    const [open, gone] = await Promise.all([rig.wallet(100_000n), rig.wallet(100_000n)]);
+    const budgets = [{ id: `team:${uuidv7()}`, period: "total", limit: 1_000_000n }];
+    const hold = async (walletId: bigint) => {
+      const made = { id: uuidv7(), walletId, amount: 10n, budgets, owner: "test", ttlMs: 60_000 };
+      await rig.ledger.authorize(made);
+      return made;
+    };
+    const charge = ({ id, walletId }: { id: string; walletId: bigint }) =>
+      inTransaction(rig.pool, (tx) => rig.ledger.settle(tx, [usageItem({ id, walletId, cost: 10n })]));
+    for (let round = 0; round < 60; round++) {
+      const [first, second] = await Promise.all([hold(open), hold(gone)]);
+      await rig.ledger.release([second.id]);
+      await Promise.all([charge(first), charge(second)]);
+    }
+    expect(await rig.ledger.budgets(budgets)).to.deep.equal([{ spent: 1_200n, held: 0n }]);
+  });
+
   it("the balance is never seen below zero nor below what is held while calls come and go", async () => {
     const wallet = await rig.wallet(1_000n);
     const done = new AbortController();
