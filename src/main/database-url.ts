@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { projectRoot } from "../platform/root.ts";
+import { dataFolder } from "./data-folder.ts";
 import { loadEnv } from "./load-env.ts";
 
 /** The database a command works on: DATABASE_URL, else the one of the product that runs here (`npm start`). Ends the process without either. */
@@ -9,8 +9,7 @@ export function databaseUrl(): string {
   const given = process.env["DATABASE_URL"];
   if (given) return given;
   try {
-    const folder = process.env["TOLLKEEPER_DATA"] ?? path.join(projectRoot, ".data");
-    const endpoints = JSON.parse(readFileSync(path.join(folder, "endpoints.json"), "utf8")) as { database_url?: string };
+    const endpoints = JSON.parse(readFileSync(path.join(dataFolder(), "endpoints.json"), "utf8")) as { database_url?: string };
     if (endpoints.database_url) return endpoints.database_url;
   } catch {
     // Nothing runs here.

@@ -2,8 +2,9 @@ import { createHash, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import OpenAI from "openai";
-import { projectRoot } from "../platform/root.ts";
+import { dataFolder } from "./data-folder.ts";
 import { demoClient, until } from "./demo/client.ts";
+import { loadEnv } from "./load-env.ts";
 
 /** Plays the main story against the running product (`npm start`) and prints each step with its workflow, then the ledger's proof. */
 
@@ -44,7 +45,7 @@ interface Proof {
 }
 
 async function readEndpoints(): Promise<Endpoints> {
-  const file = path.join(projectRoot, ".data", "endpoints.json");
+  const file = path.join(dataFolder(), "endpoints.json");
   try {
     return JSON.parse(await readFile(file, "utf8")) as Endpoints;
   } catch {
@@ -57,6 +58,7 @@ const step = (text: string): void => console.log(`\n${++count}. ${text}`);
 const note = (text: string): void => console.log(`   ${text}`);
 
 async function main(): Promise<void> {
+  loadEnv();
   const at = await readEndpoints();
   const api = demoClient(at.api);
   const workflow = (id: string): void =>

@@ -1,5 +1,4 @@
-import path from "node:path";
-import { projectRoot } from "../platform/root.ts";
+import { dataFolder } from "./data-folder.ts";
 import { runInForeground } from "./launcher/foreground.ts";
 import { restartOnChange } from "./launcher/watch.ts";
 import { loadEnv } from "./load-env.ts";
@@ -8,6 +7,6 @@ import { loadEnv } from "./load-env.ts";
 
 loadEnv();
 await runInForeground(
-  { dataDir: path.resolve(process.env["TOLLKEEPER_DATA"] || path.join(projectRoot, ".data")), env: process.env, usualPorts: true },
+  { dataDir: dataFolder(), env: process.env, usualPorts: true },
   process.argv.includes("--watch") ? restartOnChange : undefined,
 );
