@@ -3,6 +3,7 @@ import { AppError, appError, ERROR_CODES } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
 import { isConnectionError } from "../platform/postgres.ts";
 import { isTemporalUnavailable } from "../platform/temporal.ts";
+import { endUnread, isUnread } from "./linger.ts";
 import { traceIdOf } from "./trace.ts";
 
 interface BodyParserError {
@@ -65,14 +66,20 @@ export function errorBody(error: AppError, traceId: string): object {
   };
 }
 
-/** Writes an error; does nothing when the answer has already begun. */
+/** Writes an error, which a client that is still sending can read too; cuts an answer short that has already begun. */
 export function sendError(res: Response, error: AppError): void {
   if (res.headersSent) {
     res.destroy();
     return;
   }
   if (error.retryAfter !== undefined) res.setHeader("retry-after", String(Math.max(1, Math.ceil(error.retryAfter))));
-  res.status(error.status).json(errorBody(error, traceIdOf(res)));
+  const body = errorBody(error, traceIdOf(res));
+  res.status(error.status);
+  // A connection that is kept is read on anyway; one that is not, as of a proxy that speaks HTTP/1.0, would be closed at once.
+  if (res.shouldKeepAlive || !isUnread(res.req)) return void res.json(body);
+  const bytes = Buffer.from(JSON.stringify(body));
+  res.set({ connection: "close", "content-type": "application/json; charset=utf-8", "content-length": String(bytes.length) });
+  endUnread(res, bytes);
 }
 
 /** The last middleware: maps, logs (loudly what is our fault), answers. */

@@ -1,9 +1,9 @@
 import type { ServerResponse } from "node:http";
+import { endUnread } from "../../http/linger.ts";
 import type { Call } from "./call.ts";
 import { addCallHeaders, addStreamBalance } from "./costHeaders.ts";
 import type { Failure } from "./failure.ts";
 import type { Voice } from "./format.ts";
-import { endUnread } from "./linger.ts";
 
 /** Where an answer goes and what it carries whatever it is: the request ids, later the limits. */
 export interface Answer {

@@ -1,7 +1,11 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 
 /** For clients that send on and on; the call's end is not kept waiting by it. */
 const MOST_MS = 30_000;
+
+/** Whether some of the request's body is still to come. */
+export const isUnread = (req: IncomingMessage): boolean =>
+  !req.complete && (Number(req.headers["content-length"] ?? 0) > 0 || req.headers["transfer-encoding"] !== undefined);
 
 /**
  * Ends an answer whose request is still being sent. Closed at once, the connection would be reset under the client, which then may never
