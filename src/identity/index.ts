@@ -13,7 +13,7 @@ import type { Logger } from "../platform/logger.ts";
 import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { TemporalLink } from "../platform/temporal.ts";
-import { accountLimits, createTiers, standardTerms, type Limits, type Terms, type Tiers } from "../quotas/index.ts";
+import { accountLimits, createTiers, standardTerms, type Limits, type SpendLimits, type Terms, type Tiers } from "../quotas/index.ts";
 import type { Rewards } from "../rewards/index.ts";
 import { createChanges } from "./changes.ts";
 import { CODE_TRIES, createEmailCodes } from "./emailCodes.ts";
@@ -35,6 +35,7 @@ import { createRegistrationWorkflows } from "./registration.ts";
 import { createRegistrationSteps, type RegistrationSteps } from "./registrationSteps.ts";
 import { identityRoutes } from "./routes.ts";
 import { createSessions } from "./sessions.ts";
+import { spendOf } from "./spendOf.ts";
 import { createSignUp } from "./signUp.ts";
 import { createAccessTokens } from "./tokens.ts";
 import { createUserAdmin, type UserAdmin } from "./userAdmin.ts";
@@ -78,6 +79,8 @@ export interface Identity {
   users: UserAdmin;
   tiers: Tiers;
   priceClasses: PriceClasses;
+  /** What calls of somebody would be held against beside the wallet; null for nothing. */
+  spendOf(principal: Principal): Promise<SpendLimits | null>;
   /** For the activities of a worker. */
   registrationSteps: RegistrationSteps;
   /** Resolves when no mail is on its way to its queue and the last uses of keys are written; for a clean stop. */
@@ -213,6 +216,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
     users: createUserAdmin({ pool, models, ledger, tiers, changes, emit }),
     tiers,
     priceClasses: createPriceClasses({ pool, changes }),
+    spendOf: (principal) => spendOf({ pool, tiers }, principal),
     registrationSteps: createRegistrationSteps({
       pool,
       ledger,

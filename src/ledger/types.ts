@@ -106,6 +106,9 @@ export interface HoldRequest {
   ttlMs: number;
 }
 
+/** A hold that is only looked at. */
+export type HoldLook = Pick<HoldRequest, "walletId" | "amount" | "minAmount" | "budgets" | "counts">;
+
 export type HoldOutcome =
   /**
    * `available`: what the wallet has left after this hold and those made together with it. `tokens`: what budgets of tokens leave the
@@ -255,6 +258,8 @@ export interface Ledger {
    * Never call it while the same caller's open transaction has touched the wallet: it would wait for itself.
    */
   authorize(hold: HoldRequest): Promise<HoldOutcome>;
+  /** What a hold asked for now would be answered. Changes nothing. */
+  look(hold: HoldLook): Promise<HoldOutcome>;
   /** Renews open holds to at least `ttlMs` from now. Returns the ids still held. */
   extend(ids: string[], ttlMs: number): Promise<string[]>;
   /** Releases open holds; ids that are closed or unknown are ignored. */

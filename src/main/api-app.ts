@@ -82,6 +82,8 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       pricing,
       priceClass: identity.priceClasses.of,
       averages: createAverages(pool),
+      spendOf: identity.spendOf,
+      weightOf: async (model) => (await limits.get()).weightOf(model),
     }),
     ...paymentRoutes(payments, temporal),
     ...paymentReviewRoutes(pool),

@@ -1,7 +1,7 @@
 import type { Principal } from "../http/principal.ts";
 import type { PriceClass } from "../identity/index.ts";
 import { fieldError } from "../platform/errors.ts";
-import { multiplierFor, type PriceVersion, type Pricing, type TokenClasses } from "../pricing/index.ts";
+import { DEFAULT_SAFETY_PERCENT, multiplierFor, type PriceVersion, type Pricing, type TokenClasses } from "../pricing/index.ts";
 import type { AverageCall, Averages } from "../usage/index.ts";
 
 export const BASES = ["given", "history", "model", "other_models", "assumed"] as const;
@@ -24,10 +24,14 @@ export interface Estimate {
   multiplier: number;
   /** Micro-credits. */
   cost: bigint;
+  /** What such a call is held for: its cost, and a margin for a prompt that is counted too low. */
+  hold: bigint;
+  /** Tokens that it counts as in quotas, not weighted. */
+  heldTokens: number;
 }
 
 export interface EstimateDeps {
-  pricing: Pick<Pricing, "model" | "cost">;
+  pricing: Pick<Pricing, "model" | "cost" | "estimate">;
   priceClass: (principal: Principal) => Promise<PriceClass>;
   averages: Averages;
 }
@@ -56,16 +60,21 @@ export async function estimateCall(deps: EstimateDeps, principal: Principal, ask
   const { tokens: usual, basis, calls } = complete ? assumed : await historyOf(deps.averages, principal.userId, model.name);
   const tokens = merged(usual, ask);
   const multiplier = multiplierFor(model.rules, { ...(await deps.priceClass(principal)), model: model.name, at: new Date() });
+  const inputTokens = inputOf(tokens);
+  const outputTokens = tokens.output + tokens.reasoning;
+  const safetyPercent = model.safetyPercent ?? DEFAULT_SAFETY_PERCENT;
   return {
     model: model.name,
-    inputTokens: inputOf(tokens),
-    outputTokens: tokens.output + tokens.reasoning,
+    inputTokens,
+    outputTokens,
     inputBasis: ask.inputTokens === undefined ? basis : "given",
     outputBasis: ask.outputTokens === undefined ? basis : "given",
     calls,
     price: model.price,
     multiplier,
     cost: deps.pricing.cost(model.price, tokens, undefined, multiplier),
+    hold: deps.pricing.estimate(model.price, { inputTokens, maxOutputTokens: outputTokens, safetyPercent, multiplier }),
+    heldTokens: Math.ceil((inputTokens * safetyPercent) / 100) + outputTokens,
   };
 }
 

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { ok, route, type Route } from "../http/route.ts";
 import { creditsText } from "../http/schemas.ts";
-import type { Ledger } from "../ledger/index.ts";
 import { formatCredits } from "../platform/credits.ts";
 import { formatMultiplier } from "../pricing/index.ts";
 import { BASES, estimateCall, type Estimate, type EstimateDeps } from "./estimate.ts";
+import { lookAtCall, type LookDeps } from "./look.ts";
 
 const TAG = "Wallet";
 const MOST_TOKENS = 2_000_000_000;
@@ -59,7 +59,12 @@ const checkBody = z
 
 const checkView = z.object({
   ...estimated,
-  can_proceed: z.boolean(),
+  can_proceed: z.boolean().meta({ description: "Whether a call of this size would be admitted now" }),
+  reason: z
+    .enum(["insufficient_balance", "balance_on_hold", "spend_limit_reached", "spend_limit_on_hold"])
+    .nullable()
+    .meta({ description: "The code with which it would be refused" }),
+  hold: creditsText.meta({ description: "What such a call is held for: the cost, with a margin for the prompt" }),
   balance: creditsText.meta({ description: "What is available now" }),
   held: creditsText,
   total: creditsText.meta({ description: "Available and held together" }),
@@ -81,8 +86,8 @@ const view = (estimate: Estimate) => ({
   estimated_cost: formatCredits(estimate.cost),
 });
 
-/** What a call would cost, and whether the wallet covers it. Both only look: what counts is the hold made when the call begins. */
-export function pointsRoutes(deps: EstimateDeps & { ledger: Pick<Ledger, "balance"> }): Route[] {
+/** What a call would cost, and whether wallet, spend limits and quotas cover it. Both only look: what counts is the hold made when the call begins. */
+export function pointsRoutes(deps: EstimateDeps & LookDeps): Route[] {
   return [
     route({
       method: "get",
@@ -101,8 +106,8 @@ export function pointsRoutes(deps: EstimateDeps & { ledger: Pick<Ledger, "balanc
     route({
       method: "post",
       path: "/api/user/points/check-balance",
-      summary: "Whether my wallet covers a call",
-      description: "Looks only and holds nothing.",
+      summary: "Whether a call of mine would be admitted",
+      description: "By wallet, spend limits and quotas, as the call itself would be. Looks only and holds nothing.",
       tag: TAG,
       access: "user",
       body: checkBody,
@@ -113,13 +118,18 @@ export function pointsRoutes(deps: EstimateDeps & { ledger: Pick<Ledger, "balanc
           inputTokens: body.estimated_input_tokens ?? body.estimatedInputTokens,
           outputTokens: body.estimated_output_tokens ?? body.estimatedOutputTokens,
         });
-        const { available, held, total, shortfall: owed } = await deps.ledger.balance(principal.walletId);
-        const needed = estimate.cost + owed;
-        const canProceed = owed === 0n && available >= needed;
+        const [{ available, held, total, shortfall: owed }, outcome] = await Promise.all([
+          deps.ledger.balance(principal.walletId),
+          lookAtCall(deps, principal, estimate),
+        ]);
+        const canProceed = outcome.kind === "held";
+        const needed = (available < estimate.cost ? estimate.cost : estimate.hold) + owed;
         const shown = view(estimate);
         return ok({
           ...shown,
           can_proceed: canProceed,
+          reason: canProceed ? null : outcome.reason,
+          hold: formatCredits(estimate.hold),
           balance: formatCredits(available),
           held: formatCredits(held),
           total: formatCredits(total),

@@ -19,6 +19,8 @@ interface Check extends Estimate {
   balance: string;
   held: string;
   shortfall: string;
+  reason: string | null;
+  hold: string;
   estimatedCost: string;
 }
 
@@ -89,6 +91,41 @@ describe("before a call", () => {
       expect(short.body.data).to.include({ can_proceed: false, balance: available, estimated_cost: "300" });
       expect(Number(short.body.data.shortfall)).to.be.closeTo(300 - Number(available), 1e-6);
     }
+  });
+
+  it("a check says what the call itself is told, by spend limits of key and account too", async () => {
+    const body = { model, estimated_input_tokens: 100, estimated_output_tokens: 100 };
+    const call = async (key: string) => {
+      const messages = [{ role: "user", content: "[[usage:100,100]] ".padEnd(400, "toll ") }];
+      const answer = await request<never>(at.api, "POST", "/v1/chat/completions", {
+        token: key,
+        body: { model, max_tokens: 100, messages },
+      });
+      return (answer.body as { error?: { code?: string } }).error?.code ?? null;
+    };
+    const henry = await customer(at, admin, { credits: "100" });
+    const { key: narrow } = await henry.post<{ key: string }>("/api/user/keys", { name: "narrow", limits: { spend_total: "5" } });
+    expect((await check(body, narrow)).body.data).to.include({ can_proceed: false, reason: "spend_limit_reached", shortfall: "0" });
+    expect(await call(narrow)).to.equal("spend_limit_reached");
+    for (const token of [henry.token, henry.key])
+      expect((await check(body, token)).body.data).to.include({ can_proceed: true, reason: null });
+    expect(await call(henry.key)).to.equal(null);
+    await settledBalance(henry);
+    await admin.patch(`/api/admin/users/${henry.id}`, { limits: { spend_daily: "12", requests_per_minute: 1_000 } });
+    for (const token of [henry.token, henry.key]) {
+      expect((await check(body, token)).body.data).to.include({ can_proceed: false, canProceed: false, reason: "spend_limit_reached" });
+    }
+    await waitFor(async () => (await call(henry.key)) === "spend_limit_reached");
+    await admin.patch(`/api/admin/users/${henry.id}`, { limits: { quota_requests: 1, requests_per_minute: 1_000 } });
+    expect((await check(body, henry.token)).body.data).to.include({ can_proceed: false, reason: "spend_limit_reached" });
+  });
+
+  it("a check does not promise what only the cost is covered of, without the margin of the hold", async () => {
+    const ida = await customer(at, admin, { credits: "90" });
+    const asked = { model, estimated_input_tokens: 3_000, estimated_output_tokens: 0 };
+    const { data } = (await check(asked, ida.token)).body;
+    expect(data).to.include({ can_proceed: false, reason: "insufficient_balance", estimated_cost: "90", hold: "99", shortfall: "9" });
+    expect((await check({ ...asked, estimated_input_tokens: 2_700 }, ida.token)).body.data).to.include({ can_proceed: true, hold: "89.1" });
   });
 
   it("what a multiplier makes of the price is in both, for the key that asks", async () => {

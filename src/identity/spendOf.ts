@@ -1,0 +1,38 @@
+import type { Principal } from "../http/principal.ts";
+import { appError } from "../platform/errors.ts";
+import type { Pool } from "../platform/postgres.ts";
+import { accountLimits, spendLimits, standardTerms, type Limits, type SpendLimits, type Terms, type Tiers } from "../quotas/index.ts";
+
+interface Row {
+  own: Limits;
+  tier: string;
+  time_zone: string;
+  terms: Terms[] | null;
+  key: Limits | null;
+}
+
+/**
+ * What calls of somebody would be held against beside the wallet: limits and quotas of the account and, who asks with a key, of that. Null
+ * when there are none.
+ */
+export async function spendOf(deps: { pool: Pool; tiers: Tiers }, { userId, apiKeyId }: Principal): Promise<SpendLimits | null> {
+  const { rows } = await deps.pool.query<Row>(
+    `SELECT u.limits AS own, u.tier, u.time_zone, quota_terms(u.id) AS terms, k.limits AS key
+     FROM users u LEFT JOIN api_keys k ON k.id = $2 AND k.user_id = u.id WHERE u.id = $1`,
+    [userId, apiKeyId ?? null],
+  );
+  const row = rows[0];
+  if (!row) throw appError("not_found");
+  const [tier, book] = await Promise.all([deps.tiers.limitsOf(row.tier), deps.tiers.book()]);
+  const terms = row.terms ?? standardTerms(book);
+  const key = row.key ?? {};
+  const account = accountLimits({ terms, book, tier, own: row.own }, Date.now());
+  return spendLimits(
+    [
+      { id: `key:${apiKeyId}`, limits: key },
+      { id: `user:${userId}`, limits: account },
+    ],
+    row.time_zone,
+    { quotas: { userId, keyId: apiKeyId, terms, book, limits: { tier, own: row.own, key } } },
+  );
+}
