@@ -1,4 +1,5 @@
 import { createIdentityActivities, type IdentityServices } from "./identity.ts";
+import { createNoticeActivities, type NoticeServices } from "./notices.ts";
 import { createPaymentActivities, type PaymentServices } from "./payments.ts";
 import { createRewardActivities, type RewardServices } from "./rewards.ts";
 import { createUsageActivities, type UsageServices } from "./usage.ts";
@@ -6,6 +7,7 @@ import { createUsageActivities, type UsageServices } from "./usage.ts";
 /** What all activities need, by domain. */
 export interface Services {
   identity: IdentityServices;
+  notices: NoticeServices;
   payments: PaymentServices;
   rewards: RewardServices;
   usage: UsageServices;
@@ -15,6 +17,7 @@ export interface Services {
 export function createActivities(services: Services) {
   return {
     ...createIdentityActivities(services.identity),
+    ...createNoticeActivities(services.notices),
     ...createPaymentActivities(services.payments),
     ...createRewardActivities(services.rewards),
     ...createUsageActivities(services.usage),

@@ -13,6 +13,7 @@ export const SCHEDULES: readonly ScheduledWorkflow[] = [
   { id: "hold-sweep", workflowType: "holdSweep", everyMs: 30_000, summary: "Frees credit held by lost calls" },
   { id: "callback-delivery", workflowType: "callbackDelivery", everyMs: 15_000, summary: "Delivers payment notices that were left" },
   { id: "reward-delivery", workflowType: "rewardDelivery", everyMs: 60_000, summary: "Pays rewards that were left" },
+  { id: "notice-delivery", workflowType: "noticeDelivery", everyMs: 15_000, summary: "Tells of balances that fell below a threshold" },
   { id: "grant-expiry", workflowType: "grantExpiry", everyMs: 3_600_000, summary: "Expires grants" },
 ];
 

@@ -5,3 +5,4 @@ export { registrationVerification } from "./registrationVerification.ts";
 export { topUp } from "./topUp.ts";
 export { callbackDelivery } from "./callbackDelivery.ts";
 export { rewardDelivery } from "./rewardDelivery.ts";
+export { noticeDelivery } from "./noticeDelivery.ts";

@@ -48,5 +48,12 @@ export const SEND_RECEIPT: ActivityOptions = {
   retry: { ...PATIENT, maximumInterval: "60s" },
 };
 
+/** Queueing mails and webhooks: Redis may be away; the next scheduled run does what this one could not. */
+export const TELL_NOTICES: ActivityOptions = {
+  startToCloseTimeout: "60s",
+  heartbeatTimeout: "10s",
+  retry: { ...PATIENT, maximumAttempts: 5 },
+};
+
 /** Delivering what was left; the next scheduled run does what this one could not. */
 export const DELIVER_CALLBACKS: ActivityOptions = { startToCloseTimeout: "60s", retry: { ...PATIENT, maximumAttempts: 5 } };

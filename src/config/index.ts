@@ -75,6 +75,8 @@ export const environmentSchema = z.object({
 
   SMTP_URL: url("smtp", "smtps").optional(),
   MAIL_FROM: text("Tollkeeper <no-reply@localhost>"),
+  WEBHOOK_TIMEOUT: duration("10s"),
+  WEBHOOK_PRIVATE_ADDRESSES: flag(false),
 
   CREDITS_PER_YUAN: credits("10"),
   CREDITS_PER_DOLLAR: credits("0"),

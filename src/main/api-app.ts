@@ -15,6 +15,7 @@ import { createIdempotency } from "../http/idempotency.ts";
 import { countRequests } from "../http/metrics.ts";
 import { metricsRoute } from "../http/metricsPage.ts";
 import type { Route } from "../http/route.ts";
+import { createNoticeSettings, noticeRoutes } from "../notices/index.ts";
 import { createQueuesPage } from "../notify/index.ts";
 import { createPayments, paymentReviewRoutes, paymentRoutes } from "../payments/index.ts";
 import { pricingRoutes } from "../pricing/index.ts";
@@ -85,6 +86,11 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       spendOf: identity.spendOf,
       weightOf: async (model) => (await limits.get()).weightOf(model),
     }),
+    ...noticeRoutes({
+      pool,
+      notify,
+      settings: createNoticeSettings({ pool, secretBox, allowPrivate: config.WEBHOOK_PRIVATE_ADDRESSES }),
+    }),
     ...paymentRoutes(payments, temporal),
     ...paymentReviewRoutes(pool),
     ...usageRoutes({
@@ -129,7 +135,9 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
           signIn: identity.signInByPassword,
           authenticateToken: identity.authenticateToken,
           secure: config.PUBLIC_URL.startsWith("https:"),
-          pages: [{ path: "/queues", title: "Mail queues", router: createQueuesPage({ notify, basePath: "/ops/queues" }) }],
+          pages: [
+            { path: "/queues", title: "Queues of mails and webhooks", router: createQueuesPage({ notify, basePath: "/ops/queues" }) },
+          ],
           links: [
             { url: config.TEMPORAL_UI_URL, title: "Temporal UI" },
             { url: "/docs", title: "API documents" },

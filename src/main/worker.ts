@@ -12,7 +12,8 @@ import { metricsRoute } from "../http/metricsPage.ts";
 import { createIdempotency } from "../http/idempotency.ts";
 import { mountRoutes } from "../http/mount.ts";
 import { watchLedger } from "../ledger/index.ts";
-import { startMailWorker, watchQueue } from "../notify/index.ts";
+import { createAttempt, createTell } from "../notices/index.ts";
+import { createWebhookSender, startMailWorker, startWebhookWorker, watchQueues } from "../notify/index.ts";
 import { traceActivities } from "../platform/tracing/temporal.ts";
 import { createPaymentSteps, watchCallbacks } from "../payments/index.ts";
 import {
@@ -54,8 +55,10 @@ const settlement = createSettlement({
   trace: tracing && createSettlementTrace({ tracing, redis: platform.redis }),
 });
 const startAll = () => startSettlements(temporal.client, config.SETTLEMENT_SHARDS, BILLING_QUEUE);
+const tell = createTell({ pool, notify, contact: identity.contact, publicUrl: config.PUBLIC_URL });
 const activities = createActivities({
   identity: { registrationSteps: identity.registrationSteps },
+  notices: { tell },
   payments: {
     topUpSteps: createPaymentSteps({
       pool,
@@ -81,6 +84,7 @@ const activities = createActivities({
         () => forgetExpiredAnswers(pool),
         () => identity.forgetTokens(),
         () => keepPartitions(pool, new Date(Date.now() - config.ACTIVITY_LISTED)),
+        () => tell.forget(),
       ],
       log,
     }),
@@ -88,6 +92,12 @@ const activities = createActivities({
   },
 });
 const mail = startMailWorker({ redis: platform.queueRedis, smtpUrl: config.SMTP_URL, from: config.MAIL_FROM, log });
+const sender = createWebhookSender({ allowPrivate: config.WEBHOOK_PRIVATE_ADDRESSES, timeoutMs: config.WEBHOOK_TIMEOUT });
+const webhooks = startWebhookWorker({
+  redis: platform.queueRedis,
+  attempt: createAttempt({ pool, secretBox: platform.secretBox, sender, notify, log }),
+  log,
+});
 const worker = startWorker({
   address: config.TEMPORAL_ADDRESS,
   namespace: config.TEMPORAL_NAMESPACE,
@@ -110,7 +120,7 @@ const worker = startWorker({
 watchLedger(metrics, pool);
 watchBacklog(metrics, pool);
 watchCallbacks(metrics, pool);
-watchQueue(metrics, notify.queue);
+watchQueues(metrics, notify.queues);
 
 // Health and metrics alone; nobody calls a worker.
 const access = { token: config.METRICS_TOKEN, ownPort: true };
@@ -140,7 +150,8 @@ onShutdown({
     server.close();
     await worker.stop();
     endMetrics();
-    await mail.close();
+    await Promise.all([mail.close(), webhooks.close()]);
+    await sender.close();
     await ledger.close();
     await notify.close();
     await platform.close();

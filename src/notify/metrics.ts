@@ -1,11 +1,11 @@
 import type { Metrics } from "../platform/metrics.ts";
-import { MAIL_QUEUE, type MailQueue } from "./queue.ts";
+import type { Notify } from "./index.ts";
 
 const STATES = ["waiting", "active", "delayed", "failed", "prioritized"] as const;
 const TIMEOUT_MS = 1_000;
 
-/** Jobs in the mail queue by state, as Redis knows it: the same on every copy. No value while Redis is away. */
-export function watchQueue(metrics: Metrics, queue: MailQueue): void {
+/** Jobs in the queues by state, as Redis knows them: the same on every copy. No value while Redis is away. */
+export function watchQueues(metrics: Metrics, { mail, webhooks }: Notify["queues"]): void {
   metrics.gauge({
     name: "tollkeeper_queue_jobs",
     help: "Jobs in a queue by state.",
@@ -14,11 +14,13 @@ export function watchQueue(metrics: Metrics, queue: MailQueue): void {
       const late = new Promise<never>((_resolve, reject) => {
         timer = setTimeout(() => reject(new Error("the queue does not answer")), TIMEOUT_MS);
       });
-      const asked = queue.getJobCounts(...STATES);
+      const asked = Promise.all(
+        [mail, webhooks].map(async (queue) => ({ queue: queue.name, counts: await queue.getJobCounts(...STATES) })),
+      );
       asked.catch(() => undefined);
       try {
-        const counts = await Promise.race([asked, late]);
-        return STATES.map((state) => ({ labels: { queue: MAIL_QUEUE, state }, value: counts[state] ?? 0 }));
+        const found = await Promise.race([asked, late]);
+        return found.flatMap(({ queue, counts }) => STATES.map((state) => ({ labels: { queue, state }, value: counts[state] ?? 0 })));
       } finally {
         clearTimeout(timer);
       }

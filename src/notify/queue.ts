@@ -44,15 +44,20 @@ export function createMailQueue(connection: Redis, log: Logger): MailQueue {
 }
 
 /** Puts a mail into the queue once per `id`. Rejects while Redis is away. */
-export async function enqueueMail(queue: MailQueue, connection: Pick<Redis, "status">, id: string, mail: MailJob): Promise<void> {
-  if (["reconnecting", "close", "end"].includes(connection.status)) throw new Error("the mail queue is not reachable");
+export function enqueueMail(queue: MailQueue, connection: Pick<Redis, "status">, id: string, mail: MailJob): Promise<void> {
+  // A job id may not hold a colon and may not be a number.
+  return withinQueue(connection, () => queue.add(mail.template, mail, { jobId: `m${sha256(id)}` }));
+}
+
+/** Adds a job, or rejects at once or within a moment while Redis is away, where bullmq would wait. */
+export async function withinQueue(connection: Pick<Redis, "status">, add: () => Promise<unknown>): Promise<void> {
+  if (["reconnecting", "close", "end"].includes(connection.status)) throw new Error("the queue is not reachable");
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error("the mail queue does not answer")), ENQUEUE_TIMEOUT_MS);
+    timer = setTimeout(() => reject(new Error("the queue does not answer")), ENQUEUE_TIMEOUT_MS);
   });
   try {
-    // A job id may not hold a colon and may not be a number.
-    const added = queue.add(mail.template, mail, { jobId: `m${sha256(id)}` });
+    const added = add();
     added.catch(() => undefined);
     await Promise.race([added, late]);
   } finally {

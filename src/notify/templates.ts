@@ -1,7 +1,7 @@
 /** The mails the product sends, in both languages. Pure: data in, text and HTML out; every value is escaped. */
 
 export type MailLocale = "en" | "zh-CN";
-export const TEMPLATES = ["email_code", "verify_link", "already_registered", "receipt"] as const;
+export const TEMPLATES = ["email_code", "verify_link", "already_registered", "receipt", "low_balance", "webhook_disabled"] as const;
 export type TemplateName = (typeof TEMPLATES)[number];
 export type TemplateData = Readonly<Record<string, string>>;
 
@@ -67,6 +67,27 @@ const ENGLISH: Record<TemplateName, Template> = {
       ]),
     ],
   }),
+  low_balance: (data) => ({
+    subject: `Your balance is below ${get(data, "threshold")} credits`,
+    blocks: [
+      `Hello ${get(data, "name")}, your balance has fallen below ${get(data, "threshold")} credits.`,
+      rowsOf([
+        ["Balance", get(data, "balance")],
+        ["Threshold", get(data, "threshold")],
+        ["Time (UTC)", get(data, "at")],
+      ]),
+      "Calls are refused when the balance does not cover them. You are told again when it has risen above this threshold and falls below it once more.",
+      ...(get(data, "url") ? [{ link: get(data, "url"), label: "Top up" }] : []),
+    ],
+  }),
+  webhook_disabled: (data) => ({
+    subject: "Your webhook was switched off",
+    blocks: [
+      `Hello ${get(data, "name")}, your webhook has failed again and again, so nothing is sent to it any more:`,
+      rowsOf([["URL", get(data, "url")]]),
+      "What was sent and how it failed is in the list of deliveries. Set the webhook again to switch it on.",
+    ],
+  }),
 };
 
 const CHINESE: Record<TemplateName, Template> = {
@@ -107,6 +128,27 @@ const CHINESE: Record<TemplateName, Template> = {
         ["时间（UTC）", get(data, "paid_at")],
         ["支付流水号", get(data, "trade_no")],
       ]),
+    ],
+  }),
+  low_balance: (data) => ({
+    subject: `您的余额已低于 ${get(data, "threshold")} 点`,
+    blocks: [
+      `${get(data, "name")}，您好！您的余额已低于 ${get(data, "threshold")} 点。`,
+      rowsOf([
+        ["余额", get(data, "balance")],
+        ["提醒阈值", get(data, "threshold")],
+        ["时间（UTC）", get(data, "at")],
+      ]),
+      "余额不足时调用会被拒绝。余额回升到该阈值以上后再次低于它时，会再次提醒您。",
+      ...(get(data, "url") ? [{ link: get(data, "url"), label: "去充值" }] : []),
+    ],
+  }),
+  webhook_disabled: (data) => ({
+    subject: "您的 Webhook 已停用",
+    blocks: [
+      `${get(data, "name")}，您好！您的 Webhook 连续发送失败，已停止向其发送：`,
+      rowsOf([["地址", get(data, "url")]]),
+      "发送记录和失败原因可在投递列表中查看。重新设置 Webhook 即可启用。",
     ],
   }),
 };

@@ -2,7 +2,7 @@ import { fieldError } from "../../platform/errors.ts";
 import { uuidv7 } from "../../platform/ids.ts";
 import type { Pool } from "../../platform/postgres.ts";
 import type { SecretBox } from "../../platform/secrets.ts";
-import { leadsToPrivate } from "./address.ts";
+import { leadsToPrivate } from "../../platform/addresses.ts";
 import { parseBaseUrl } from "./baseUrl.ts";
 import { createKeyAdmin, type KeyAdmin } from "./keyAdmin.ts";
 import { createModelAdmin, modelFields, type ModelAdmin } from "./modelAdmin.ts";

@@ -1,4 +1,3 @@
-export { upstreamConnector } from "./address.ts";
 export { createProviderAdmin } from "./admin.ts";
 export { createCatalog, type Candidate, type Catalog, type UpstreamProvider } from "./catalog.ts";
 export type { UpstreamPrices } from "./cost.ts";

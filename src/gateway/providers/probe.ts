@@ -1,6 +1,6 @@
 import { APIConnectionError, APIConnectionTimeoutError, APIError } from "openai";
 import { Agent } from "undici";
-import { PrivateAddressError, upstreamConnector } from "./address.ts";
+import { PrivateAddressError, guardedConnector } from "../../platform/addresses.ts";
 import type { UpstreamProvider } from "./catalog.ts";
 import type { ProviderKey } from "./key.ts";
 import { openaiClient, plainClient, StatusError, type ProbeClient } from "./probeClient.ts";
@@ -57,7 +57,7 @@ async function ask<T>(
   options: ProbeOptions,
   question: (client: ProbeClient) => Promise<T>,
 ): Promise<{ answer: T; error?: undefined } | { error: ProbeError }> {
-  const connect = upstreamConnector({ allowPrivate: options.allowPrivate, timeoutMs: provider.timeouts.connectMs });
+  const connect = guardedConnector({ allowPrivate: options.allowPrivate, timeoutMs: provider.timeouts.connectMs });
   const dispatcher = new Agent({ connect });
   try {
     const create = provider.apiFormat === "openai" ? openaiClient : plainClient;

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { Agent, type Dispatcher } from "undici";
-import { upstreamConnector } from "../providers/index.ts";
+import { guardedConnector } from "../../platform/addresses.ts";
 
 /** Who listens to one request to a provider. Exactly one of `done` and `broke` is called last, and never both. */
 export interface Listener {
@@ -97,7 +97,7 @@ export function createUpstream(options: { allowPrivate: boolean }): Upstream {
   function agentFor(connectMs: number): Agent {
     let agent = agents.get(connectMs);
     if (!agent) {
-      const connect = upstreamConnector({ allowPrivate: options.allowPrivate, timeoutMs: connectMs });
+      const connect = guardedConnector({ allowPrivate: options.allowPrivate, timeoutMs: connectMs });
       agents.set(connectMs, (agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 15_000, connect })));
     }
     return agent;

@@ -40,6 +40,7 @@ export function partEnvironment(options: {
     DEMO_UPSTREAM_URL: ports.upstream === undefined ? undefined : `http://127.0.0.1:${ports.upstream}`,
     PUBLIC_URL: ports.api === undefined ? undefined : `http://127.0.0.1:${ports.api}`,
     UPSTREAM_PRIVATE_ADDRESSES: "true",
+    WEBHOOK_PRIVATE_ADDRESSES: "true",
     SETTLEMENT_SHARDS: "1",
   };
   return { ...withoutEmpty(own), ...env };

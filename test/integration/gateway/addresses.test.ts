@@ -1,6 +1,6 @@
 import { lookup } from "node:dns";
 import { expect } from "chai";
-import { publicLookup } from "../../../src/gateway/providers/address.ts";
+import { publicLookup } from "../../../src/platform/addresses.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
 import { startRelay, type Customer, type Relay } from "./harness.ts";
 import { answerOf, DONE, FULL, REST, ROLE, startRawUpstream, STOP, streamOf, text, type RawUpstream } from "./rawUpstream.ts";

@@ -80,7 +80,9 @@ describe("mail", function () {
   it("that was sent leaves no code behind", async () => {
     start(smtpUrl);
     await notify.email({ id: "code:3", to: "bob@example.com", ...CODE });
-    const done = await waitFor(async () => (await notify.queue.getJobs(["completed"])).find((job) => job.data.to === "bob@example.com"));
+    const done = await waitFor(async () =>
+      (await notify.queues.mail.getJobs(["completed"])).find((job) => job.data.to === "bob@example.com"),
+    );
     expect(done.data.data).to.deep.equal({});
   });
 
@@ -95,7 +97,9 @@ describe("mail", function () {
   it("without a mail server stays visible as not sent", async () => {
     start(undefined);
     await notify.email({ id: "code:5", to: "nobody@example.com", ...CODE });
-    const job = await waitFor(async () => (await notify.queue.getJobs(["delayed"])).find(({ data }) => data.to === "nobody@example.com"));
+    const job = await waitFor(async () =>
+      (await notify.queues.mail.getJobs(["delayed"])).find(({ data }) => data.to === "nobody@example.com"),
+    );
     expect(job.failedReason).to.equal("SMTP_URL is not set");
     await job.remove();
   });
@@ -107,7 +111,7 @@ describe("mail", function () {
       () => "queued",
       (error: Error) => error.message,
     );
-    expect(outcome).to.match(/mail queue/);
+    expect(outcome).to.match(/the queue/);
     gone.disconnect();
   });
 

@@ -55,7 +55,7 @@ describe("a top-up", function () {
       status: "completed",
       order_no: order.order_no,
     });
-    const receipts = () => rig.notify.queue.getJobs(["waiting", "delayed", "active"]);
+    const receipts = () => rig.notify.queues.mail.getJobs(["waiting", "delayed", "active"]);
     const mine = await waitFor(async () => (await receipts()).find((job) => job.data.data["order_no"] === order.order_no), {
       message: "the receipt",
     });

@@ -3,7 +3,7 @@ import { lookup as resolve } from "node:dns/promises";
 import { BlockList, isIP, type LookupFunction } from "node:net";
 import { buildConnector } from "undici";
 
-/** Address ranges that a provider's URL must not lead into, from the IANA special-purpose registries (RFC 6890 and later). */
+/** Address ranges that a URL that somebody gave us must not lead into, from the IANA special-purpose registries (RFC 6890 and later). */
 const PRIVATE_V4: [string, number][] = [
   ["0.0.0.0", 8],
   ["10.0.0.0", 8],
@@ -21,7 +21,7 @@ const PRIVATE_V4: [string, number][] = [
   ["224.0.0.0", 4],
   ["240.0.0.0", 4],
 ];
-/** With the ranges that carry an IPv4 address inside, whatever that is: no provider is reached through them. */
+/** With the ranges that carry an IPv4 address inside, whatever that is: nobody is reached through them. */
 const PRIVATE_V6: [string, number][] = [
   ["::", 96],
   ["64:ff9b::", 96],
@@ -72,8 +72,8 @@ export const publicLookup: LookupFunction = (hostname, options, callback) => {
   });
 };
 
-/** The `connect` of an undici Agent or Pool for calls to providers: guards literal addresses and looked-up names, unless private ones are allowed. */
-export function upstreamConnector(options: { allowPrivate: boolean; timeoutMs: number }): buildConnector.connector {
+/** The `connect` of an undici Agent or Pool for calls to addresses that were given to us: guards literal addresses and looked-up names, unless private ones are allowed. */
+export function guardedConnector(options: { allowPrivate: boolean; timeoutMs: number }): buildConnector.connector {
   const base = { timeout: options.timeoutMs, keepAlive: true };
   if (options.allowPrivate) return buildConnector(base);
   const connect = buildConnector({ ...base, lookup: publicLookup } as buildConnector.BuildOptions);

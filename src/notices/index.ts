@@ -1,0 +1,4 @@
+export { createAttempt } from "./attempt.ts";
+export { noticeRoutes } from "./routes.ts";
+export { createNoticeSettings } from "./settings.ts";
+export { createTell, type Tell, type Told } from "./tell.ts";
