@@ -5,7 +5,8 @@ import type { Vendor } from "./vendors.ts";
 export interface OutEvent {
   /** Its name, in formats that name their events. */
   event?: string;
-  data: string;
+  /** Without it the event is its name alone. */
+  data?: string;
   /** It carries a piece of the answer. */
   content?: boolean;
   /** Nothing is to come after it. */
@@ -21,9 +22,19 @@ export type Answer =
       error(sent: number): OutEvent;
       /** How the format says that the answer failed, when it has an event for that. */
       failure?(sent: number): OutEvent;
+      /** Asked before each event: what ends the answer now, once somebody has stopped it. */
+      stopped?(): OutEvent[] | undefined;
+      /** Awaited before the last event. */
+      before?(): Promise<void>;
+      /** The answer is complete. */
+      after?(): void;
     }
   | {
       kind: "whole";
+      /** 200 unless said. */
+      status?: number;
+      before?(): Promise<void>;
+      after?(): void;
       body: object | string | Buffer;
       /** JSON unless said. */
       contentType?: string;
@@ -56,7 +67,7 @@ export interface Asked {
 
 /** One route of one vendor's API. */
 export interface Endpoint {
-  method: "GET" | "POST" | "DELETE";
+  method: "GET" | "POST" | "DELETE" | "PUT";
   path: RegExp;
   vendor: Vendor;
   /** For routes that several vendors have: whose words the caller understands. */

@@ -32,10 +32,18 @@ function find(endpoints: Endpoint[], method: string | undefined, path: string): 
  * settable pace with true token counts, and fails in every way it is told to, on every route: see control/faults.ts and
  * control/directives.ts. Directives come from the key, `POST /control`, the model's name and the prompt; the later ones win.
  */
-export function createUpstream(options: { key?: string | undefined; paceMs: number }): Server {
+export function createUpstream(options: {
+  key?: string | undefined;
+  paceMs: number;
+  /** Those of OpenAI and Anthropic unless told. */
+  endpoints?: Endpoint[];
+  /** Whose words a caller of no route understands. */
+  vendor?: Vendor;
+}): Server {
   const calls = createCallLog();
   const control = createControl();
-  const endpoints = createEndpoints();
+  const { endpoints = createEndpoints() } = options;
+  const callersVendor = (request: IncomingMessage): Vendor => options.vendor ?? vendorOfCaller(request);
 
   async function relayed(
     request: IncomingMessage,
@@ -104,7 +112,7 @@ export function createUpstream(options: { key?: string | undefined; paceMs: numb
   });
 }
 
-const callersVendor = ({ headers }: IncomingMessage): Vendor => (headers["anthropic-version"] === undefined ? openai : anthropic);
+const vendorOfCaller = ({ headers }: IncomingMessage): Vendor => (headers["anthropic-version"] === undefined ? openai : anthropic);
 
 /** Answers the models that are there for benchmarks; false for any other. */
 function fast(response: ServerResponse, { model, stream, stream_options: options }: Record<string, unknown>): boolean {

@@ -1,6 +1,6 @@
 /** How a vendor writes what is the same on all its routes. */
 export interface Vendor {
-  name: "openai" | "anthropic";
+  name: "openai" | "anthropic" | "dify";
   /** The body of an error. `code` is OpenAI's; null for the status's usual one. */
   errorBody(status: number, error: { message: string; param?: string | null; code?: string | null }, id: string): object;
   /** What it sends along and a relay must not pass on. */

@@ -13,6 +13,7 @@ import { spentSince } from "../usage/index.ts";
 import { createAnswerCache } from "./cache/index.ts";
 import { createGuardrail, type Guardrail } from "./guardrail/index.ts";
 import { createKeptAnswers } from "./answers/index.ts";
+import { createOwnedIds } from "./dify/owned/index.ts";
 import type { WalletDeps } from "./billing/view.ts";
 import { createLimiter, createShadowLog } from "./limits/index.ts";
 import { createRelayMetrics, watchRelay } from "./metrics.ts";
@@ -30,7 +31,7 @@ export type { ProviderState } from "./providerStates.ts";
 
 export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "usage" | "limits" | "incident" | "log"> {
   ledger: RelayDeps["ledger"] & WalletDeps["ledger"];
-  catalog: Pick<Catalog, "route" | "providers">;
+  catalog: Pick<Catalog, "route" | "difyApps" | "providers">;
   pool: Pool;
   invalidation: Pick<Invalidation, "on">;
   redis: Redis;
@@ -106,6 +107,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     usage,
     catalog,
     answers: createKeptAnswers(deps.pool),
+    owned: createOwnedIds({ pool: deps.pool, log }),
     incident,
     log,
     tokenizer,

@@ -4,6 +4,10 @@ import { requestIdOf } from "../http/trace.ts";
 import { serveKeptAnswer } from "./answers/endpoint.ts";
 import { billingDocs } from "./billing/docs.ts";
 import { BILLING_PATHS, showBilling, type BillingDeps } from "./billing/index.ts";
+import { difyDocs } from "./dify/docs.ts";
+import { DIFY_ROOT } from "./dify/root.ts";
+import { difyRoutes } from "./dify/routes.ts";
+import { difyVoice } from "./formats/dify/errors.ts";
 import { FORMAT_DOCS, FORMATS } from "./formats/index.ts";
 import { openaiVoice } from "./formats/openai-chat/errors.ts";
 import { modelsDocs } from "./models/docs.ts";
@@ -58,19 +62,35 @@ export function relayHandler(
     return true;
   }
 
+  const dify = difyRoutes(deps);
+
+  /** Paths under Dify's root that are no format's own. */
+  function serveDify(req: IncomingMessage, path: string, answer: Answer): true {
+    const found = dify.find(req.method ?? "", path);
+    if (!found) return refuse(answer, difyVoice, failure("not_found", { message: "There is no such route" }));
+    if ("allowed" in found) {
+      answer.headers.push("allow", found.allowed.join(", "));
+      return refuse(answer, difyVoice, failure("method_not_allowed"));
+    }
+    if (deps.registry.draining) return refuse(answer, difyVoice, restarting(answer.res));
+    void found.serve(req, answer);
+    return true;
+  }
+
   return (req, res) => {
     const url = req.url ?? "/";
     const query = url.indexOf("?");
     const path = query < 0 ? url : url.slice(0, query);
     let methods = paths.get(path);
     let id = "";
+    if (!methods && url.startsWith(`${DIFY_ROOT}/`)) return serveDify(req, path, newAnswer(res, traceOf(req)));
     if (!methods) {
       if (!url.startsWith("/v1/") && url !== "/v1") return false;
       const lastPart = path.startsWith(MODELS) ? MODELS.length : path.lastIndexOf("/") + 1;
       methods = paths.get(`${path.slice(0, lastPart)}:id`);
       id = path.slice(lastPart);
     }
-    const answer = newAnswer(res, requestIdOf(req.headers["x-request-id"] as string | undefined));
+    const answer = newAnswer(res, traceOf(req));
     if (!methods) return refuse(answer, voiceOf(req), failure("not_found", { message: "There is no such route" }));
     const endpoint = methods.get(req.method ?? "");
     if (!endpoint) {
@@ -78,17 +98,20 @@ export function relayHandler(
       const [any] = methods.values();
       return refuse(answer, (isAnthropic(req) ? undefined : any!.voice) ?? voiceOf(req), failure("method_not_allowed"));
     }
-    if (deps.registry.draining) {
-      res.shouldKeepAlive = false;
-      const why = failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1 });
-      return refuse(answer, endpoint.voice ?? voiceOf(req), why);
-    }
+    if (deps.registry.draining) return refuse(answer, endpoint.voice ?? voiceOf(req), restarting(res));
     void endpoint.handle(req, answer, id);
     return true;
   };
 }
 
+const traceOf = (req: IncomingMessage): string => requestIdOf(req.headers["x-request-id"] as string | undefined);
+
+function restarting(res: ServerResponse): Failure {
+  res.shouldKeepAlive = false;
+  return failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1 });
+}
+
 /** The relay's routes for the API document. */
 export function relayDocumentation(): Route[] {
-  return [...FORMAT_DOCS, ...modelsDocs, ...billingDocs];
+  return [...FORMAT_DOCS, ...difyDocs, ...modelsDocs, ...billingDocs];
 }

@@ -18,6 +18,8 @@ export interface CallerKey {
   keyId: string;
   /** The end-user token that was sent in place of its key, or null. */
   tokenId: string | null;
+  /** Whom the token is for, in the words of who asked for it; null without. */
+  endUser: string | null;
   /** The user's status now. */
   status: UserStatus;
   suspendedUntil: Date | null;
@@ -70,6 +72,7 @@ export interface TokenRow extends KeyRow {
   token_models: string[] | null;
   token_ips: string[] | null;
   token_expires_at: Date;
+  end_user: string | null;
 }
 
 /** An active key by its hash. */
@@ -87,7 +90,7 @@ export const FIND_TOKEN = `
          u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
          u.limits AS user_limits, quota_terms(u.id) AS quota_terms,
          t.id AS token_id, t.budget, t.limits AS token_limits, t.models AS token_models, t.allowed_ips AS token_ips,
-         t.expires_at AS token_expires_at
+         t.expires_at AS token_expires_at, t.end_user
   FROM end_user_tokens t JOIN api_keys k ON k.id = t.key_id JOIN users u ON u.id = k.user_id
   WHERE t.hash = $1 AND t.revoked_at IS NULL AND k.status = 'active'`;
 
@@ -101,6 +104,7 @@ export function callerOf(row: KeyRow, { tier, book }: { tier: Limits; book: Plan
     principal: { userId: row.user_id, walletId: row.wallet_id, roles: row.roles, emailVerified: row.email_verified, apiKeyId: row.id },
     keyId: row.id,
     tokenId: token?.token_id ?? null,
+    endUser: token?.end_user ?? null,
     status: row.status,
     suspendedUntil: row.suspended_until,
     tier: row.tier,

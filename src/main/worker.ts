@@ -6,6 +6,7 @@ import { ensureSchedules } from "../../temporal/schedules.ts";
 import { keepPartitions } from "../activity/index.ts";
 import { loadConfig } from "../config/index.ts";
 import { forgetExpiredAnswers } from "../gateway/answers/index.ts";
+import { forgetPassedTasks } from "../gateway/dify/owned/index.ts";
 import { errorHandler } from "../http/errorHandler.ts";
 import { healthRoutes } from "../http/health.ts";
 import { metricsRoute } from "../http/metricsPage.ts";
@@ -82,6 +83,7 @@ const activities = createActivities({
       shards: config.SETTLEMENT_SHARDS,
       chores: [
         () => forgetExpiredAnswers(pool),
+        () => forgetPassedTasks(pool),
         () => identity.forgetTokens(),
         () => keepPartitions(pool, new Date(Date.now() - config.ACTIVITY_LISTED)),
         () => tell.forget(),

@@ -44,6 +44,8 @@ export interface UsageEvent {
   cache?: "hit" | null;
   /** Its tokens as quotas count them, in hundredths; undefined when none counts them. */
   countedTokens?: number | undefined;
+  /** Of a message that somebody else may report too; see difyMessage.ts. It is charged for the first event that has its key. */
+  messageKey?: string | null;
 }
 
 /** The settlement shard of a wallet: stable for a given number of shards, spread evenly over consecutive ids (Fibonacci hashing). */
@@ -91,6 +93,7 @@ export function eventJson(event: UsageEvent, shard: number): string {
     estimated_input_tokens: event.estimatedInputTokens,
     token_id: event.tokenId,
     cache: event.cache,
+    message_key: event.messageKey ?? undefined,
     attempts: event.attempts?.map(attemptJson),
     upstream_cost: upstream?.cost.toString(),
     upstream_currency: upstream?.currency,

@@ -14,13 +14,17 @@ export interface Recorder {
   /**
    * Records a call that is to be charged; resolves when that is durable. The sweep leaves its hold alone from then on. Idempotent by `event.id` (with the same
    * `startedAt`). While Postgres is away it keeps trying until {@link Recorder.stop}. Rejects only for a record that Postgres can never take.
+   * `known`: its message was recorded before and is charged there; nothing was written, and its hold is to be released.
    */
-  record(event: UsageEvent): Promise<void>;
+  record(event: UsageEvent): Promise<"recorded" | "known">;
   /** Notes a call that costs nothing; written within a second, best effort. */
   recordFailure(event: UsageEvent): void;
   /** Writes what is waiting, then refuses more. After `graceMs` without Postgres the rest is rejected and left in the log. */
   stop(graceMs?: number): Promise<void>;
 }
+
+/** What became of one record; an error is its own fault. */
+type Answer = "recorded" | "known" | Error;
 
 const FREE_DELAY_MS = 250;
 const FREE_LIMIT = 20_000;
@@ -38,14 +42,16 @@ export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; 
 
   function encode(event: UsageEvent): EncodedEvent {
     const shard = shardOf(event.walletId, shards);
-    return { id: event.id, shard, json: eventJson(event, shard), countedTokens: event.countedTokens };
+    const { countedTokens, messageKey } = event;
+    return { id: event.id, shard, json: eventJson(event, shard), countedTokens, keyed: typeof messageKey === "string" };
   }
 
-  async function write(batch: EncodedEvent[]): Promise<(Error | undefined)[]> {
+  async function write(batch: EncodedEvent[]): Promise<Answer[]> {
     for (let attempt = 0; ; attempt++) {
       try {
-        nudger.nudge(await insertBillable(pool, batch));
-        return batch.map(() => undefined);
+        const { wake, known } = await insertBillable(pool, batch);
+        nudger.nudge(wake);
+        return batch.map(({ id }) => (known.length > 0 && known.includes(id) ? "known" : "recorded"));
       } catch (error) {
         if (isDataError(error)) return refuse(batch, error as Error);
         if (attempt === 0) log.warn({ err: error, events: batch.length }, "usage events wait for postgres");
@@ -58,7 +64,7 @@ export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; 
   }
 
   /** One record that cannot be stored must not take its batch along: halves until it stands alone. */
-  async function refuse(batch: EncodedEvent[], error: Error): Promise<(Error | undefined)[]> {
+  async function refuse(batch: EncodedEvent[], error: Error): Promise<Answer[]> {
     if (batch.length > 1) {
       const middle = batch.length >> 1;
       return [...(await write(batch.slice(0, middle))), ...(await write(batch.slice(middle)))];
@@ -67,7 +73,7 @@ export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; 
     return [error];
   }
 
-  const batcher = createBatcher<EncodedEvent, Error | undefined>({
+  const batcher = createBatcher<EncodedEvent, Answer>({
     run: write,
     maxBatch: MAX_BATCH,
     lanes: 2,
@@ -112,9 +118,10 @@ export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; 
   return {
     async record(event) {
       if (stopping) throw appError("unavailable", { message: "The process is stopping" });
-      const refused = await batcher.add(encode(event));
-      if (refused) throw refused;
-      metrics.recorded(event);
+      const answer = await batcher.add(encode(event));
+      if (answer instanceof Error) throw answer;
+      if (answer === "recorded") metrics.recorded(event);
+      return answer;
     },
     recordFailure(event) {
       metrics.recorded(event);

@@ -8,6 +8,8 @@ export interface EncodedEvent {
   json: string;
   /** What its hold is told that it used, for quotas. */
   countedTokens: number | undefined;
+  /** It has the key of a message that may have been recorded before. */
+  keyed: boolean;
 }
 
 /** A recorded call that waits for settlement. Times are kept as text: a JavaScript date would lose Postgres' microseconds. */
@@ -55,20 +57,28 @@ export function isDataError(error: unknown): boolean {
   return typeof code === "string" && /^2[23]\w{3}$/.test(code);
 }
 
-/** Records calls to be charged. Returns the shards that nobody is draining. */
-export async function insertBillable(pool: Pool, events: readonly EncodedEvent[]): Promise<number[]> {
+/**
+ * Records calls to be charged. Returns the shards that nobody is draining, and the events whose message was recorded before: of those
+ * nothing was written.
+ */
+export async function insertBillable(pool: Pool, events: readonly EncodedEvent[]): Promise<{ wake: number[]; known: string[] }> {
+  const keyed = events.some((event) => event.keyed);
+  const record = keyed ? "usage_record_messages($1::jsonb, $2::integer[])" : "usage_record($1::jsonb, $2::integer[]) AS wake";
+  const name = keyed ? "usage_record_messages" : "usage_record";
   const values = [jsonArray(events), [...new Set(events.map((event) => event.shard))]];
   const counted = events.filter(({ countedTokens }) => countedTokens !== undefined);
-  const { rows } = await pool.query<{ wake: number[] }>(
+  const { rows } = await pool.query<{ wake: number[] | null; known?: string[] | null }>(
     counted.length === 0
-      ? { name: "usage_record", text: "SELECT usage_record($1::jsonb, $2::integer[]) AS wake", values }
+      ? { name, text: keyed ? `SELECT * FROM ${record}` : `SELECT ${record}`, values }
       : {
-          name: "usage_record_counted",
-          text: "SELECT usage_record($1::jsonb, $2::integer[]) AS wake, ledger_note_tokens($3::uuid[], $4::bigint[])",
+          name: `${name}_counted`,
+          text: keyed
+            ? `SELECT r.*, ledger_note_tokens($3::uuid[], $4::bigint[]) FROM ${record} AS r`
+            : `SELECT ${record}, ledger_note_tokens($3::uuid[], $4::bigint[])`,
           values: [...values, counted.map(({ id }) => id), counted.map(({ countedTokens }) => countedTokens)],
         },
   );
-  return rows[0]?.wake ?? [];
+  return { wake: rows[0]?.wake ?? [], known: rows[0]?.known ?? [] };
 }
 
 /** Records calls that cost nothing. */

@@ -21,6 +21,10 @@ const completion = ask({ prompt: "Which way?", max_tokens: 2_000 });
 const picture = ask({ prompt: "A bridge", size: "256x256" });
 const speech = ask({ input: "Which way to the bridge, and what is the toll?", voice: "alloy" });
 const stream = { stream: true };
+const dify = ask({ inputs: {}, user: "somebody" });
+const difyChat = { ...dify, query: "Which way?" };
+const difyInputs = { ...dify, inputs: { query: "Which way?" } };
+const streaming = { response_mode: "streaming" };
 
 /** A request for every route that costs something, and for every way it can be answered. */
 export const SAMPLES: Sample[] = [
@@ -45,6 +49,14 @@ export const SAMPLES: Sample[] = [
   { path: "/v1/audio/transcriptions", body: ask({ stream: "true" }), file: SOUND, answers: "events" },
   { path: "/v1/audio/translations", body: ask({}), file: SOUND, answers: "json" },
   { path: "/v1/moderations", body: response, answers: "json" },
+  { path: "/dify/v1/chat-messages", body: difyChat, answers: "json" },
+  { path: "/dify/v1/chat-messages", body: { ...difyChat, ...streaming }, answers: "events" },
+  { path: "/dify/v1/completion-messages", body: difyInputs, answers: "json" },
+  { path: "/dify/v1/completion-messages", body: { ...difyInputs, ...streaming }, answers: "events" },
+  { path: "/dify/v1/workflows/run", body: difyInputs, answers: "json" },
+  { path: "/dify/v1/workflows/run", body: { ...difyInputs, ...streaming }, answers: "events" },
+  { path: "/dify/v1/text-to-audio", body: ask({ text: "Which way to the bridge, and what is the toll?" }), answers: "bytes" },
+  { path: "/dify/v1/audio-to-text", body: ask({}), file: SOUND, answers: "json" },
   { path: "/v1/rerank", body: ask({ query: "Which way?", documents: ["left", "right"] }), answers: "json" },
 ];
 

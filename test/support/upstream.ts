@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import type { CallRecord } from "../../dev/upstream/control/calls.ts";
+import { createDifyEndpoints } from "../../dev/dify/endpoints.ts";
+import { createEndpoints } from "../../dev/upstream/endpoints.ts";
 import { createUpstream } from "../../dev/upstream/server.ts";
 
 /** The demo upstream as a test directs it: over HTTP, so that it may run in this process or in another. */
@@ -33,9 +35,10 @@ export function directUpstream(url: string): Directed {
   };
 }
 
-/** Starts one in this process; it speaks as fast as it can unless told a pace. */
+/** Starts one in this process, which is a Dify as well; it speaks as fast as it can unless told a pace. */
 export async function startUpstream(options: { key?: string; paceMs?: number } = {}): Promise<Directed & { close(): Promise<void> }> {
-  const server = createUpstream({ paceMs: 0, ...options }).listen(0, "127.0.0.1");
+  const endpoints = [...createEndpoints(), ...createDifyEndpoints()];
+  const server = createUpstream({ paceMs: 0, endpoints, ...options }).listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
     ...directUpstream(`http://127.0.0.1:${(server.address() as AddressInfo).port}`),

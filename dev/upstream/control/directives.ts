@@ -34,6 +34,16 @@ export interface Directives {
   pings?: number;
   /** Length of an uploaded sound. */
   seconds?: number;
+  /** What kind of app answers (Dify): chat, agent, chatflow. */
+  app?: string;
+  /** How a run ends (Dify): succeeded, failed, stopped, partial-succeeded, paused. */
+  outcome?: string;
+  /** Moderation puts other words in the answer's place (Dify). */
+  replace?: boolean;
+  /** Refused with this code (Dify). */
+  error?: string;
+  /** When the webhook of the message is sent (Dify): once, twice, late, early, never. */
+  webhook?: string;
   /** One of these faults in so many per cent of the calls, drawn from a seed. */
   random?: { percent: number; seed: number; faults: FaultName[] };
 }
@@ -90,6 +100,11 @@ const READERS: Record<string, (found: Directives, value: string, options: Option
   refusal: (found) => void (found.refusal = true),
   finish: (found, value) => void (found.finish = value),
   pings: (found, value) => void (found.pings = wholeNumber(value)),
+  app: (found, value) => void (found.app = value),
+  outcome: (found, value) => void (found.outcome = value),
+  error: (found, value) => void (found.error = value),
+  replace: (found) => void (found.replace = true),
+  webhook: (found, value) => void (found.webhook = value),
   seconds: (found, value) => void (found.seconds = wholeNumber(value)),
   random(found, value, options) {
     const faults = options["faults"]?.split(",").map(faultName) ?? TRANSIENT;

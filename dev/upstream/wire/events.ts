@@ -23,6 +23,12 @@ export async function sendEvents(sending: Sending, answer: Events): Promise<void
   let sent = 0;
   for (const [written, event] of events.entries()) {
     if (wire.gone) return;
+    const ending = answer.stopped?.();
+    if (ending) {
+      for (const last of ending) await write(last);
+      return endAnswer(sending);
+    }
+    if (event.terminal) await answer.before?.();
     const strikesHere = event.content ?? (event.terminal === true && total === 0);
     if (strikesHere && (await interrupted(sending, answer, { event, sent, total, written }, write))) return;
     if (written === 1 && faults.unknown_events)
@@ -37,6 +43,7 @@ export async function sendEvents(sending: Sending, answer: Events): Promise<void
   }
   if (faults.extra_data) for (const event of events.filter(({ content, terminal }) => content || terminal).slice(-3)) await write(event);
   if (!wire.gone) endAnswer(sending);
+  answer.after?.();
 }
 
 function writerOf({ wire, directives }: Sending): (event: OutEvent) => Promise<void> {
@@ -46,12 +53,13 @@ function writerOf({ wire, directives }: Sending): (event: OutEvent) => Promise<v
   return (written) => {
     const { event, data } = faults.unknown_fields ? strangeEvent(written, directives) : written;
     const name = event === undefined ? "" : `event: ${event}${eol}`;
-    return writeCut(wire, directives, Buffer.from(`${comment}${name}data: ${data}${eol}${eol}`));
+    const line = data === undefined ? "" : `data: ${data}${eol}`;
+    return writeCut(wire, directives, Buffer.from(`${comment}${name}${line}${eol}`));
   };
 }
 
 function strangeEvent(event: OutEvent, directives: Directives): OutEvent {
-  if (!event.data.startsWith("{")) return event;
+  if (!event.data?.startsWith("{")) return event;
   return { ...event, data: JSON.stringify(strange(directives, JSON.parse(event.data) as object)) };
 }
 
@@ -83,7 +91,8 @@ async function interrupted(
     }
     return true;
   }
-  if (here(faults.bad_json)) await write({ ...at.event, data: at.event.data.slice(0, at.event.data.length >> 1) });
+  const { data = "" } = at.event;
+  if (here(faults.bad_json)) await write({ ...at.event, data: data.slice(0, data.length >> 1) });
   if (here(faults.silent)) {
     const time = faults.silent?.["for"];
     await (time ? wire.wait(milliseconds(time)) : wire.forever());

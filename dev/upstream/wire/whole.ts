@@ -30,8 +30,11 @@ export async function sendWhole(sending: Sending, answer: Whole): Promise<void> 
   const body = bodyOf(sending, answer);
   await wire.wait(sending.paceMs * Math.min(answer.steps ?? 0, MOST_STEPS));
   if (wire.gone) return;
+  await answer.before?.();
   const lie = lieOf(directives);
-  response.writeHead(200, {
+  const { status = 200 } = answer;
+  if (status === 204) return void response.writeHead(204, sending.headers).end();
+  response.writeHead(status, {
     ...sending.headers,
     "content-type": contentTypeOf(directives, answer.contentType ?? "application/json"),
     ...(faults.endless || faults.compressed ? {} : { "content-length": String(body.length + lie) }),
@@ -46,4 +49,5 @@ export async function sendWhole(sending: Sending, answer: Whole): Promise<void> 
   }
   await writeCut(wire, directives, body);
   endAnswer(sending, lie);
+  answer.after?.();
 }

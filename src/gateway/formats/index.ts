@@ -21,6 +21,7 @@ import { transcriptionsDocs } from "./openai-transcriptions/docs.ts";
 import { openaiTranscriptions, openaiTranslations } from "./openai-transcriptions/index.ts";
 import { rerankDocs } from "./rerank/docs.ts";
 import { rerank } from "./rerank/index.ts";
+import { difyChat, difyCompletion, difySpeech, difyTranscript, difyWorkflow } from "./dify/index.ts";
 
 /** Every format the relay serves; a new one is a folder beside this file and an entry here. */
 export const FORMATS: readonly Format[] = [
@@ -38,6 +39,11 @@ export const FORMATS: readonly Format[] = [
   openaiTranslations,
   anthropicMessages,
   countTokens,
+  difyChat,
+  difyCompletion,
+  difyWorkflow,
+  difySpeech,
+  difyTranscript,
 ];
 
 /** The same for the API document. */

@@ -59,6 +59,11 @@ export async function chooseModel(deps: Pick<RelayDeps, "pricing" | "catalog">, 
   const { tier, keyGroup } = call.caller!;
   call.priceMultiplier = multiplierFor(model.rules, { tier, keyGroup, model: model.name, at: call.startedAt });
   call.candidates = await deps.catalog.route(model.name);
+  const { providerId } = call.request!;
+  if (providerId !== undefined) {
+    call.candidates = call.candidates.filter(({ provider }) => provider.id === providerId);
+    if (call.candidates.length === 0) return failure("not_found");
+  }
   return leaveOutUnfit(call) ?? (call.candidates.length > 0 ? undefined : failure("no_provider", { retryAfter: 5 }));
 }
 
@@ -80,7 +85,10 @@ function leaveOutUnfit(call: Call): Failure | undefined {
     if (!known.has(speaks)) known.set(speaks, fits(speaks));
     return known.get(speaks);
   });
-  return call.candidates.length > 0 ? undefined : refusal;
+  if (call.candidates.length > 0) return undefined;
+  if (refusal || !candidates.every(({ provider }) => (provider.speaks === "dify") !== (native === "dify"))) return refusal;
+  const message = native === "dify" ? "model: is no Dify app" : "model: is a Dify app, which is called at /dify/v1";
+  return failure("validation_failed", { message, param: "model" });
 }
 
 const notPriced = (): Failure => failure("model_not_priced", { param: "model", shouldRetry: false });

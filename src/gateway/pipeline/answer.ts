@@ -80,10 +80,18 @@ export function sendFailure({ res, headers, traceId }: Answer, voice: Pick<Voice
   else res.end(body);
 }
 
+/** A failure in the provider's own words. */
+function endVerbatim(call: Call, words: Buffer): void {
+  if (call.request!.answer === "stream") return endStream(call, words);
+  addCallHeaders(call);
+  endWhole(call.answer, words);
+}
+
 /** Ends a call with its error: as an answer while the status can still be chosen, else as the stream's last event. Never a clean end. */
 export function endWithFailure(call: Call, failure: Failure): void {
   const { res } = call;
   if (res.destroyed || res.writableEnded) return;
+  if (failure.verbatim && !call.withheld) return endVerbatim(call, failure.verbatim);
   if (!res.headersSent) {
     if (call.tries.length > 0) addCallHeaders(call);
     sendFailure(call.answer, call.format.voice, failure);

@@ -10,6 +10,7 @@ const isEncoded = ({ headers }: IncomingMessage): boolean => (headers["content-e
 
 /** Reads the body of a request in the way its format wants it. See {@link readJson} and {@link readForm}. */
 export function readBody(req: IncomingMessage, format: Pick<Format, "body" | "files">, limit: number): Promise<BodyResult | undefined> {
+  if (format.body === "none") return Promise.resolve({ ok: true, value: undefined });
   if (format.body === "json" || (format.body === "either" && !isForm(req))) return readJson(req, limit);
   if (!isForm(req)) return Promise.resolve(refuseBody("unsupported_media_type", "Send a multipart form"));
   if (isEncoded(req)) return Promise.resolve(refuseBody("unsupported_media_type", "Send the body without compression"));

@@ -12,7 +12,7 @@ import type { CachedAnswer } from "../cache/index.ts";
 import type { Answer } from "./answer.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Failure } from "./failure.ts";
-import type { Dialect, Format, KeptAnswer, RelayRequest, StreamReader, Usage } from "./format.ts";
+import type { Dialect, Format, KeptAnswer, Made, RelayRequest, StreamReader, Usage } from "./format.ts";
 
 /**
  * - `admitting`: who calls, what, within which limits, for how much
@@ -98,6 +98,10 @@ export class Call {
   kept: KeptAnswer | undefined;
   /** Oddities of what the provider said it used, beside those of its usage. */
   notes: readonly string[] = [];
+  /** What the provider has made for the caller. */
+  made: Made | undefined;
+  /** Its client is gone, and the provider's answer is read on only for what is needed to stop it. */
+  awaitsStop = false;
   /** A complete answer had usage that cannot be read. */
   unreadableUsage = false;
 

@@ -7,6 +7,7 @@ import type { Incident, Usage } from "../../usage/index.ts";
 import type { AnswerCache } from "../cache/index.ts";
 import type { Guardrail } from "../guardrail/index.ts";
 import type { KeptAnswers } from "../answers/index.ts";
+import type { OwnedIds } from "../dify/owned/index.ts";
 import type { Routing } from "../routing/index.ts";
 import type { Limiter, SharedLimits } from "../limits/index.ts";
 import type { RelayMetrics } from "../metrics.ts";
@@ -36,8 +37,10 @@ export interface RelayDeps {
   pricing: Pick<Pricing, "model" | "models" | "switchedOff" | "cost" | "estimate" | "affordableOutput">;
   ledger: Pick<Ledger, "authorize" | "extend" | "release">;
   usage: Pick<Usage, "record" | "recordFailure">;
-  catalog: Pick<Catalog, "route">;
+  catalog: Pick<Catalog, "route" | "difyApps">;
   answers: KeptAnswers;
+  /** Whose things at Dify are. */
+  owned: OwnedIds;
   routing: Routing;
   cache: AnswerCache;
   guardrail: Guardrail | undefined;

@@ -33,6 +33,8 @@ export interface Failure {
   details?: Record<string, string>;
   /** What the provider itself said, when it is the caller's to mend. */
   vendor?: { type: string | null; code: string | null };
+  /** How the provider itself tells its failure, where its clients understand that: goes to the client in place of our words. */
+  verbatim?: Buffer;
 }
 
 /** A refusal of ours or a failure; status and sentence come from the table unless given. */

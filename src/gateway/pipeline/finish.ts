@@ -9,6 +9,7 @@ import { failure, type Failure } from "./failure.ts";
 import type { Delivered } from "./format.ts";
 import { noteKept } from "./keep.ts";
 import { releaseWithin } from "./release.ts";
+import { letGo } from "./stop.ts";
 import { allTokens, counted, NO_TOKENS, reported, seen, usageEvent, type Tally } from "./tally.ts";
 
 /** How a call may end. */
@@ -29,7 +30,7 @@ export function finish(deps: RelayDeps, call: Call, end: End): void {
   call.phase = "settling";
   call.cancelWait?.();
   closeAttempt(deps, call, end.kind === "done" ? { kind: "ok" } : end);
-  if (end.kind !== "done") call.exchange?.abort();
+  if (end.kind !== "done") letGo(deps, call, end.kind);
   const work = end.kind === "done" ? complete(deps, call, end) : end.kind === "failed" ? fail(deps, call, end.failure) : leave(deps, call);
   work.then(
     () => close(deps, call, end),
@@ -74,8 +75,10 @@ async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "
   endPermit(deps, call, allTokens(tally.tokens));
   reportOddities(deps, call);
   const noted = noteKept(deps, call, tally);
+  const listed = call.made && call.request!.noteMade?.(deps, call, call.made, tally.tokens);
   const recorded = await record(deps, call, usageEvent(call, tally, { status: "ok", errorCode: null, errorClass: null, httpStatus: 200 }));
   if (noted) await noted;
+  if (listed) await listed;
   if (!recorded) call.failed = failure("unavailable", { message: "The call could not be recorded", class: "internal" });
   if (call.res.destroyed) return;
   if (call.failed) endWithFailure(call, call.failed);
@@ -107,6 +110,7 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
   const tally = reader.usage ? reported(reader.usage) : counted(deps, call, reader.count(deps.tokenizer, newBudget()));
   endPermit(deps, call, allTokens(tally.tokens));
   void noteKept(deps, call, tally);
+  if (call.made) void call.request!.noteMade?.(deps, call, call.made, tally.tokens);
   await record(deps, call, usageEvent(call, tally, event));
 }
 
@@ -127,10 +131,11 @@ async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {
 async function record(deps: RelayDeps, call: Call, event: ReturnType<typeof usageEvent>): Promise<boolean> {
   try {
     call.trace?.recording();
-    await deps.usage.record(event);
+    const outcome = await deps.usage.record(event);
     call.trace?.recorded();
-    call.holdOpen = false;
     call.charge = event;
+    if (outcome === "known") await dropCharged(deps, call, event);
+    else call.holdOpen = false;
     return true;
   } catch (error) {
     deps.log.error({ err: error, trace_id: call.traceId, call: call.id }, "a call could not be recorded and is not charged");
@@ -138,6 +143,12 @@ async function record(deps: RelayDeps, call: Call, event: ReturnType<typeof usag
     await dropHold(deps, call);
     return false;
   }
+}
+
+/** It was reported by somebody else before, and is charged there: the call stays on record beside it, without tokens and cost. */
+async function dropCharged(deps: RelayDeps, call: Call, event: ReturnType<typeof usageEvent>): Promise<void> {
+  deps.usage.recordFailure({ ...event, tokens: NO_TOKENS, units: null, messageKey: null, errorCode: "charged_before" });
+  await dropHold(deps, call);
 }
 
 async function dropHold(deps: RelayDeps, call: Call): Promise<void> {

@@ -1,12 +1,14 @@
 import type { TokenClasses, Units } from "../../pricing/index.ts";
 import type { Delivered } from "../tokens/gathered.ts";
 import type { Budget, Tokenizer } from "../tokens/index.ts";
+import type { Call } from "./call.ts";
+import type { RelayDeps } from "./deps.ts";
 import type { Failure } from "./failure.ts";
 
 export type { Delivered } from "../tokens/gathered.ts";
 
 /** What a provider speaks, whatever its clients do. */
-export type Speaks = "openai" | "claude";
+export type Speaks = "openai" | "claude" | "dify";
 
 /**
  * How an answer comes: as server-sent events, as one body that is read before it is passed on, or as bytes of any kind (sound, say) that
@@ -67,6 +69,14 @@ export interface RelayRequest {
   refersTo?: readonly Reference[] | undefined;
   /** The provider keeps the answer: it is noted whose it is before the client has seen its end. */
   keepsAnswer?: boolean;
+  /** The provider cannot be told a cap: what the model may put out is held in full, never what a poor wallet leaves. */
+  uncapped?: true;
+  /** Settles, once the caller is known, what the body alone does not say: the model, whose things it names, where they lie. */
+  prepare?(deps: RelayDeps, call: Call): Promise<Failure | undefined>;
+  /** Notes whose these are: as soon as they are known, and with the call's tokens at its end. Never rejects. */
+  noteMade?(deps: RelayDeps, call: Call, made: Made, tokens?: TokenClasses): Promise<void>;
+  /** The one provider that can be asked, because it has what the request builds on. */
+  readonly providerId?: string | undefined;
   /**
    * Prompt tokens as far as we can count them: text, tools and schemas by tokenizer, pictures and files by the model's rules. A failure
    * when the count itself is against the rules.
@@ -96,6 +106,8 @@ export interface EncodedRequest {
 export interface Dialect {
   /** Appended to the provider's root, which ends with its version. */
   path: string;
+  /** POST unless said; without a body then. */
+  method?: "GET";
   /** The body for the provider, with its name of the model and, when given, another output cap. */
   encode(upstreamModel: string, outputCap: number | undefined): EncodedRequest;
   /** Names and values in turn, beside those every request has; from an allow-list. */
@@ -108,6 +120,8 @@ export interface Dialect {
   local?(tokenizer: Tokenizer): Buffer;
   /** What a provider's error answer (status 3xx, 4xx, 5xx) means. */
   readError(status: number, body: Buffer, retryAfter: number | undefined): Failure;
+  /** For providers that go on when the connection is closed: how this answer is stopped; undefined while that cannot be said yet. */
+  stop?(made: Made | undefined): StopRequest | undefined;
 }
 
 /** Reads one provider's stream: cuts it into events, decides what passes on, keeps what is needed to count and to end. */
@@ -138,6 +152,27 @@ export interface StreamReader {
   readonly kept?: KeptAnswer | undefined;
   /** The number the next event would have, in formats that number them. */
   readonly nextNumber?: number;
+  /** The end was read, and what still comes belongs to it until the provider closes: whatever happens now, the answer is complete. */
+  readonly closing?: boolean;
+  /** What the provider has made for this caller, once it has said so. */
+  readonly made?: Made | undefined;
+}
+
+/** Things of a provider that belong to whom they were made for: he alone may name them in later requests. */
+export interface Made {
+  conversation?: string | undefined;
+  message?: string | undefined;
+  task?: string | undefined;
+  /** A workflow's. */
+  run?: string | undefined;
+  /** What its charge is known by, whoever else reports it. */
+  charge?: string | undefined;
+}
+
+/** A request that makes a provider stop working on an answer that nobody waits for. */
+export interface StopRequest {
+  path: string;
+  body: Buffer;
 }
 
 export type WholeResult =
@@ -153,6 +188,7 @@ export type WholeResult =
       /** The content type of the answer, when it is not JSON. */
       contentType?: string;
       kept?: KeptAnswer | undefined;
+      made?: Made | undefined;
     }
   | { ok: false; failure: Failure };
 
@@ -178,7 +214,7 @@ export interface Format {
   /** What a provider may speak to serve it. */
   speaks: readonly Speaks[];
   /** How the body of a request comes; `either` goes by its content type. */
-  body: "json" | "multipart" | "either";
+  body: "json" | "multipart" | "either" | "none";
   /** The most files a form may have, and the most bytes each; one of any size within the limit of all bodies unless said. */
   files?: { files: number; fileSize: number };
   meters: readonly Meter[];

@@ -35,7 +35,8 @@ export async function makeHold(
   };
   const amount = deps.pricing.estimate(price, { ...expected, maxOutputTokens: call.outputLimit + call.besideAnswer });
   const leastOutput = Math.min(call.outputLimit, MIN_USEFUL_TOKENS * request.choices) + call.besideAnswer;
-  const least = request.outputCap === undefined ? deps.pricing.estimate(price, { ...expected, maxOutputTokens: leastOutput }) : undefined;
+  const mayBeLess = request.outputCap === undefined && !request.uncapped;
+  const least = mayBeLess ? deps.pricing.estimate(price, { ...expected, maxOutputTokens: leastOutput }) : undefined;
   if ((least ?? amount) > MOST_HELD) return failure("insufficient_balance", { message: "The wallet does not cover this call" });
   const { principal, spend } = call.caller!;
   const present = spend && presentAt(spend, call.startedAt.getTime());

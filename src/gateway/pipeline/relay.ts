@@ -10,8 +10,9 @@ import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
 import { finish } from "./finish.ts";
-import type { Dialect, EncodedRequest } from "./format.ts";
+import type { Dialect, EncodedRequest, Made } from "./format.ts";
 import { forward, startOver } from "./forward.ts";
+import { letGo, readOn } from "./stop.ts";
 
 /** An error answer beyond this is not read. */
 const ERROR_BODY_LIMIT = 64 * 1024;
@@ -125,9 +126,12 @@ function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefine
   call.lastReadMs = nowMs;
   call.firstByteMs = null;
   call.upstreamRequestId = null;
+  call.made = undefined;
   call.reader = request.answer === "whole" ? undefined : dialect.openStream({ endsWithoutTerminal: provider.flags.skipDone });
+  const url = upstreamUrl(provider, dialect.path, upstreamModel);
+  const { method } = dialect;
   call.exchange = deps.upstream.send(
-    { url: upstreamUrl(provider, dialect.path, upstreamModel), headers, body, connectMs: provider.timeouts.connectMs },
+    { url, method, headers, body: method === "GET" ? null : body, connectMs: provider.timeouts.connectMs },
     new Answer(deps, call),
   );
 }
@@ -135,10 +139,19 @@ function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefine
 /** The provider failed: the next one is asked while the client has seen no event, else the call has failed. */
 export function upstreamFailed(deps: RelayDeps, call: Call, why: Failure, said?: Said): void {
   if (call.phase !== "relaying") return;
-  call.exchange?.abort();
+  letGo(deps, call, "retry");
   closeAttempt(deps, call, { kind: "failed", failure: why, said });
   if (ruleOf(why).elsewhere && !call.delivered && !call.gone) proceed(deps, call, why);
   else finish(deps, call, { kind: "failed", failure: why });
+}
+
+/** What still belonged to the answer has come, or will not: its end was read before. */
+export function takeAsEnded(deps: RelayDeps, call: Call): void {
+  const reader = call.reader!;
+  reader.end();
+  call.exchange?.abort();
+  if (reader.state === "failed") upstreamFailed(deps, call, reader.failure!);
+  else finish(deps, call, { kind: "done", last: reader.tail!, count: () => reader.count(deps.tokenizer, newBudget()) });
 }
 
 /** What one provider answers to one call. */
@@ -187,6 +200,7 @@ class Answer implements Listener {
     call.lastReadMs = nowMs;
     call.firstByteMs ??= nowMs;
     if (call.phase !== "relaying") {
+      if (call.awaitsStop) return readOn(this.#deps, call, chunk);
       this.#length += chunk.length;
       if (this.#length > AFTER_END_LIMIT) this.#exchange?.abort();
     } else if (this.#mode === "stream") this.#stream(chunk);
@@ -210,6 +224,7 @@ class Answer implements Listener {
       { trace_id: call.traceId, provider: call.candidate?.provider.name, err: error },
       "the connection to a provider broke",
     );
+    if (call.reader?.closing) return takeAsEnded(this.#deps, call);
     // An error answer that breaks off still says what its status says.
     if (this.#mode === "error" && this.#status >= 300) this.#refused();
     else this.#fail(connectionFailure(error, call.firstByteMs !== null));
@@ -222,6 +237,7 @@ class Answer implements Listener {
   #forward(out: Buffer | undefined): void {
     const call = this.#call;
     const reader = call.reader!;
+    if (reader.made !== call.made && reader.made) this.#note(reader.made);
     if (out) {
       if (!call.delivered && !call.withheld?.bytes) this.#deps.routing.answered(call.route!);
       if (!forward(call, out)) {
@@ -232,6 +248,12 @@ class Answer implements Listener {
     if (reader.state === "open") return;
     if (reader.state === "failed") this.#fail(reader.failure!);
     else finish(this.#deps, call, { kind: "done", last: reader.tail!, count: () => reader.count(this.#deps.tokenizer, newBudget()) });
+  }
+
+  #note(made: Made): void {
+    const call = this.#call;
+    call.made = made;
+    void call.request!.noteMade?.(this.#deps, call, made);
   }
 
   #collect(chunk: Buffer): void {
@@ -248,6 +270,7 @@ class Answer implements Listener {
     call.usage = result.usage;
     call.kept = result.kept;
     call.notes = result.notes ?? NO_NOTES;
+    call.made = result.made;
     call.unreadableUsage = result.unreadableUsage;
     call.contentType = result.contentType ?? "application/json";
     finish(this.#deps, call, { kind: "done", last: result.body ?? body, count: () => result.count(this.#deps.tokenizer, newBudget()) });

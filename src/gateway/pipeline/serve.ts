@@ -81,6 +81,10 @@ async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> 
   if (call.phase !== "admitting") return undefined;
   if (!read.ok) return read.failure;
   call.request = read.request;
+  if (call.request.prepare) {
+    const unprepared = await call.request.prepare(deps, call);
+    if (unprepared || call.phase !== "admitting") return unprepared;
+  }
   const unserved = await chooseModel(deps, call);
   if (unserved) return unserved;
   const { refersTo } = call.request;

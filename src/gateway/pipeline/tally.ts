@@ -1,5 +1,5 @@
 import type { TokenClasses, Units } from "../../pricing/index.ts";
-import type { UsageEvent } from "../../usage/index.ts";
+import { difyMessageKey, type UsageEvent } from "../../usage/index.ts";
 import { newBudget } from "../tokens/index.ts";
 import { attemptsOf } from "./attempts.ts";
 import type { Call } from "./call.ts";
@@ -93,6 +93,7 @@ export function usageEvent(
     stream: call.request!.answer === "stream",
     upstreamRequestId: call.upstreamRequestId,
     attempts: attemptsOf(call, tally, end),
+    messageKey: call.made?.charge === undefined ? null : difyMessageKey(call.made.charge),
     estimatedInputTokens: Math.min(call.promptTokens, MOST_ESTIMATED),
     countedTokens: call.quotaWeight === undefined ? undefined : allTokens(tally.tokens) * call.quotaWeight,
   };

@@ -5,7 +5,8 @@ import { checkPresence } from "./presence.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure } from "./failure.ts";
 import { finish } from "./finish.ts";
-import { upstreamFailed } from "./relay.ts";
+import { takeAsEnded, upstreamFailed } from "./relay.ts";
+import { STOP_PATIENCE_MS } from "./stop.ts";
 
 /** A provider that goes on after its terminal event is cut off after this long. */
 const LINGER_MS = 1_000;
@@ -18,6 +19,7 @@ export function watch(deps: RelayDeps, call: Call, nowMs: number): void {
     case "admitting":
       return awaitBody(deps, call, nowMs);
     case "relaying": {
+      if (call.reader?.closing && nowMs - call.lastReadMs > LINGER_MS) return takeAsEnded(deps, call);
       const limits = call.candidate!.provider.timeouts;
       if (nowMs - call.sentMs > limits.totalMs) return finish(deps, call, { kind: "failed", failure: timeouts.total() });
       if (call.stalledMs !== undefined) {
@@ -34,7 +36,7 @@ export function watch(deps: RelayDeps, call: Call, nowMs: number): void {
     case "settling":
       return heartbeat(deps, call, nowMs);
     case "ended":
-      if (nowMs - call.endedMs > LINGER_MS) call.exchange?.abort();
+      if (nowMs - call.endedMs > (call.awaitsStop ? STOP_PATIENCE_MS : LINGER_MS)) call.exchange?.abort();
       if (nowMs - call.endedMs > config.clientIdleMs) call.res.destroy();
   }
 }

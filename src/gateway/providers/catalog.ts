@@ -66,6 +66,8 @@ export interface Catalog {
   route(modelName: string): Promise<readonly Candidate[]>;
   /** The same without waiting; undefined when {@link Catalog.route} must be asked. */
   peek(modelName: string): readonly Candidate[] | undefined;
+  /** Names of the models that are Dify apps, each once. Rejects when Postgres is needed and away. */
+  difyApps(): Promise<readonly string[]>;
   /** Everyone who serves anything. Rejects when Postgres is needed and away. */
   providers(): Promise<readonly UpstreamProvider[]>;
   /** Forgets what is kept; for the copy that made a change. */
@@ -95,7 +97,7 @@ export function openProvider(row: ProviderRow, deps: Pick<CatalogDeps, "secretBo
     apiRoot: apiRoot(row.base_url),
     keys: values.map((value) => ({ fingerprint: fingerprintOf(value), value })),
     apiFormat: row.api_format,
-    speaks: custom?.speaks ?? (row.api_format === "claude" ? "claude" : "openai"),
+    speaks: custom?.speaks ?? (row.api_format === "custom" ? "openai" : row.api_format),
     custom,
     headers: row.headers === null ? {} : (JSON.parse(deps.secretBox.open(row.headers)) as Record<string, string>),
     timeouts: {
@@ -111,7 +113,11 @@ export function openProvider(row: ProviderRow, deps: Pick<CatalogDeps, "secretBo
 
 /** Which provider serves which model, from Postgres, kept in memory and dropped by the topic `provider`. */
 export function createCatalog(deps: CatalogDeps): Catalog {
-  async function load(): Promise<{ byModel: Map<string, readonly Candidate[]>; providers: readonly UpstreamProvider[] }> {
+  async function load(): Promise<{
+    byModel: Map<string, readonly Candidate[]>;
+    difyApps: readonly string[];
+    providers: readonly UpstreamProvider[];
+  }> {
     const { providers, models } = await activeRoutes(deps.pool);
     const opened = new Map<string, { provider: UpstreamProvider; row: ProviderRow }>();
     for (const row of providers) {
@@ -122,6 +128,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       }
     }
     const byModel = new Map<string, Candidate[]>();
+    const difyApps = new Map<string, string>();
     for (const model of models) {
       const found = opened.get(model.provider_id);
       if (!found) continue;
@@ -135,9 +142,10 @@ export function createCatalog(deps: CatalogDeps): Catalog {
         costs: upstreamPrices(model),
       });
       byModel.set(key, candidates);
+      if (found.provider.speaks === "dify") difyApps.set(key, model.model_name);
     }
     for (const candidates of byModel.values()) candidates.sort((a, b) => b.priority - a.priority);
-    return { byModel, providers: [...opened.values()].map(({ provider }) => provider) };
+    return { byModel, difyApps: [...difyApps.values()], providers: [...opened.values()].map(({ provider }) => provider) };
   }
 
   const choices = createSnapshot({ invalidation: deps.invalidation, topics: ["provider"], maxAgeMs: MAX_AGE_MS, load });
@@ -150,6 +158,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       const present = choices.peek();
       return present && (present.byModel.get(modelName.toLowerCase()) ?? NOBODY);
     },
+    difyApps: async () => (await choices.get()).difyApps,
     providers: async () => (await choices.get()).providers,
     drop: choices.drop,
   };

@@ -40,20 +40,31 @@ const headers = z
   .refine((all) => Object.keys(all).length <= 20, "must not hold more than 20 headers")
   .meta({ description: "Sent with every call; values are never shown again" });
 
+const difySettings = z
+  .strictObject({
+    input_percent: z.number().int().min(0).max(100).optional().meta({
+      description: "How much of a workflow's total is priced as input, in percent: 50 unless said. The rest is priced as output",
+    }),
+    unseen_tokens: z.number().int().min(0).max(1_000_000).optional().meta({
+      description: "Tokens that the app adds to a prompt and that a hold reserves beside it: its instructions, knowledge, memory",
+    }),
+  })
+  .meta({ description: "For the format `dify`" });
+
 const CONFIG_BYTES = 8_192;
 const config = z
   .object({
     skip_done: z.boolean().optional().meta({ description: "The vendor never sends `[DONE]`" }),
     forward_trace: z.boolean().optional().meta({ description: "Send `traceparent` with traced calls: for providers of your own" }),
     custom: customFormat.optional(),
+    dify: difySettings.optional(),
   })
   .catchall(z.json())
   .refine((value) => JSON.stringify(value).length <= CONFIG_BYTES, "must not be larger than 8 KB");
 
 const apiFormat = z
   .enum(["openai", "claude", "dify", "custom"])
-  .refine((format) => format !== "dify", "dify is not supported yet")
-  .meta({ description: "`custom` needs `config.custom`" });
+  .meta({ description: "`dify` is one app of a Dify installation, with the app's key; `custom` needs `config.custom`" });
 
 const wholeNumber = (min: number, max: number) => z.number().int().min(min).max(max);
 

@@ -17,7 +17,7 @@ export function upstreamUrl(provider: Spoken, path: string, upstreamModel: strin
 export function upstreamAuth(provider: Spoken, apiKey: string, upstreamModel: string): string[] {
   const { custom, speaks } = provider;
   const list = custom ? customAuth(custom, apiKey, upstreamModel) : undefined;
-  if (speaks === "openai") return list ?? ["authorization", `Bearer ${apiKey}`];
+  if (speaks !== "claude") return list ?? ["authorization", `Bearer ${apiKey}`];
   return [...(list ?? ["x-api-key", apiKey]), "anthropic-version", ANTHROPIC_VERSION];
 }
 

@@ -31,6 +31,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
   // The key rests instead; see keys.ts.
   upstream_rate_limited: { elsewhere: true, again: true, circuit: undefined },
   upstream_refused: OTHER,
+  // The key rests; somebody has to pay a bill.
+  upstream_quota_exceeded: OTHER,
   upstream_total_timeout: FINAL,
   upstream_rejected: FINAL,
 };
@@ -49,6 +51,7 @@ const ABOUT_THE_REQUEST = /moderat|flagged|content[ _-]?(policy|filter)|safety/i
  * otherwise any customer could put a provider out of use.
  */
 export function restReason(status: number | null, record: string, body: Buffer | undefined): RestReason | undefined {
+  if (record === "upstream_quota_exceeded") return "spent";
   switch (status) {
     case 401:
       return "refused";

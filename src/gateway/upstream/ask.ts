@@ -24,9 +24,17 @@ export class NoAnswer extends Error {
  */
 export function ask(
   upstream: Pick<Upstream, "send">,
-  request: { url: string; method: "GET" | "DELETE"; headers: string[]; connectMs: number; totalMs: number; limit: number },
+  request: {
+    url: string;
+    method: "GET" | "DELETE" | "POST" | "PUT";
+    headers: string[];
+    body?: Buffer;
+    connectMs: number;
+    totalMs: number;
+    limit: number;
+  },
 ): Promise<WholeAnswer> {
-  const { url, method, headers, connectMs, totalMs, limit } = request;
+  const { url, method, headers, body = null, connectMs, totalMs, limit } = request;
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -50,6 +58,6 @@ export function ask(
       },
       broke: (error) => give("connection", error),
     };
-    const exchange = upstream.send({ url, method, headers, body: null, connectMs }, listener);
+    const exchange = upstream.send({ url, method, headers, body, connectMs }, listener);
   });
 }

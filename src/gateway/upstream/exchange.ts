@@ -65,7 +65,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
 export interface Upstream {
   /** Sends one request to `url`, a POST unless said otherwise. The listener is called from later turns of the event loop. */
   send(
-    request: { url: string; method?: "POST" | "GET" | "DELETE"; headers: string[]; body: Buffer | null; connectMs: number },
+    request: {
+      url: string;
+      method?: "POST" | "GET" | "DELETE" | "PUT" | undefined;
+      headers: string[];
+      body: Buffer | null;
+      connectMs: number;
+    },
     listener: Listener,
   ): Exchange;
   close(): Promise<void>;

@@ -2,7 +2,7 @@
  * What of the caller's headers may reach any provider of its kind; what else a format passes on, its dialect says, because it has read it.
  * Everything else (authorization, cookie, forwarding, host) stays here.
  */
-const FORWARDED = { openai: ["openai-beta"], claude: [] } as const;
+const FORWARDED = { openai: ["openai-beta"], claude: [], dify: [] } as const;
 
 const USER_AGENT = "tollkeeper";
 const SANE = /^[\x20-\x7e]{1,1024}$/;

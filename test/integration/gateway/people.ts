@@ -25,9 +25,15 @@ export interface ModelOptions {
   status?: "active" | "inactive";
   timeouts?: object;
   config?: object;
-  apiFormat?: "openai" | "claude";
+  apiFormat?: "openai" | "claude" | "dify";
   /** Of each provider in turn; by default the first has the highest priority, and each one key. */
-  providers?: { keys?: string[]; priority?: number; weight?: number; apiFormat?: "openai" | "claude" | "custom"; config?: object }[];
+  providers?: {
+    keys?: string[];
+    priority?: number;
+    weight?: number;
+    apiFormat?: "openai" | "claude" | "dify" | "custom";
+    config?: object;
+  }[];
   /** What it costs at every provider, in whole units of the currency per 1000 tokens. */
   cost?: { input: string; output: string; currency?: "CREDITS" | "CNY" | "USD" };
   /** More columns of the price, e.g. `cached_input_price`; in credits. */

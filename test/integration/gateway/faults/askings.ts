@@ -64,6 +64,12 @@ const FACTS: Record<string, Partial<Facts>> = {
   "/v1/audio/transcriptions": { greets: false },
   "/v1/audio/transcriptions text": priced("second_price", CREDIT),
   "/v1/audio/translations": priced("second_price", CREDIT),
+  "/dify/v1/chat-messages": { greets: false },
+  "/dify/v1/completion-messages": { greets: false },
+  // A total alone, half of which is priced as input.
+  "/dify/v1/workflows/run": { greets: false, full: 103_500_000n },
+  "/dify/v1/text-to-audio": { ...priced("character_price", 46n * CREDIT), words: false },
+  "/dify/v1/audio-to-text": { ...priced("second_price", CREDIT), words: false },
   "/v1/messages/count_tokens": { full: 0n, counts: false, words: false },
 };
 

@@ -89,6 +89,7 @@ const both =
     all.every((one) => one(asking));
 /** A picture is the end of its stream. */
 const endless = ({ answer, format }: Asking): boolean => answer !== "stream" || !format.route.startsWith("/v1/images/");
+const isRun = ({ format }: Asking): boolean => format.route === "/dify/v1/workflows/run";
 const chatAtOpenai = (asking: Asking): boolean => asking.speaks === "openai" && asking.format.route.endsWith("/chat/completions");
 
 const USAGE: Fault[] = [
@@ -161,11 +162,17 @@ const MIDDLE: Fault[] = [
     ),
   ),
   row(
-    told("a failure in its own words", "failed"),
+    told("a failure in its own words", "failed", { only: (asking) => !isRun(asking) }),
     broken("upstream_error_event"),
     refused("upstream_error_event"),
     cut("upstream_closed"),
   ),
+  // A run says itself that it failed, and its clients read that.
+  always(told("a run that failed", "failed", { only: isRun, says: /\S/ }), {
+    view: "answer",
+    charge: "nothing",
+    record: "upstream_run_failed",
+  }),
   row(told("an end in the middle", "no_terminal", { text: FULL }), broken("upstream_closed"), refused("upstream_malformed"), FULL),
   row(told("everything but the last event", "no_done"), broken("upstream_closed"), FULL, FULL),
   row(

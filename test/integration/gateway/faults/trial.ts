@@ -46,7 +46,8 @@ export async function tryCall(
     bill,
     event,
     held: BigInt(holds.rows[0]?.amount ?? 0),
-    asked: (await lane.told.calls()).length,
+    // A provider that goes on by itself is also told to stop.
+    asked: (await lane.told.calls()).filter(({ path }) => !path.endsWith("/stop")).length,
     attempts: (event?.attempts ?? []).map((attempt) => attempt.error_code ?? null),
   };
 }

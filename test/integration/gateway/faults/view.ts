@@ -32,6 +32,12 @@ const CONTENT: Record<string, (json: Json) => unknown> = {
   "/v1/audio/speech": ({ audio }) => audio,
   "/v1/audio/transcriptions": (json) => json.delta ?? (json.type ? undefined : json.text),
   "/v1/audio/translations": ({ text }) => text,
+  "/dify/v1/chat-messages": ({ answer }) => answer,
+  "/dify/v1/completion-messages": ({ answer }) => answer,
+  "/dify/v1/workflows/run": ({ event, data }) =>
+    event === undefined ? data?.outputs?.text : event === "text_chunk" ? data.text : undefined,
+  "/dify/v1/text-to-audio": ({ text }) => text,
+  "/dify/v1/audio-to-text": ({ text }) => text,
 };
 
 /** The event after which a client takes a stream for complete. */
@@ -44,6 +50,9 @@ const LAST: Record<string, RegExp> = {
   "/v1/images/edits": /"type":"image_edit\.completed"/,
   "/v1/audio/speech": /"type":"speech\.audio\.done"/,
   "/v1/audio/transcriptions": /"type":"transcript\.text\.done"/,
+  "/dify/v1/chat-messages": /"event":"(message_end|tts_message_end)"/,
+  "/dify/v1/completion-messages": /"event":"(message_end|tts_message_end)"/,
+  "/dify/v1/workflows/run": /"event":"workflow_finished"/,
 };
 
 const nameOf = ({ format }: Pick<Asking, "format">): string =>
@@ -66,7 +75,12 @@ const dataOf = (event: string): string =>
 
 /** The error in an answer or an event, in any vendor's shape. */
 function errorIn(json: Json): Pick<View, "code" | "message"> | undefined {
-  const error = json?.error ?? (json?.type === "error" ? json : json?.type === "response.failed" ? json.response.error : undefined);
+  // Dify's is not inside anything.
+  const ofDify = json?.event === "error" || (typeof json?.code === "string" && typeof json?.status === "number");
+  const error =
+    (ofDify ? json : undefined) ??
+    json?.error ??
+    (json?.type === "error" ? json : json?.type === "response.failed" ? json.response.error : undefined);
   if (!error) return undefined;
   return { code: error.details?.error_code ?? error.code ?? undefined, message: String(error.message) };
 }

@@ -1,0 +1,80 @@
+import type { Pool } from "../../../platform/postgres.ts";
+
+export type OwnedKind = "conversation" | "message" | "task" | "run" | "file";
+
+/** One thing at Dify and whose it is. */
+export interface OwnedRow {
+  /** The `user` that Dify was told. */
+  owner: string;
+  id: string;
+  kind: OwnedKind;
+  providerId: string;
+  model: string;
+  /** Of a conversation or message the last turn's; of a task or run what was charged so far. Null: not known yet. */
+  inputTokens: number | null;
+  outputTokens: number | null;
+}
+
+/** One row for each id, the last one with its tokens: one statement may not write one row twice. */
+function distinctRows(rows: readonly OwnedRow[]): OwnedRow[] {
+  const distinct = new Map<string, OwnedRow>();
+  for (const row of rows) {
+    const key = `${row.owner} ${row.id}`;
+    const before = distinct.get(key);
+    const known = row.inputTokens === null && before ? before : row;
+    distinct.set(key, { ...row, inputTokens: known.inputTokens, outputTokens: known.outputTokens });
+  }
+  return [...distinct.values()];
+}
+
+/** Notes whose these are; noting one again moves it to where it lies now. Tasks and runs are forgotten after `passingMs`. */
+export async function insertOwned(pool: Pool, rows: readonly OwnedRow[], passingMs: number): Promise<void> {
+  const distinct = distinctRows(rows);
+  const column = <T>(pick: (row: OwnedRow) => T): T[] => distinct.map(pick);
+  await pool.query({
+    name: "dify_ids_note",
+    text: `INSERT INTO dify_ids (owner, id, kind, provider_id, model, input_tokens, output_tokens, expires_at)
+     SELECT o.*, CASE WHEN o.kind IN ('task', 'run') THEN clock_timestamp() + $8 * interval '1 millisecond' END
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[])
+       AS o(owner, id, kind, provider_id, model, input_tokens, output_tokens)
+     ORDER BY o.owner, o.id
+     ON CONFLICT (owner, id) DO UPDATE SET provider_id = EXCLUDED.provider_id, model = EXCLUDED.model,
+       input_tokens = coalesce(EXCLUDED.input_tokens, dify_ids.input_tokens),
+       output_tokens = coalesce(EXCLUDED.output_tokens, dify_ids.output_tokens), expires_at = EXCLUDED.expires_at`,
+    values: [
+      column((row) => row.owner),
+      column((row) => row.id),
+      column((row) => row.kind),
+      column((row) => row.providerId),
+      column((row) => row.model),
+      column((row) => row.inputTokens),
+      column((row) => row.outputTokens),
+      passingMs,
+    ],
+  });
+}
+
+/** Those of these ids that are the owner's. */
+export async function findOwned(pool: Pool, owner: string, ids: readonly string[]): Promise<OwnedRow[]> {
+  const { rows } = await pool.query<OwnedRow>({
+    name: "dify_ids_find",
+    text: `SELECT owner, id, kind, provider_id AS "providerId", model, input_tokens::float8 AS "inputTokens", output_tokens::float8 AS "outputTokens"
+     FROM dify_ids WHERE owner = $1 AND id = ANY($2)`,
+    values: [owner, ids],
+  });
+  return rows;
+}
+
+export async function deleteOwned(pool: Pool, owner: string, id: string): Promise<void> {
+  await pool.query("DELETE FROM dify_ids WHERE owner = $1 AND id = $2", [owner, id]);
+}
+
+/** Forgets tasks and runs that are long over; at most `limit`. Returns how many. */
+export async function deletePassed(pool: Pool, limit: number): Promise<number> {
+  const { rowCount } = await pool.query(
+    `DELETE FROM dify_ids WHERE (owner, id) IN
+       (SELECT owner, id FROM dify_ids WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1)`,
+    [limit],
+  );
+  return rowCount ?? 0;
+}

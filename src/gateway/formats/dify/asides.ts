@@ -1,0 +1,159 @@
+import type { TokenClasses } from "../../../pricing/index.ts";
+import type { OwnedRow } from "../../dify/owned/index.ts";
+import type { Call } from "../../pipeline/call.ts";
+import { failure } from "../../pipeline/failure.ts";
+import type { AnswerKind, Dialect, EncodedRequest, Made, ReadResult, StreamReader, WholeResult } from "../../pipeline/format.ts";
+import { asObject } from "../checks.ts";
+import { noStream } from "../noStream.ts";
+import { readObject } from "../whole.ts";
+import { inBandFailure, readError } from "./errors.ts";
+import { stopOf } from "./native.ts";
+import { AppRequest } from "./request.ts";
+import { DifyStream } from "./stream.ts";
+
+const NOTHING: EncodedRequest = { body: Buffer.alloc(0), contentType: "application/json" };
+const query = (user: string): string => `?user=${encodeURIComponent(user)}`;
+
+/** What Dify asks its own model beside a conversation, and never tells the tokens of; they are counted by these rules. */
+interface Aside {
+  /** Dify's instructions, about. */
+  instructions: number;
+  /** The most it reads of the conversation. */
+  mostContext: number;
+  /** The most it lets its model say. */
+  mostOutput: number;
+}
+
+/** https://github.com/langgenius/dify: memory of 3000 tokens, 256 tokens of answer. */
+const QUESTIONS: Aside = { instructions: 150, mostContext: 3_000, mostOutput: 256 };
+const TITLE: Aside = { instructions: 700, mostContext: 1_000, mostOutput: 100 };
+const NONE: Aside = { instructions: 0, mostContext: 0, mostOutput: 0 };
+
+/** A small call of the app's model about a thing that is there. Its tokens are counted by us, as nobody tells them. */
+abstract class AsideRequest extends AppRequest {
+  readonly answer: AnswerKind = "whole";
+  override readonly outputCap: number;
+  protected override readonly seesWhole = true;
+  readonly #aside: Aside;
+
+  constructor(thing: AppRequest["things"][number], aside: Aside) {
+    super({ things: [thing] });
+    this.#aside = aside;
+    this.outputCap = aside.mostOutput;
+  }
+
+  protected override take([row]: readonly OwnedRow[], call: Call): void {
+    call.carriedTokens = Math.min(this.#aside.mostContext, (row?.inputTokens ?? 0) + (row?.outputTokens ?? 0));
+  }
+
+  protected countOwn(): number {
+    return this.#aside.instructions;
+  }
+
+  /** The answer, of which `wordsOf` the model has said. */
+  protected read(body: Buffer, wordsOf: (fields: Record<string, unknown>) => unknown): WholeResult {
+    const read = readObject(body, "Dify's", inBandFailure);
+    if (!read.ok) return read;
+    if (typeof read.fields["code"] === "string") return { ok: false, failure: inBandFailure(read.fields) };
+    const words = JSON.stringify(wordsOf(read.fields) ?? "");
+    return {
+      ok: true,
+      usage: undefined,
+      unreadableUsage: false,
+      count: (tokenizer, budget) => ({
+        content: true,
+        tokens: this.outputCap === 0 ? 0 : Math.min(this.outputCap, tokenizer.count(words, budget)),
+      }),
+    };
+  }
+}
+
+/** Questions that might come next. */
+export class SuggestedRequest extends AsideRequest {
+  readonly #id: string;
+
+  constructor(id: string) {
+    super({ id, kind: "message", param: "message_id" }, QUESTIONS);
+    this.#id = id;
+  }
+
+  dialect(): Dialect {
+    return {
+      path: `/messages/${this.#id}/suggested${query(this.user)}`,
+      method: "GET",
+      encode: () => NOTHING,
+      openStream: noStream,
+      readWhole: (body) => this.read(body, (fields) => fields["data"]),
+      readError,
+    };
+  }
+}
+
+/** A conversation's name: the caller's, which costs nothing, or one that the app's model makes. */
+class NameRequest extends AsideRequest {
+  readonly #id: string;
+  readonly #body: Record<string, unknown>;
+
+  constructor(id: string, body: Record<string, unknown>) {
+    super({ id, kind: "conversation", param: "conversation_id" }, body["auto_generate"] === true ? TITLE : NONE);
+    this.#id = id;
+    this.#body = body;
+  }
+
+  dialect(): Dialect {
+    return {
+      path: `/conversations/${this.#id}/name`,
+      encode: () => ({ body: Buffer.from(JSON.stringify({ ...this.#body, user: this.user })), contentType: "application/json" }),
+      openStream: noStream,
+      readWhole: (body) => this.read(body, (fields) => fields["name"]),
+      readError,
+    };
+  }
+}
+
+/** Reads the parsed body of a request to name a conversation. */
+export const readNaming =
+  (id: string) =>
+  (body: unknown): ReadResult => {
+    const read = asObject(body);
+    return read.ok ? { ok: true, request: new NameRequest(id, read.fields) } : read;
+  };
+
+/** The events of a run that goes on after a pause: what was charged when it paused is not charged again. */
+export class ResumeRequest extends AppRequest {
+  readonly answer: AnswerKind = "stream";
+  readonly #id: string;
+  readonly #query: string;
+  #settled = { input: 0, output: 0 };
+
+  constructor(id: string, search: string) {
+    super({ things: [{ id, kind: "task", param: "task_id" }] });
+    this.#id = id;
+    this.#query = search;
+  }
+
+  protected override take([row]: readonly OwnedRow[]): void {
+    this.#settled = { input: row?.inputTokens ?? 0, output: row?.outputTokens ?? 0 };
+  }
+
+  protected countOwn(): number {
+    return 0;
+  }
+
+  protected override rowsOf(call: Call, made: Made, tokens: TokenClasses | undefined): OwnedRow[] {
+    const { input, output } = this.#settled;
+    return super.rowsOf(call, made, tokens && { ...tokens, input: tokens.input + input, output: tokens.output + output });
+  }
+
+  dialect(): Dialect {
+    return {
+      path: `/workflow/${this.#id}/events${query(this.user)}${this.#query}`,
+      method: "GET",
+      encode: () => NOTHING,
+      openStream: (): StreamReader => new DifyStream("workflow", { inputPercent: this.settings.inputPercent, settled: this.#settled }),
+      readWhole: (): WholeResult => ({ ok: false, failure: failure("internal_error") }),
+      readError,
+      stop: (made) => stopOf("/workflows/tasks", made, this.user),
+    };
+  }
+}

@@ -1,0 +1,82 @@
+import { eventData } from "../../sse/data.ts";
+import { GatheredText } from "../../tokens/gathered.ts";
+import type { Budget, Tokenizer } from "../../tokens/index.ts";
+import { isObject, wordOf, type Fields } from "../checks.ts";
+
+/** Raw events are kept as they came and read only beyond this much, or when someone asks. */
+const FOLD_BYTES = 16 * 1024;
+
+/**
+ * What was handed to the client's socket, for counting: answers, text of workflows, thoughts, names and inputs of tools. What tools said
+ * and what moderation put in the answer's place was not made by the model.
+ */
+export class DeliveredWords {
+  /** Set when something delivered turns out not to be JSON. */
+  malformed = false;
+  #raw: Buffer[] = [];
+  #rawBytes = 0;
+  #texts = new GatheredText();
+  /** A thought comes several times, each time whole. */
+  #tools = new Map<string, string>();
+  #any = false;
+
+  add(bytes: Buffer): void {
+    this.#raw.push(bytes);
+    this.#rawBytes += bytes.length;
+    if (this.#rawBytes > FOLD_BYTES) this.fold();
+  }
+
+  /** Reads what was kept raw. */
+  fold(): void {
+    const raw = this.#raw;
+    this.#raw = [];
+    this.#rawBytes = 0;
+    for (const bytes of raw) for (const data of eventData(bytes)) this.#read(data);
+  }
+
+  #read(data: string): void {
+    let fields: unknown;
+    try {
+      fields = data === "" ? undefined : JSON.parse(data);
+    } catch {
+      this.malformed = true;
+    }
+    if (isObject(fields)) this.readEvent(fields);
+  }
+
+  /** Takes the words of one event, or of a whole answer under the name of an event. */
+  readEvent(fields: Fields): void {
+    switch (fields["event"]) {
+      case "message":
+      case "agent_message":
+        return this.#texts.append("answer", fields["answer"]);
+      case "text_chunk":
+        return this.#texts.append("text", isObject(fields["data"]) ? fields["data"]["text"] : undefined);
+      case "reasoning_chunk":
+        return this.#texts.append("reasoning", isObject(fields["data"]) ? fields["data"]["reasoning"] : fields["reasoning"]);
+      case "agent_thought":
+        if (fields["tool"]) this.#tools.set(wordOf(fields["id"]), wordOf(fields["tool"]) + wordOf(fields["tool_input"]));
+    }
+  }
+
+  /** What was said so far is counted elsewhere. */
+  forget(): void {
+    this.fold();
+    this.#any ||= this.hasContent;
+    this.#texts = new GatheredText();
+    this.#tools.clear();
+  }
+
+  get hasContent(): boolean {
+    this.fold();
+    return this.#any || this.#texts.hasContent || this.#tools.size > 0;
+  }
+
+  /** Output tokens of it. */
+  count(tokenizer: Tokenizer, budget: Budget): number {
+    this.fold();
+    let { tokens } = this.#texts.count(tokenizer, budget);
+    for (const tool of this.#tools.values()) tokens += tokenizer.count(tool, budget);
+    return tokens;
+  }
+}

@@ -1,0 +1,23 @@
+import type { Made } from "../../pipeline/format.ts";
+import type { Fields } from "../checks.ts";
+
+/** As Dify writes its ids; anything else is not put into a path, nor kept. */
+export const ID = /^[\w-]{1,128}$/;
+
+const idIn = (fields: Fields, name: string): string | undefined => {
+  const value = fields[name];
+  return typeof value === "string" && ID.test(value) ? value : undefined;
+};
+
+/**
+ * What an event or a whole answer says was made. A message is charged by its id, a workflow without a message by its run's; what comes of
+ * a run after a pause is charged apart, under what was `settled` before.
+ */
+export function madeIn(fields: Fields, settled = 0): Made | undefined {
+  const task = idIn(fields, "task_id");
+  const message = idIn(fields, "message_id");
+  const run = idIn(fields, "workflow_run_id");
+  if (task === undefined && message === undefined && run === undefined) return undefined;
+  const charged = message ?? run ?? task!;
+  return { conversation: idIn(fields, "conversation_id"), message, task, run, charge: settled > 0 ? `${charged}#${settled}` : charged };
+}

@@ -1,0 +1,48 @@
+import type { Dialect, EncodedRequest, Made, StopRequest, StreamReader, WholeResult } from "../../pipeline/format.ts";
+import { readError } from "./errors.ts";
+import type { DifyRequest } from "./read.ts";
+import { DifyStream } from "./stream.ts";
+import { readMessage, readRun } from "./whole.ts";
+
+const NOTHING_SETTLED = { input: 0, output: 0 };
+
+/** A call of an app as Dify is sent it: the client's body with our `user`, and without the name the app has here. */
+export class DifyDialect implements Dialect {
+  readonly path: string;
+  readonly readError = readError;
+  readonly #request: DifyRequest;
+
+  constructor(request: DifyRequest) {
+    this.path = request.route.path;
+    this.#request = request;
+  }
+
+  encode(): EncodedRequest {
+    const { body, answer, user } = this.#request;
+    const { model: _ours, ...rest } = body;
+    const sent = { ...rest, response_mode: answer === "stream" ? "streaming" : "blocking", user };
+    return { body: Buffer.from(JSON.stringify(sent)), contentType: "application/json" };
+  }
+
+  openStream(): StreamReader {
+    return new DifyStream(this.#request.route.kind, this.#parting());
+  }
+
+  readWhole(body: Buffer): WholeResult {
+    return this.#request.route.kind === "message" ? readMessage(body) : readRun(body, this.#parting());
+  }
+
+  stop(made: Made | undefined): StopRequest | undefined {
+    return stopOf(this.#request.route.stopUnder, made, this.#request.user);
+  }
+
+  #parting() {
+    return { inputPercent: this.#request.settings.inputPercent, settled: NOTHING_SETTLED };
+  }
+}
+
+/** Dify goes on when its connection is closed. With another `user` than the call's it would answer success and go on as well. */
+export function stopOf(under: string, made: Made | undefined, user: string): StopRequest | undefined {
+  if (made?.task === undefined) return undefined;
+  return { path: `${under}/${made.task}/stop`, body: Buffer.from(JSON.stringify({ user })) };
+}

@@ -1,0 +1,89 @@
+import type { TokenClasses } from "../../../pricing/index.ts";
+import type { OwnedRow } from "../../dify/owned/index.ts";
+import type { Call } from "../../pipeline/call.ts";
+import type { RelayDeps } from "../../pipeline/deps.ts";
+import type { Failure } from "../../pipeline/failure.ts";
+import type { AnswerKind, Dialect, Made, PromptCount, RelayRequest } from "../../pipeline/format.ts";
+import type { Budget, Tokenizer } from "../../tokens/index.ts";
+import { namedApp, settingsOf, USUAL_SETTINGS, usualApp, type AppSettings } from "./apps.ts";
+import { notFound, ownerOf, ownThings } from "./owner.ts";
+import type { NamedThing } from "./things.ts";
+
+/** What every charged request to a Dify app has in common: whose it is, which app it means, what of Dify's it builds on. */
+export abstract class AppRequest implements RelayRequest {
+  /** Of the app; settled by {@link AppRequest.prepare}, as are the next. */
+  model = "";
+  user = "";
+  providerId: string | undefined;
+  settings: AppSettings = USUAL_SETTINGS;
+  abstract readonly answer: AnswerKind;
+  readonly outputCap: number | undefined = undefined;
+  readonly choices = 1;
+  readonly uncapped = true as const;
+  /** Nothing is added to its prompt out of our sight. */
+  protected readonly seesWhole: boolean = false;
+  /** The app as the body names it. */
+  protected readonly named: string | undefined;
+  readonly things: readonly NamedThing[];
+  #unseen = 0;
+
+  constructor(options: { named?: string | undefined; things?: readonly NamedThing[] }) {
+    this.named = options.named;
+    this.things = options.things ?? [];
+  }
+
+  /** Tokens of the prompt that the request itself shows. */
+  protected abstract countOwn(tokenizer: Tokenizer, budget: Budget): number;
+  abstract dialect(): Dialect;
+
+  /** Told of the things the request names, which are its owner's. */
+  protected take(_rows: readonly OwnedRow[], _call: Call): void {}
+
+  async prepare(deps: RelayDeps, call: Call): Promise<Failure | undefined> {
+    this.user = ownerOf(call.caller!);
+    const named = this.named ?? namedApp(call.req);
+    let app = named;
+    if (this.things.length > 0) {
+      const rows = await ownThings(deps, this.user, this.things);
+      if ("code" in rows) return rows;
+      const [first] = rows;
+      const meant = named === undefined ? first!.model : ((await deps.pricing.model(named))?.name ?? named);
+      if (meant.toLowerCase() !== first!.model.toLowerCase()) return notFound("What the request names");
+      app = first!.model;
+      this.providerId = first!.providerId;
+      this.take(rows, call);
+    }
+    const chosen = app ?? (await usualApp(deps, call.caller!));
+    if (typeof chosen !== "string") return chosen;
+    this.model = chosen;
+    this.settings = await settingsOf(deps, chosen);
+    // What the app adds is in the figures of a conversation's last turn.
+    this.#unseen = this.seesWhole || call.carriedTokens > 0 ? 0 : this.settings.unseenTokens;
+    return undefined;
+  }
+
+  countPrompt(tokenizer: Tokenizer, budget: Budget): PromptCount {
+    return { tokens: this.countOwn(tokenizer, budget), unseen: this.#unseen };
+  }
+
+  noteMade(deps: RelayDeps, call: Call, made: Made, tokens?: TokenClasses): Promise<void> {
+    return deps.owned.note(this.rowsOf(call, made, tokens));
+  }
+
+  /** Whose these are; with `tokens` what the next turn of a conversation builds on. */
+  protected rowsOf(call: Call, made: Made, tokens: TokenClasses | undefined): OwnedRow[] {
+    const shared = {
+      owner: this.user,
+      providerId: call.candidate!.provider.id,
+      model: call.model!.name,
+      inputTokens: tokens?.input ?? null,
+      outputTokens: tokens?.output ?? null,
+    };
+    const rows: OwnedRow[] = [];
+    for (const kind of ["conversation", "message", "task", "run"] as const) {
+      const id = made[kind];
+      if (id !== undefined) rows.push({ ...shared, id, kind });
+    }
+    return rows;
+  }
+}
