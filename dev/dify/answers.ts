@@ -77,6 +77,7 @@ const stop = (path: RegExp, { store }: Parts): Endpoint => ({
   method: "POST",
   path,
   vendor: dify,
+  calm: true,
   answer(asked) {
     const task = store.tasks.find(holderOf(asked), asked.param);
     if (task) task.stopped = true;

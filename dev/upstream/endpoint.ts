@@ -72,6 +72,8 @@ export interface Endpoint {
   vendor: Vendor;
   /** For routes that several vendors have: whose words the caller understands. */
   vendorOf?(headers: Asked["headers"]): Vendor;
+  /** What calls are told to do is not meant for it. */
+  calm?: true;
   /** Where directives are looked for besides the model's name: usually the last thing the user says. */
   prompt?(body: Record<string, unknown>): string;
   /** Throws {@link Refused} for what the vendor would not accept. */

@@ -69,7 +69,7 @@ export function createUpstream(options: {
       const record = calls.add({ method: request.method ?? "", path, headers: request.headers, body: told });
       follow(response, record);
       const model = typeof body["model"] === "string" ? body["model"] : "";
-      const given = [control.take(key), readDirectives(model), readDirectives(endpoint.prompt?.(body) ?? "")];
+      const given = endpoint.calm ? [] : [control.take(key), readDirectives(model), readDirectives(endpoint.prompt?.(body) ?? "")];
       const directives = control.draw(mergeDirectives(...given));
       const answer = endpoint.answer({ headers, body, files, param, query, directives });
       await send(response, answer, { id, vendor, directives, record, paceMs: options.paceMs });

@@ -6,8 +6,10 @@ import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import type { StopRequest } from "./format.ts";
 
-/** A provider whose client left is listened to this long for the word by which it can be stopped. */
-export const STOP_PATIENCE_MS = 30_000;
+const LISTENED_MS = 30_000;
+
+/** How long a provider whose client left is listened to for the word by which it can be stopped, in milliseconds. */
+export const stopPatience = ({ candidate }: Call): number => Math.min(LISTENED_MS, candidate!.provider.timeouts.firstByteMs);
 
 /** Before each try, in milliseconds. */
 const PAUSES_MS = [0, 300, 1_500];

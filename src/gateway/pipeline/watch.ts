@@ -6,7 +6,7 @@ import type { RelayDeps } from "./deps.ts";
 import { failure } from "./failure.ts";
 import { finish } from "./finish.ts";
 import { takeAsEnded, upstreamFailed } from "./relay.ts";
-import { STOP_PATIENCE_MS } from "./stop.ts";
+import { stopPatience } from "./stop.ts";
 
 /** A provider that goes on after its terminal event is cut off after this long. */
 const LINGER_MS = 1_000;
@@ -36,7 +36,7 @@ export function watch(deps: RelayDeps, call: Call, nowMs: number): void {
     case "settling":
       return heartbeat(deps, call, nowMs);
     case "ended":
-      if (nowMs - call.endedMs > (call.awaitsStop ? STOP_PATIENCE_MS : LINGER_MS)) call.exchange?.abort();
+      if (nowMs - call.endedMs > (call.awaitsStop ? stopPatience(call) : LINGER_MS)) call.exchange?.abort();
       if (nowMs - call.endedMs > config.clientIdleMs) call.res.destroy();
   }
 }
