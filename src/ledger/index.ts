@@ -3,7 +3,7 @@ import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { forgetBudgets, readBudgets, type SpentSince } from "./budgets.ts";
 import { createHolds } from "./holds.ts";
-import { lookAtHold } from "./look.ts";
+import { lookAtBudgets, lookAtHold } from "./look.ts";
 import { createHoldMetrics } from "./metrics.ts";
 import { credit, debit } from "./postings.ts";
 import type { Tolerance } from "./rules.ts";
@@ -36,6 +36,7 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
     debit,
     authorize: holds.authorize,
     look: (hold) => lookAtHold(deps, hold),
+    spending: (budgets) => lookAtBudgets(deps, budgets),
     extend: holds.extend,
     release: holds.release,
     settle: (tx, items) => settle(tx, items, tolerance),

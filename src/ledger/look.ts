@@ -1,19 +1,27 @@
 import type { Pool } from "../platform/postgres.ts";
 import { readBudgets, type SpentSince } from "./budgets.ts";
 import { decideHold } from "./rules.ts";
-import type { HoldLook, HoldOutcome } from "./types.ts";
+import type { Budget, BudgetState, HoldLook, HoldOutcome } from "./types.ts";
 import { readBalance } from "./wallets.ts";
 
-/** What a hold asked for now would be answered, by the rules and counters that decide it. Holds nothing and opens no counter. */
-export async function lookAtHold(
-  deps: { pool: Pool; spentSince?: SpentSince | undefined },
-  { walletId, budgets = [], ...ask }: HoldLook,
-): Promise<HoldOutcome> {
-  const [wallet, states] = await Promise.all([readBalance(deps.pool, walletId), readBudgets(deps.pool, budgets)]);
-  const known = budgets.map(async (budget, i) => {
-    // A counter that was never used begins with what was spent before.
-    const opening = async () => (budget.since && deps.spentSince ? await deps.spentSince(budget.id, budget.since, budget) : 0n);
-    return { ...budget, ...(states[i] ?? { spent: await opening(), held: 0n }) };
+interface Deps {
+  pool: Pool;
+  spentSince?: SpentSince | undefined;
+}
+
+/** What budgets have spent and held: by their counters or, where one was never used, what it would begin with. Opens none. */
+export async function lookAtBudgets({ pool, spentSince }: Deps, budgets: readonly Budget[]): Promise<BudgetState[]> {
+  const states = await readBudgets(pool, budgets);
+  const opening = async (budget: Budget): Promise<BudgetState> => ({
+    spent: budget.since && spentSince ? await spentSince(budget.id, budget.since, budget) : 0n,
+    held: 0n,
   });
-  return decideHold(ask, { ...wallet, owed: wallet.shortfall, budgets: await Promise.all(known) });
+  return Promise.all(budgets.map((budget, i) => states[i] ?? opening(budget)));
+}
+
+/** What a hold asked for now would be answered, by the rules and counters that decide it. Holds nothing and opens no counter. */
+export async function lookAtHold(deps: Deps, { walletId, budgets = [], ...ask }: HoldLook): Promise<HoldOutcome> {
+  const [wallet, states] = await Promise.all([readBalance(deps.pool, walletId), lookAtBudgets(deps, budgets)]);
+  const known = budgets.map((budget, i) => ({ ...budget, ...states[i]! }));
+  return decideHold(ask, { ...wallet, owed: wallet.shortfall, budgets: known });
 }

@@ -260,6 +260,8 @@ export interface Ledger {
   authorize(hold: HoldRequest): Promise<HoldOutcome>;
   /** What a hold asked for now would be answered. Changes nothing. */
   look(hold: HoldLook): Promise<HoldOutcome>;
+  /** What budgets have spent and held, in their order; one whose counter was never used, what it would begin with. */
+  spending(budgets: readonly Budget[]): Promise<BudgetState[]>;
   /** Renews open holds to at least `ttlMs` from now. Returns the ids still held. */
   extend(ids: string[], ttlMs: number): Promise<string[]>;
   /** Releases open holds; ids that are closed or unknown are ignored. */

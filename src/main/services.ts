@@ -20,14 +20,14 @@ export interface CoreServices {
 
 export function createCoreServices(platform: Platform): CoreServices {
   const { pool, log, metrics, config, sequelize, temporal, invalidation, queueRedis, events } = platform;
+  const pricing = createPricing({ pool, invalidation });
   const ledger = createLedger({
     pool,
     log,
     tolerance: { percent: config.SETTLE_TOLERANCE_PERCENT, micro: config.SETTLE_TOLERANCE_CREDITS },
-    spentSince: createOpenings(pool),
+    spentSince: createOpenings(pool, pricing),
     metrics,
   });
-  const pricing = createPricing({ pool, invalidation });
   const notify = createNotify({ redis: queueRedis, log });
   const settings = createSettings({
     pool,

@@ -20,6 +20,7 @@ export { usageRoutes } from "./routes.ts";
 export { servedCalls } from "./served.ts";
 export { createSettlement, type Settlement } from "./settlement.ts";
 export { createSettlementMetrics, watchBacklog } from "./settlementMetrics.ts";
+export { spentAndDueSince } from "./due.ts";
 export { chargedSince, spentSince, type Charged } from "./spent.ts";
 export { settlementWorkflowId, startSettlements } from "./wake.ts";
 export type { Recorder };

@@ -1,8 +1,8 @@
-import type { Budget, Ledger } from "../ledger/index.ts";
+import type { Ledger } from "../ledger/index.ts";
 import { formatCredits } from "../platform/credits.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { budgetsAt, periodsAt, spendLimits, type Limits } from "../quotas/index.ts";
-import { spentSince, usedSince, type Used } from "./spent.ts";
+import { usedSince, type Used } from "./spent.ts";
 
 /** The limits that count for a key. */
 export interface KeyLimits {
@@ -13,7 +13,7 @@ export interface KeyLimits {
 
 export interface KeySpendingDeps {
   pool: Pool;
-  ledger: Pick<Ledger, "budgets">;
+  ledger: Pick<Ledger, "spending">;
 }
 
 /**
@@ -33,6 +33,7 @@ export async function keySpending(deps: KeySpendingDeps, ids: { userId: string; 
     timeZone,
   );
   const budgets = spend ? budgetsAt(spend, now.getTime()) : [];
+  const states = await deps.ledger.spending(budgets);
   const ends = { total: null, daily: dayEnds.toISOString(), monthly: monthEnds.toISOString() };
   return {
     time_zone: timeZone,
@@ -42,7 +43,7 @@ export async function keySpending(deps: KeySpendingDeps, ids: { userId: string; 
     budgets: await Promise.all(
       budgets.map(async (budget, i) => {
         const { span } = spend!.limits[i]!;
-        const { spent, held } = await stateOf(deps, budget);
+        const { spent, held } = states[i]!;
         const left = budget.limit - spent - held;
         return {
           of: budget.id === owner ? ("key" as const) : ("account" as const),
@@ -56,11 +57,6 @@ export async function keySpending(deps: KeySpendingDeps, ids: { userId: string; 
       }),
     ),
   };
-}
-
-async function stateOf({ pool, ledger }: KeySpendingDeps, budget: Budget) {
-  const [known] = await ledger.budgets([budget]);
-  return known ?? { spent: await spentSince(pool, budget.id, budget.since!), held: 0n };
 }
 
 function present(used: Used) {

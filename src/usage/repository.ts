@@ -117,6 +117,21 @@ export async function takePending(tx: Queryable, shard: number, limit: number, s
   return rows;
 }
 
+/** Events of a key or a user that wait for settlement, of calls that began since a moment. */
+export async function waitingSince(
+  db: Queryable,
+  { column, id }: { column: "key_id" | "user_id"; id: string },
+  since: Date,
+): Promise<PendingEvent[]> {
+  const { rows } = await db.query<PendingEvent>(
+    `SELECT ${PENDING_COLUMNS} FROM usage_events
+     WHERE user_id = ${column === "user_id" ? "$1" : "(SELECT user_id FROM api_keys WHERE id = $1)"} AND ${column} = $1
+       AND created_at >= $2 AND ${PENDING}`,
+    [id, since],
+  );
+  return rows;
+}
+
 /** Locks one event; undefined when it does not wait for settlement. */
 export async function takeOne(tx: Queryable, id: string): Promise<PendingEvent | undefined> {
   const { rows } = await tx.query<PendingEvent>(`SELECT ${PENDING_COLUMNS} FROM usage_events WHERE id = $1 AND ${PENDING} FOR UPDATE`, [

@@ -35,7 +35,7 @@ export interface UsageRouteDeps extends StatsDeps {
   sequelize: Sequelize;
   pool: Pool;
   exports: Exports;
-  ledger: Pick<Ledger, "budgets">;
+  ledger: Pick<Ledger, "spending">;
   /** The limits of a key (also a revoked one), or undefined when it is not this user's. */
   keyLimits: (userId: string, keyId: string) => Promise<KeyLimits | undefined>;
   /** For margins of providers that bill in money. */

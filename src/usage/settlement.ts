@@ -4,7 +4,8 @@ import { AppError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
 import { createMetrics } from "../platform/metrics.ts";
 import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
-import { formatMultiplier, ONE, type Pricing, type TokenClasses } from "../pricing/index.ts";
+import { formatMultiplier, ONE, type Pricing } from "../pricing/index.ts";
+import { costOf } from "./due.ts";
 import { reportIncidents, type Incident } from "./incidents.ts";
 import { createSettlementMetrics, type SettledBatch, type SettlementMetrics } from "./settlementMetrics.ts";
 import type { SettlementTrace } from "./traces.ts";
@@ -42,17 +43,6 @@ const NOTHING: BatchResult = { taken: 0, settled: 0, setAside: 0, busy: false };
 /** When so many single events fail one after the other the fault is not theirs: stop and let the activity be tried again. */
 const MAX_FAILURES_IN_A_ROW = 10;
 
-function tokensOf(event: PendingEvent): TokenClasses {
-  return {
-    input: Number(event.input_tokens),
-    cachedInput: Number(event.cached_input_tokens),
-    cacheWrite: Number(event.cache_write_tokens),
-    cacheWriteLong: Number(event.cache_write_long_tokens),
-    output: Number(event.output_tokens),
-    reasoning: Number(event.reasoning_tokens),
-  };
-}
-
 function describe(event: PendingEvent): string {
   const input = event.input_tokens + event.cached_input_tokens + event.cache_write_tokens + event.cache_write_long_tokens;
   const times = event.price_multiplier === ONE ? "" : `, × ${formatMultiplier(event.price_multiplier)}`;
@@ -87,9 +77,9 @@ export function createSettlement(deps: SettlementDeps): Settlement {
     const priced: { event: PendingEvent; cost: bigint }[] = [];
     const poison: PendingEvent[] = [];
     for (const event of events) {
-      const version = event.price_version_id === null ? undefined : await pricing.version(event.price_version_id);
-      if (version) priced.push({ event, cost: pricing.cost(version, tokensOf(event), event.units ?? undefined, event.price_multiplier) });
-      else poison.push(event);
+      const cost = await costOf(pricing, event);
+      if (cost === undefined) poison.push(event);
+      else priced.push({ event, cost });
     }
     return { priced, poison };
   }

@@ -10,11 +10,18 @@ export interface Used {
 }
 
 const HOUR_MS = 3_600_000;
-const OWNERS: Record<string, string> = { key: "key_id", user: "user_id" };
+const OWNERS: Record<string, "key_id" | "user_id"> = { key: "key_id", user: "user_id" };
 const NOTHING: Used = { requests: 0n, failed: 0n, input_tokens: 0n, output_tokens: 0n, cost: 0n };
 
 const TOKENS = `coalesce(sum(input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens), 0)::bigint AS input_tokens,
   coalesce(sum(output_tokens + reasoning_tokens), 0)::bigint AS output_tokens, coalesce(sum(cost), 0)::bigint AS cost`;
+
+/** The column and id of `key:<uuid>` or `user:<uuid>`; undefined for anybody else. */
+export function ownerOf(owner: string): { column: "key_id" | "user_id"; id: string } | undefined {
+  const [kind = "", id = ""] = owner.split(":");
+  const column = OWNERS[kind];
+  return column && { column, id };
+}
 
 /**
  * What the calls of a key or a user (`key:<uuid>`, `user:<uuid>`) that began since a moment used, as far as they are settled: whole hours

@@ -1,5 +1,6 @@
 import type { Client } from "@temporalio/client";
 import { createLedger, type Ledger } from "../../src/ledger/index.ts";
+import { createOpenings } from "../../src/main/openings.ts";
 import { MICRO } from "../../src/platform/credits.ts";
 import { uuidv7 } from "../../src/platform/ids.ts";
 import { createLogger } from "../../src/platform/logger.ts";
@@ -63,7 +64,8 @@ export function usageRig(options: {
 }): UsageRig {
   const { url, shards = 1, temporal = noTemporal, pricing = testPricing } = options;
   const pool = createPool({ url, max: 10, name: "test", log: silent });
-  const ledger = createLedger({ pool, log: silent, tolerance: { percent: 10, micro: 100n * MICRO } });
+  const spentSince = createOpenings(pool, pricing);
+  const ledger = createLedger({ pool, log: silent, tolerance: { percent: 10, micro: 100n * MICRO }, spentSince });
   const usage = createUsage({ pool, log: silent, temporal, shards });
   return {
     pool,

@@ -9,7 +9,7 @@ export interface WalletView {
 }
 
 export interface WalletDeps {
-  ledger: Pick<Ledger, "balance" | "budgets">;
+  ledger: Pick<Ledger, "balance" | "spending">;
   /** What the calls of `user:<uuid>` or `key:<uuid>` were charged since a moment. */
   spentSince(owner: string, since: Date): Promise<bigint>;
 }
@@ -24,11 +24,10 @@ const least = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 export async function viewWallet(deps: WalletDeps, caller: CallerKey): Promise<WalletView> {
   const { principal, spend, keyId, tokenId } = caller;
   const budgets = spend ? budgetsAt(spend, Date.now()).filter(({ unit = "credits" }) => unit === "credits") : [];
-  const [balance, states] = await Promise.all([deps.ledger.balance(principal.walletId), deps.ledger.budgets(budgets)]);
+  const [balance, states] = await Promise.all([deps.ledger.balance(principal.walletId), deps.ledger.spending(budgets)]);
   let left = balance.available;
-  for (const [i, { id, limit, since }] of budgets.entries()) {
-    // A counter that was never used begins with what was spent before.
-    const { spent, held } = states[i] ?? { spent: since ? await deps.spentSince(id, since) : 0n, held: 0n };
+  for (const [i, { limit }] of budgets.entries()) {
+    const { spent, held } = states[i]!;
     left = least(left, limit - spent - held);
   }
   const ofToken = tokenId === null ? -1 : budgets.findIndex(({ id }) => id.endsWith(`:${tokenId}`));

@@ -80,14 +80,14 @@ export async function startRelay(
   const invalidation = createInvalidation({ url: places.databaseUrl, log });
   const redis = createRedis({ url: places.redisUrl, log });
   const secretBox = createSecretBox(config.ENCRYPTION_KEYS);
+  const pricing: Pricing = createPricing({ pool, invalidation });
   const ledger = createLedger({
     pool,
     log,
     tolerance: { percent: config.SETTLE_TOLERANCE_PERCENT, micro: config.SETTLE_TOLERANCE_CREDITS },
-    spentSince: createOpenings(pool),
+    spentSince: createOpenings(pool, pricing),
     metrics,
   });
-  const pricing: Pricing = createPricing({ pool, invalidation });
   const tiers = createTiers({ pool, invalidation, requestsPerMinute: config.REQUESTS_PER_MINUTE });
   const usage = createRecorder({
     pool,

@@ -91,6 +91,36 @@ describe("spend limits", () => {
     });
   }
 
+  it("a limit that is set later counts calls that ended but are not settled yet, once", async () => {
+    const ada = await relay.customer();
+    for (let i = 0; i < 3; i++) expect((await ask(ada)).status).to.equal(200);
+    const limits = { spend_total: "3.2" };
+    await relay.pool.query("UPDATE api_keys SET limits = $2 WHERE id = $1", [ada.keyId, limits]);
+    await announced("api_key", ada.keyId);
+    // 1.8 credits wait for settlement; a call is held for with more than it costs, so that two more fit and a third does not.
+    expect((await ask(ada)).status).to.equal(200);
+    const budget = { id: `key:${ada.keyId}`, period: "total" };
+    const [before] = await relay.ledger.budgets([budget]);
+    expect(before!.spent).to.equal(1_800_000n);
+    expect(await spent(ada)).to.equal(2_400_000n);
+    const [after] = await relay.ledger.budgets([budget]);
+    expect(after).to.deep.equal({ spent: 2_400_000n, held: 0n });
+    expect((await ask(ada)).code).to.equal("spend_limit_reached");
+  });
+
+  it("a limit that is set while calls are being settled counts each of them once", async () => {
+    for (let round = 0; round < 5; round++) {
+      const ada = await relay.customer();
+      await Promise.all(Array.from({ length: 20 }, () => ask(ada)));
+      await relay.pool.query("UPDATE api_keys SET limits = $2 WHERE id = $1", [ada.keyId, { spend_total: "500" }]);
+      await announced("api_key", ada.keyId);
+      await Promise.all([relay.settle(), ask(ada)]);
+      expect(await spent(ada)).to.equal(21n * 600_000n);
+      const [state] = await relay.ledger.budgets([{ id: `key:${ada.keyId}`, period: "total" }]);
+      expect(state).to.deep.equal({ spent: 21n * 600_000n, held: 0n });
+    }
+  });
+
   it("200 callers at once, who try again as they are told, never spend more than the key's limit for 50 calls", async () => {
     const limit = "30.2";
     const ada = await relay.customer({ keyLimits: { spend_daily: limit } });
