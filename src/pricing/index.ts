@@ -16,4 +16,3 @@ export {
 export { createPricing, type PricedModel, type Pricing } from "./pricing.ts";
 export type { PriceVersion } from "./repository.ts";
 export { pricingRoutes } from "./routes.ts";
-export { createSnapshot } from "../platform/snapshot.ts";

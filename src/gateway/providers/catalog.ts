@@ -2,7 +2,7 @@ import type { Invalidation } from "../../platform/invalidation.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Pool } from "../../platform/postgres.ts";
 import type { SecretBox } from "../../platform/secrets.ts";
-import { createSnapshot } from "../../pricing/index.ts";
+import { createSnapshot } from "../../platform/snapshot.ts";
 import type { Speaks } from "../pipeline/format.ts";
 import { apiRoot } from "./baseUrl.ts";
 import { upstreamPrices, type UpstreamPrices } from "./cost.ts";

@@ -1,6 +1,6 @@
 import type { Invalidation } from "../../../platform/invalidation.ts";
 import type { Pool } from "../../../platform/postgres.ts";
-import { createSnapshot } from "../../../pricing/index.ts";
+import { createSnapshot } from "../../../platform/snapshot.ts";
 import type { CallerPlans } from "../callers.ts";
 import { checksOf, planOf, requestsOnly, type Rules } from "../plan.ts";
 import type { Check, Plan } from "../types.ts";
