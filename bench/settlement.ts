@@ -47,6 +47,7 @@ const PRICE: PriceVersion = {
   id: 1n,
   model: "bench",
   version: 1,
+  createdAt: new Date(0),
   inputPrice: 30_000n,
   outputPrice: 60_000n,
   cachedInputPrice: null,

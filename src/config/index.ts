@@ -93,6 +93,10 @@ export const environmentSchema = z.object({
   EPAY_TYPES: list("alipay,wxpay"),
   EPAY_KEY_SEPARATOR: z.string().max(8).default(""),
 
+  DIFY_WEBHOOK_API_KEY: list().refine((keys) => keys.every((key) => key.length >= 16), "each key must have at least 16 characters"),
+  DIFY_WEBHOOK_SECRET: list().refine((all) => all.every((secret) => secret.length >= 16), "each secret must have at least 16 characters"),
+  DIFY_WEBHOOK_DEBUG: flag(false),
+
   REQUESTS_PER_MINUTE: integer(100, 1, 1_000_000),
   PERMIT_LEASE: duration("25s"),
   UPSTREAM_CONNECT_TIMEOUT: duration("5s"),
@@ -183,6 +187,9 @@ function crossChecks(data: Environment, env: NodeJS.ProcessEnv): string[] {
   if (badBroker !== undefined) problems.push(`ACTIVITY_KAFKA_BROKERS: "${badBroker}" must be host:port`);
   if (data.ACTIVITY_KAFKA_SASL && !(data.ACTIVITY_KAFKA_USERNAME && data.ACTIVITY_KAFKA_PASSWORD))
     problems.push("ACTIVITY_KAFKA_SASL: goes with ACTIVITY_KAFKA_USERNAME and ACTIVITY_KAFKA_PASSWORD");
+  if (data.DIFY_WEBHOOK_API_KEY.length > 0 !== data.DIFY_WEBHOOK_SECRET.length > 0) {
+    problems.push("DIFY_WEBHOOK_SECRET: goes with DIFY_WEBHOOK_API_KEY");
+  }
   if (data.PERMIT_LEASE < 1_000 || data.PERMIT_LEASE > 30_000) problems.push("PERMIT_LEASE: must be from 1s to 30s");
   if (data.NODE_ENV === "production" && !data.PUBLIC_URL) problems.push("PUBLIC_URL: is required in production");
   if (data.NODE_ENV === "production" && !data.SMTP_URL) problems.push("SMTP_URL: is required in production");

@@ -29,6 +29,7 @@ import { createLogin } from "./login.ts";
 import { countSignIns } from "./metrics.ts";
 import { defineIdentityModels } from "./models.ts";
 import { createStrategies } from "./passport.ts";
+import { payingAccounts, type PayingAccount } from "./payers.ts";
 import { createPriceClasses, type PriceClasses } from "./priceClass.ts";
 import { createPrincipals } from "./principals.ts";
 import { createRegistrationWorkflows } from "./registration.ts";
@@ -81,6 +82,8 @@ export interface Identity {
   priceClasses: PriceClasses;
   /** What calls of somebody would be held against beside the wallet; null for nothing. */
   spendOf(principal: Principal): Promise<SpendLimits | null>;
+  /** Who pays for what accounts used, whatever their status; those that are not there are left out. */
+  payingAccounts: (ids: readonly string[]) => Promise<PayingAccount[]>;
   /** For the activities of a worker. */
   registrationSteps: RegistrationSteps;
   /** Resolves when no mail is on its way to its queue and the last uses of keys are written; for a clean stop. */
@@ -217,6 +220,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
     tiers,
     priceClasses: createPriceClasses({ pool, changes }),
     spendOf: (principal) => spendOf({ pool, tiers }, principal),
+    payingAccounts: (ids) => payingAccounts(pool, ids),
     registrationSteps: createRegistrationSteps({
       pool,
       ledger,

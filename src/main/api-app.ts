@@ -19,7 +19,18 @@ import { createNoticeSettings, noticeRoutes } from "../notices/index.ts";
 import { createQueuesPage } from "../notify/index.ts";
 import { createPayments, paymentReviewRoutes, paymentRoutes } from "../payments/index.ts";
 import { pricingRoutes } from "../pricing/index.ts";
-import { createAverages, createUsage, ratesOf, createIncidentReporter, usageRoutes, servedCalls } from "../usage/index.ts";
+import {
+  createAverages,
+  createDifyWebhook,
+  createIncidentReporter,
+  createSettlement,
+  createSettlementMetrics,
+  createSettlementTrace,
+  createUsage,
+  ratesOf,
+  servedCalls,
+  usageRoutes,
+} from "../usage/index.ts";
 import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
 import { partChecks, providerCheck } from "./checks.ts";
 import type { Platform } from "./platform.ts";
@@ -48,6 +59,27 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
   const usage = createUsage({ pool, log, temporal: temporal.client, shards: config.SETTLEMENT_SHARDS, metrics });
   const payments = createPayments({ pool, log, temporal: temporal.client, config, metrics, events });
   const limits = createSharedLimits({ pool, invalidation });
+  const webhook = createDifyWebhook({
+    pool,
+    log,
+    ledger,
+    pricing,
+    settlement: createSettlement({
+      pool,
+      ledger,
+      pricing,
+      log,
+      metrics: createSettlementMetrics(metrics, events),
+      trace: tracing && createSettlementTrace({ tracing, redis }),
+    }),
+    accountsOf: identity.payingAccounts,
+    invalidation,
+    shards: config.SETTLEMENT_SHARDS,
+    apiKeys: config.DIFY_WEBHOOK_API_KEY,
+    secrets: config.DIFY_WEBHOOK_SECRET,
+    debug: config.DIFY_WEBHOOK_DEBUG,
+    metrics,
+  });
   const gateway = createGateway({
     identity,
     pricing,
@@ -103,6 +135,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       timeZoneOf: identity.timeZoneOf,
       rates: ratesOf(config),
     }),
+    ...webhook.routes,
     ...pricingRoutes({ pool, pricing, tierExists: identity.tiers.exists }),
     ...userAdminRoutes(identity.users),
     ...activityRoutes(createHistory({ pool, calls: (filter, limit, counted) => servedCalls(pool, filter, limit, counted) })),
@@ -159,6 +192,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     async stop(graceMs) {
       await gateway.drain(graceMs);
       await usage.stop(5_000);
+      await webhook.stop();
       await ledger.close();
       await identity.idle();
       await notify.close();

@@ -19,13 +19,16 @@ import { traceActivities } from "../platform/tracing/temporal.ts";
 import { createPaymentSteps, watchCallbacks } from "../payments/index.ts";
 import {
   BILLING_QUEUE,
+  createDifyUsage,
   createDrain,
   createHousekeeping,
   createSettlement,
   createSettlementMetrics,
   createSettlementTrace,
+  forgetRefusals,
   startSettlements,
   watchBacklog,
+  watchOpenEvents,
 } from "../usage/index.ts";
 import { partChecks } from "./checks.ts";
 import { exitOnConfigError } from "./config-error.ts";
@@ -54,6 +57,16 @@ const settlement = createSettlement({
   log,
   metrics: createSettlementMetrics(metrics, events),
   trace: tracing && createSettlementTrace({ tracing, redis: platform.redis }),
+});
+const dify = createDifyUsage({
+  pool,
+  log,
+  ledger,
+  pricing,
+  settlement,
+  accountsOf: identity.payingAccounts,
+  invalidation,
+  shards: config.SETTLEMENT_SHARDS,
 });
 const startAll = () => startSettlements(temporal.client, config.SETTLEMENT_SHARDS, BILLING_QUEUE);
 const tell = createTell({ pool, notify, contact: identity.contact, publicUrl: config.PUBLIC_URL });
@@ -85,6 +98,8 @@ const activities = createActivities({
         () => forgetExpiredAnswers(pool),
         () => forgetPassedTasks(pool),
         () => identity.forgetTokens(),
+        () => dify.sweep(),
+        () => forgetRefusals(pool),
         () => keepPartitions(pool, new Date(Date.now() - config.ACTIVITY_LISTED)),
         () => tell.forget(),
       ],
@@ -121,6 +136,7 @@ const worker = startWorker({
 });
 watchLedger(metrics, pool);
 watchBacklog(metrics, pool);
+watchOpenEvents(metrics, pool);
 watchCallbacks(metrics, pool);
 watchQueues(metrics, notify.queues);
 

@@ -2,6 +2,8 @@
 export const ERROR_CODES = {
   validation_failed: { status: 400, message: "The request is not valid" },
   unauthenticated: { status: 401, message: "Sign in or send a valid API key" },
+  invalid_signature: { status: 401, message: "The signature is missing or wrong" },
+  request_expired: { status: 401, message: "The request's time is too far from now" },
   invalid_credentials: { status: 401, message: "Wrong name or password" },
   invalid_code: { status: 400, message: "The code is wrong or has expired" },
   invalid_token: { status: 400, message: "The link is wrong, used or has expired" },
@@ -14,6 +16,7 @@ export const ERROR_CODES = {
   not_eligible: { status: 403, message: "This is not for you" },
   model_not_allowed: { status: 403, message: "This key may not use this model" },
   not_found: { status: 404, message: "There is no such thing" },
+  user_not_found: { status: 404, message: "There is no such user" },
   model_not_found: { status: 404, message: "There is no such model" },
   method_not_allowed: { status: 405, message: "This method is not allowed here" },
   conflict: { status: 409, message: "This conflicts with what is there" },

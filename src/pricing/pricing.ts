@@ -4,7 +4,7 @@ import type { Pool, Queryable } from "../platform/postgres.ts";
 import type { MultiplierRule } from "./multipliers/multiplier.ts";
 import { activeRules } from "./multipliers/repository.ts";
 import { affordableOutput, cost, estimate } from "./price.ts";
-import { activeModels, findModel, findVersion, type ModelRecord, type PriceVersion } from "./repository.ts";
+import { activeModels, findModel, findVersion, findVersionAt, type ModelRecord, type PriceVersion } from "./repository.ts";
 import { createSnapshot } from "../platform/snapshot.ts";
 
 /** A model that may be called. `price` is null while none was set: such a model is refused, never free. */
@@ -24,6 +24,11 @@ export interface Pricing {
   models(): Promise<PricedModel[]>;
   /** A version that was in force once; immutable and kept in memory. */
   version(id: bigint): Promise<PriceVersion | undefined>;
+  /**
+   * The version that was in force at a moment, for what is priced later; the first one when the model had no price then. Undefined while it
+   * has none.
+   */
+  versionAt(model: PricedModel, at: Date): Promise<PriceVersion | undefined>;
   /** Forgets what is kept; for the copy that made a change. */
   drop(): void;
   cost: typeof cost;
@@ -82,6 +87,11 @@ export function createPricing(deps: { pool: Pool; invalidation: Invalidation }):
       const found = await findVersion(deps.pool, id);
       if (found) versions.set(id, found);
       return found;
+    },
+    async versionAt(model, at) {
+      const { price } = model;
+      if (!price || price.createdAt <= at || price.version === 1) return price ?? undefined;
+      return findVersionAt(deps.pool, model.name, at);
     },
     drop: book.drop,
     cost,

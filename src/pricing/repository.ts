@@ -8,13 +8,14 @@ export interface PriceVersion extends Prices {
   model: string;
   /** Counts up from 1 for each model. */
   version: number;
+  /** Since when it is in force. */
+  createdAt: Date;
 }
 
 /** A price version with who made it, when and why. */
 export interface PriceRecord extends PriceVersion {
   authorId: string | null;
   reason: string | null;
-  createdAt: Date;
 }
 
 export type Status = "active" | "inactive";
@@ -93,6 +94,7 @@ function priceOf(row: PriceRow): PriceVersion {
     id: row.id,
     model: row.model,
     version: row.version,
+    createdAt: row.price_created_at,
     inputPrice: row.input_price,
     outputPrice: row.output_price,
     cachedInputPrice: row.cached_input_price,
@@ -111,7 +113,6 @@ const recordOf = (row: PriceRow): PriceRecord => ({
   ...priceOf(row),
   authorId: row.author_id,
   reason: row.reason,
-  createdAt: row.price_created_at,
 });
 
 function modelOf(row: ModelRow): ModelRecord {
@@ -241,6 +242,16 @@ export async function insertPrice(
 
 export async function findVersion(db: Queryable, id: bigint): Promise<PriceVersion | undefined> {
   const { rows } = await db.query<PriceRow>(`SELECT ${PRICE_COLUMNS} FROM price_versions p WHERE p.id = $1`, [id]);
+  return rows[0] && priceOf(rows[0]);
+}
+
+/** The version of a model's prices that was in force at a moment or, when there was none yet, the first one. */
+export async function findVersionAt(db: Queryable, model: string, at: Date): Promise<PriceVersion | undefined> {
+  const { rows } = await db.query<PriceRow>(
+    `SELECT ${PRICE_COLUMNS} FROM price_versions p WHERE p.model = $1
+     ORDER BY p.created_at <= $2 DESC, CASE WHEN p.created_at <= $2 THEN p.version ELSE -p.version END DESC LIMIT 1`,
+    [model, at],
+  );
   return rows[0] && priceOf(rows[0]);
 }
 

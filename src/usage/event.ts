@@ -48,6 +48,9 @@ export interface UsageEvent {
   messageKey?: string | null;
 }
 
+/** Route of what was reported after the fact: it never had a hold. */
+export const REPORTED = "/api/dify/webhook";
+
 /** The settlement shard of a wallet: stable for a given number of shards, spread evenly over consecutive ids (Fibonacci hashing). */
 export function shardOf(walletId: bigint, shards: number): number {
   const hash = Number(BigInt.asUintN(32, walletId * 2_654_435_769n));
@@ -97,5 +100,6 @@ export function eventJson(event: UsageEvent, shard: number): string {
     attempts: event.attempts?.map(attemptJson),
     upstream_cost: upstream?.cost.toString(),
     upstream_currency: upstream?.currency,
+    message_key: event.messageKey ?? undefined,
   });
 }

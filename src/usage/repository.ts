@@ -29,6 +29,7 @@ export interface PendingEvent {
   reasoning_tokens: bigint;
   units: Units | null;
   price_multiplier: number;
+  route: string;
   /** Seconds since its record was durable. */
   waited: number;
 }
@@ -44,7 +45,7 @@ export interface SettledEvent {
 const PENDING = "billable AND settled_at IS NULL AND set_aside_at IS NULL";
 const PENDING_COLUMNS = `id, created_at::text AS created_at, request_id, user_id, wallet_id, model, price_version_id,
   input_tokens, cached_input_tokens, cache_write_tokens, cache_write_long_tokens, output_tokens, reasoning_tokens, units,
-  price_multiplier, extract(epoch FROM clock_timestamp() - recorded_at)::float8 AS waited`;
+  price_multiplier, route, extract(epoch FROM clock_timestamp() - recorded_at)::float8 AS waited`;
 
 /** First key of the two-part advisory lock "this shard is being settled". */
 const SHARD_LOCK = 7_266_005;

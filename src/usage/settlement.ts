@@ -1,11 +1,12 @@
 import { createBus } from "../activity/index.ts";
-import type { Ledger, SettleItem } from "../ledger/index.ts";
+import type { Ledger, SettleItem, SettleResult } from "../ledger/index.ts";
 import { AppError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
 import { createMetrics } from "../platform/metrics.ts";
 import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
 import { formatMultiplier, ONE, type Pricing } from "../pricing/index.ts";
 import { costOf } from "./due.ts";
+import { REPORTED } from "./event.ts";
 import { reportIncidents, type Incident } from "./incidents.ts";
 import { createSettlementMetrics, type SettledBatch, type SettlementMetrics } from "./settlementMetrics.ts";
 import type { SettlementTrace } from "./traces.ts";
@@ -26,6 +27,11 @@ export interface Settlement {
    * what could not be charged in full the ledger notes itself.
    */
   settleBatch(shard: number, limit: number, since?: Date): Promise<BatchResult>;
+  /**
+   * The same for events that the caller has just recorded or locked, in its own transaction. `charges` has what became of each by its id;
+   * one that can never be settled is missing and was set aside. `committed` counts it all, once the caller's transaction has committed.
+   */
+  settleIn(tx: PoolClient, events: readonly PendingEvent[]): Promise<{ charges: ReadonlyMap<string, SettleResult>; committed(): void }>;
   /** Settles one event at once; false when it was settled before (or is unknown). Throws what prevents it. */
   settleNow(id: string): Promise<boolean>;
 }
@@ -88,14 +94,15 @@ export function createSettlement(deps: SettlementDeps): Settlement {
     tx: PoolClient,
     events: readonly PendingEvent[],
     done: SettledBatch,
-  ): Promise<{ settled: number; setAside: number }> {
+  ): Promise<{ settled: number; setAside: number; charges: ReadonlyMap<string, SettleResult> }> {
     const takenAt = performance.now();
     const { priced, poison } = await price(events);
     let settled = 0;
+    let charges: ReadonlyMap<string, SettleResult> = new Map();
     if (priced.length > 0) {
       const items = priced.map(({ event, cost }): SettleItem => ({
         id: event.id,
-        holdId: event.id,
+        holdId: event.route === REPORTED ? null : event.id,
         walletId: event.wallet_id,
         cost,
         to: "revenue:usage",
@@ -104,6 +111,7 @@ export function createSettlement(deps: SettlementDeps): Settlement {
         reference: event.id,
       }));
       const results = new Map((await ledger.settle(tx, items)).map((result) => [result.id, result]));
+      charges = results;
       const written = priced.map(({ event }) => {
         const result = results.get(event.id);
         if (!result) throw new Error(`the ledger gave no result for ${event.id}`);
@@ -127,7 +135,7 @@ export function createSettlement(deps: SettlementDeps): Settlement {
       done.incidents.push(...poison.map(() => "price_version_missing"));
       log.error({ events: poison.map((event) => event.id) }, "usage events without a price were set aside");
     }
-    return { settled, setAside: poison.length };
+    return { settled, setAside: poison.length, charges };
   }
 
   /** What is done is counted once it is committed. */
@@ -152,7 +160,8 @@ export function createSettlement(deps: SettlementDeps): Settlement {
         const events = await takePending(tx, shard, limit, since);
         onTaken?.(events);
         if (events.length === 0) return NOTHING;
-        return { taken: events.length, ...(await settle(tx, events, done)), busy: false };
+        const { settled, setAside: aside } = await settle(tx, events, done);
+        return { taken: events.length, settled, setAside: aside, busy: false };
       }),
     );
   }
@@ -197,6 +206,18 @@ export function createSettlement(deps: SettlementDeps): Settlement {
         if (!isHopeless(error)) throw error;
         return runSingly(shard, limit, since);
       }),
+    async settleIn(tx, events) {
+      const done: SettledBatch = { charges: [], incidents: [] };
+      const startMs = performance.now();
+      const { charges } = await settle(tx, events, done);
+      return {
+        charges,
+        committed() {
+          metrics.settled(done);
+          void trace?.(done, startMs, performance.now());
+        },
+      };
+    },
     settleNow: (id) =>
       counting((done) =>
         inTransaction(pool, async (tx) => {

@@ -23,6 +23,7 @@ const version = (id: bigint): PriceVersion => ({
   id,
   model: "test-model",
   version: Number(id),
+  createdAt: new Date(0),
   inputPrice: 30n * id * MICRO,
   outputPrice: 60n * id * MICRO,
   ...none,

@@ -17,6 +17,8 @@ export interface Endpoints {
   upstream?: string;
   admin: { email: string; password: string };
   sandbox_keys: { epay: { pid: string; key: string } };
+  /** What Dify's webhook signs itself with. */
+  webhook: { api_key: string; secret: string };
   database_url?: string;
   redis_url?: string;
   smtp_url?: string;
@@ -44,6 +46,7 @@ export function endpointsOf(
   namespace: string,
 ): Endpoints {
   const at = (port: number | undefined) => (port === undefined ? undefined : `http://127.0.0.1:${port}`);
+  const first = (list: string | undefined) => (list ?? "").split(",")[0]!.trim();
   const page = (port: number | undefined) => (port === undefined ? undefined : `http://127.0.0.1:${port}/metrics`);
   const endpoints = {
     api: at(ports.api),
@@ -56,6 +59,7 @@ export function endpointsOf(
     upstream: at(ports.upstream),
     admin: { email: env["ADMIN_EMAIL"] ?? "", password: env["ADMIN_PASSWORD"] ?? "" },
     sandbox_keys: { epay: { pid: env["EPAY_PID"] ?? "", key: env["EPAY_KEY"] ?? "" } },
+    webhook: { api_key: first(env["DIFY_WEBHOOK_API_KEY"]), secret: first(env["DIFY_WEBHOOK_SECRET"]) },
     database_url: addresses.databaseUrl,
     redis_url: addresses.redisUrl,
     smtp_url: env["SMTP_URL"],

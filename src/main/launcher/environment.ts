@@ -39,6 +39,9 @@ export function partEnvironment(options: {
       : { EPAY_URL: `http://127.0.0.1:${ports.sandbox}/epay`, EPAY_PID: secrets.epayPid, EPAY_KEY: secrets.epayKey }),
     DEMO_UPSTREAM_URL: ports.upstream === undefined ? undefined : `http://127.0.0.1:${ports.upstream}`,
     PUBLIC_URL: ports.api === undefined ? undefined : `http://127.0.0.1:${ports.api}`,
+    ...(env["DIFY_WEBHOOK_API_KEY"] || env["DIFY_WEBHOOK_SECRET"]
+      ? {}
+      : { DIFY_WEBHOOK_API_KEY: secrets.webhookKey, DIFY_WEBHOOK_SECRET: secrets.webhookSecret }),
     UPSTREAM_PRIVATE_ADDRESSES: "true",
     WEBHOOK_PRIVATE_ADDRESSES: "true",
     SETTLEMENT_SHARDS: "1",

@@ -11,6 +11,8 @@ export interface Secrets {
   adminPassword: string;
   epayPid: string;
   epayKey: string;
+  webhookKey: string;
+  webhookSecret: string;
 }
 
 /** The secrets of a data folder, made at its first start. */
@@ -25,6 +27,8 @@ export function loadSecrets(dataDir: string): Secrets {
     adminPassword: kept.adminPassword ?? randomBytes(15).toString("base64url"),
     epayPid: kept.epayPid ?? String(randomInt(1_000, 10_000)),
     epayKey: kept.epayKey ?? randomBytes(16).toString("hex"),
+    webhookKey: kept.webhookKey ?? `whk_${randomBytes(24).toString("base64url")}`,
+    webhookSecret: kept.webhookSecret ?? randomBytes(32).toString("base64url"),
   };
   if (Object.keys(secrets).some((name) => !(name in kept))) writePrivateJson(file, secrets);
   return secrets;

@@ -1,0 +1,59 @@
+import { multiplierFor, type PricedModel, type PriceVersion, type Pricing, type TokenClasses } from "../../pricing/index.ts";
+import type { DifyMessage } from "./message.ts";
+import type { Payer, Payers } from "./payers.ts";
+
+/** Why a message cannot be charged yet. */
+export type OpenReason =
+  | "user_not_found"
+  | "model_not_found"
+  | "model_not_priced"
+  /** Beyond what any wallet can owe: an operator decides what it is. */
+  | "cost_out_of_range";
+
+/** Who pays for a message by which price. */
+export interface Charge {
+  payer: Payer;
+  model: PricedModel;
+  version: PriceVersion;
+  multiplier: number;
+}
+
+export type Decision = { kind: "charge"; charge: Charge } | { kind: "open"; reason: OpenReason; payer?: Payer | undefined };
+
+/** No wallet has nor owes more, in micro-credits. */
+const MOST = 10n ** 18n;
+
+export const tokensOf = (message: DifyMessage): TokenClasses => ({
+  input: message.inputTokens,
+  cachedInput: 0,
+  cacheWrite: 0,
+  output: message.outputTokens,
+  reasoning: 0,
+});
+
+export type Decide = (messages: readonly DifyMessage[]) => Promise<Decision[]>;
+
+/** Decides for each message who pays and by which price: that in force when it happened or, when there was none, the first one set since. */
+export function createDecide(deps: { payers: Payers; pricing: Pick<Pricing, "model" | "versionAt" | "switchedOff" | "cost"> }): Decide {
+  const { payers, pricing } = deps;
+
+  async function price(message: DifyMessage, payer: Payer): Promise<Decision> {
+    const model = await pricing.model(message.model);
+    if (!model) return { kind: "open", reason: (await pricing.switchedOff(message.model)) ? "model_not_priced" : "model_not_found", payer };
+    const version = await pricing.versionAt(model, message.at);
+    if (!version) return { kind: "open", reason: "model_not_priced", payer };
+    const multiplier = multiplierFor(model.rules, { tier: payer.tier, keyGroup: null, model: model.name, at: message.at });
+    if (pricing.cost(version, tokensOf(message), undefined, multiplier) > MOST) return { kind: "open", reason: "cost_out_of_range", payer };
+    return { kind: "charge", charge: { payer, model, version, multiplier } };
+  }
+
+  return async (messages) => {
+    const known = await payers(messages.map((message) => message.user));
+    const decisions: Decision[] = [];
+    for (const message of messages) {
+      const payer = known.get(message.user);
+      decisions.push(payer ? await price(message, payer) : { kind: "open", reason: "user_not_found" });
+    }
+    return decisions;
+  };
+}

@@ -1,0 +1,55 @@
+import type { Logger } from "../../platform/logger.ts";
+import type { Pool } from "../../platform/postgres.ts";
+import type { Pricing } from "../../pricing/index.ts";
+import type { Inbox } from "./inbox.ts";
+import type { Intake } from "./intake.ts";
+import type { Payers } from "./payers.ts";
+import { openEvents } from "./repository.ts";
+
+/** Charges open events whose user has been mapped, or whose model priced, since, and closes those whose shortfall was paid. */
+export type Sweep = () => Promise<{ charged: number; closed: number }>;
+
+const PAGE = 500;
+
+/** Creates the sweep; it may run at any time, twice, and on several workers. What cannot be charged yet costs it one question per name. */
+export function createSweep(deps: {
+  pool: Pool;
+  log: Logger;
+  intake: Pick<Intake, "retry">;
+  inbox: Pick<Inbox, "closePaid">;
+  payers: Payers;
+  pricing: Pick<Pricing, "model">;
+}): Sweep {
+  const { pool, log, intake, inbox, payers, pricing } = deps;
+
+  async function names(column: "external_user" | "model_name", reasons: readonly string[]): Promise<string[]> {
+    const { rows } = await pool.query<{ name: string }>(
+      `SELECT DISTINCT ${column} AS name FROM dify_events WHERE state = 'open' AND charged_at IS NULL AND reason = ANY ($1::text[]) LIMIT 10000`,
+      [reasons],
+    );
+    return rows.map(({ name }) => name);
+  }
+
+  async function retryAll(filter: { user?: string; model?: string; reason?: string }): Promise<number> {
+    let charged = 0;
+    for (let after: string | undefined; ;) {
+      const ids = await openEvents(pool, { ...filter, after, limit: PAGE });
+      if (ids.length > 0) charged += (await intake.retry(ids)).charged;
+      if (ids.length < PAGE) return charged;
+      after = ids.at(-1);
+    }
+  }
+
+  return async () => {
+    let charged = 0;
+    const known = await payers(await names("external_user", ["user_not_found"]));
+    for (const user of known.keys()) charged += await retryAll({ user });
+    for (const name of await names("model_name", ["model_not_found", "model_not_priced"])) {
+      if ((await pricing.model(name))?.price) charged += await retryAll({ model: name });
+    }
+    charged += await retryAll({ reason: "relay_waits" });
+    const closed = await inbox.closePaid();
+    if (charged > 0) log.info({ charged }, "open dify events were charged");
+    return { charged, closed };
+  };
+}
