@@ -100,6 +100,5 @@ export function eventJson(event: UsageEvent, shard: number): string {
     attempts: event.attempts?.map(attemptJson),
     upstream_cost: upstream?.cost.toString(),
     upstream_currency: upstream?.currency,
-    message_key: event.messageKey ?? undefined,
   });
 }
