@@ -39,7 +39,11 @@ const fields = {
 
 export const createBody = z
   .strictObject(fields)
-  .refine(({ starts_at, ends_at }) => ends_at > starts_at, { path: ["ends_at"], message: "must be after starts_at" })
+  // A time that is no time has been named already.
+  .refine(({ starts_at, ends_at }) => !(starts_at instanceof Date && ends_at instanceof Date) || ends_at > starts_at, {
+    path: ["ends_at"],
+    message: "must be after starts_at",
+  })
   .refine(({ reward, budget }) => reward <= budget, { path: ["budget"], message: "must cover at least one reward" });
 
 export const updateBody = z

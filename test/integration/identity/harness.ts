@@ -1,7 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { createServer, type Server } from "node:http";
 import { createIdentityActivities } from "../../../activities/identity.ts";
-import { createSettings } from "../../../src/admin/settings/index.ts";
+import { createSettings, type Settings } from "../../../src/admin/settings/index.ts";
 import { userAdminRoutes } from "../../../src/admin/users.ts";
 import { loadConfig, type Config } from "../../../src/config/index.ts";
 import { createApp } from "../../../src/http/app.ts";
@@ -16,7 +16,7 @@ import { createInvalidation, type Invalidation } from "../../../src/platform/inv
 import { createLogger } from "../../../src/platform/logger.ts";
 import { createPool, type Pool } from "../../../src/platform/postgres.ts";
 import { createSequelize } from "../../../src/platform/sequelize.ts";
-import { createRewards, rewardSettings } from "../../../src/rewards/index.ts";
+import { createRewards, rewardSettings, type Rewards } from "../../../src/rewards/index.ts";
 import { createTemporalLink, type TemporalLink } from "../../../src/platform/temporal.ts";
 import { request, unique, type Answer } from "../../support/people.ts";
 import { waitFor, type Places } from "../../support/stack.ts";
@@ -30,6 +30,8 @@ export interface Rig {
   pool: Pool;
   ledger: Ledger;
   identity: Identity;
+  rewards: Rewards;
+  settings: Settings;
   temporal: TemporalLink;
   invalidation: Invalidation;
   mails: Mail[];
@@ -106,7 +108,7 @@ export async function identityRig(places: Places, options: RigOptions = {}): Pro
   const server = await listen(
     createApp({
       log,
-      routes: [...identity.routes, ...userAdminRoutes(identity.users)],
+      routes: [...identity.routes, ...userAdminRoutes(identity.users), ...rewards.routes],
       documented: [],
       relay: () => false,
       pages: [],
@@ -131,6 +133,8 @@ export async function identityRig(places: Places, options: RigOptions = {}): Pro
     pool,
     ledger,
     identity,
+    rewards,
+    settings,
     temporal,
     invalidation,
     mails,
