@@ -92,7 +92,7 @@ describe("live settings", () => {
     ] as const) {
       const { status, error } = await patch(settings);
       expect([status, error?.code], JSON.stringify(settings)).to.deep.equal([400, "validation_failed"]);
-      expect((error?.details as unknown as { field: string }[]).map((problem) => problem.field)).to.deep.equal([field]);
+      expect((error?.details as unknown as { field: string }[] | undefined)?.map((problem) => problem.field)).to.deep.equal([field]);
     }
     for (const more of [{ reason: " " }, { reason: undefined }, { version: -1 }, { version: undefined }, { extra: 1 }]) {
       expect((await patch({ "checkin.enabled": false }, more)).status).to.equal(400);
