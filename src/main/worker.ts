@@ -17,6 +17,7 @@ import { createAttempt, createTell } from "../notices/index.ts";
 import { createWebhookSender, startMailWorker, startWebhookWorker, watchQueues } from "../notify/index.ts";
 import { traceActivities } from "../platform/tracing/temporal.ts";
 import { createPaymentSteps, watchCallbacks } from "../payments/index.ts";
+import { watchRewards } from "../rewards/index.ts";
 import {
   BILLING_QUEUE,
   createDifyUsage,
@@ -138,6 +139,7 @@ watchLedger(metrics, pool);
 watchBacklog(metrics, pool);
 watchOpenEvents(metrics, pool);
 watchCallbacks(metrics, pool);
+watchRewards(metrics, pool);
 watchQueues(metrics, notify.queues);
 
 // Health and metrics alone; nobody calls a worker.

@@ -1,0 +1,16 @@
+import type { Metrics } from "../platform/metrics.ts";
+import type { Pool } from "../platform/postgres.ts";
+
+/** What waits to be paid, as Postgres knows it: the same on every copy. */
+export function watchRewards(metrics: Metrics, pool: Pool): void {
+  metrics.gauge({
+    name: "tollkeeper_rewards_waiting",
+    help: "Top-ups and referrals whose rewards are not paid yet.",
+    async read() {
+      const { rows } = await pool.query<{ waiting: bigint }>(
+        `SELECT (SELECT count(*) FROM reward_topups WHERE done_at IS NULL) + (SELECT count(*) FROM referrals WHERE status = 'due') AS waiting`,
+      );
+      return Number(rows[0]!.waiting);
+    },
+  });
+}
