@@ -107,6 +107,19 @@ describe("registering with somebody's referral code", () => {
     expect(await referralOf(made.body.data.user.id)).to.deep.include({ status: "pending", signals: ["same_network", "same_device"] });
   });
 
+  it("rewards are for people who may sign in, by their own session", async () => {
+    const ada = await referrer();
+    const token = ada.tokens.access_token;
+    // Without any body, as some clients send it.
+    expect((await rig.call("POST", "/api/user/checkin", undefined, token)).status).to.equal(201);
+    const { body } = await rig.call<{ key: string }>("POST", "/api/user/keys", { name: "a key" }, token);
+    expect((await rig.call("POST", "/api/user/checkin", {}, body.data.key)).body.error?.code).to.equal("forbidden");
+    await rig.call("PATCH", `/api/admin/users/${ada.id}`, { status: "suspended" }, rig.admin.token);
+    for (const path of ["/api/user/checkin", "/api/user/checkin/makeup", "/api/user/campaigns/X/claim"]) {
+      expect((await rig.call("POST", path, {}, token)).body.error?.code, path).to.equal("account_suspended");
+    }
+  });
+
   it("the welcome is what the live setting says, once for each account", async () => {
     const total = async (userId: string) => {
       const { rows } = await rig.pool.query<{ wallet_id: bigint }>("SELECT wallet_id FROM users WHERE id = $1", [userId]);
