@@ -28,6 +28,25 @@ const ZIP = "UEsD";
 export const plusTokens = (count: number | PromptCount, more: number): number | PromptCount =>
   typeof count === "number" ? count + more : { ...count, tokens: count.tokens + more };
 
+/** Base64 is four characters for three bytes; a token covers at least three bytes of most documents. */
+const CHARACTERS_A_TOKEN = 4;
+const LINK = /https?:\/\//i;
+
+/** Tokens of something of which only its size is known. */
+export const bySize = (value: unknown): number =>
+  Math.ceil((typeof value === "string" ? value.length : (JSON.stringify(value)?.length ?? 0)) / CHARACTERS_A_TOKEN);
+
+/** Tokens of the fields of a request that are not in `known`: text and what has parts. A number or a switch is none. */
+export function sizeOfOthers(body: Readonly<Record<string, unknown>>, known: ReadonlySet<string>): number {
+  let tokens = 0;
+  for (const name in body) {
+    if (known.has(name)) continue;
+    const value = body[name];
+    if (typeof value === "string" || (typeof value === "object" && value !== null)) tokens += bySize(value);
+  }
+  return tokens;
+}
+
 /** What is attached to a prompt: base64, or nothing where it lies behind a link. */
 export type Inline = string | undefined;
 
@@ -71,6 +90,13 @@ export class Attachments {
     }
     // Packed, as the documents of offices are.
     this.#add(Math.min(bySize, most), Math.min(data.startsWith(ZIP) ? 3 * bySize : bySize, most));
+  }
+
+  /** A part of no known kind: what it holds, or a file where that lies behind a link. Returns the tokens of the part itself. */
+  unknown(part: unknown): number {
+    const written = JSON.stringify(part) ?? "";
+    if (LINK.test(written)) this.file(undefined);
+    return bySize(written);
   }
 
   video(data: Inline): void {

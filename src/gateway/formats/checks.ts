@@ -83,9 +83,34 @@ export const streamOptions: Check = (value) =>
     ? undefined
     : "must be an object; include_usage must be true or false";
 
-/** The first thing wrong with these fields, or undefined. `null` is allowed for all of them, as OpenAI does; unknown fields pass. */
+/** Fields that routes read beside those they check one by one. */
+const READ = new Set(
+  `model messages prompt input system tools functions query documents instructions voice images image mask file thinking inputs files
+  conversation_id max_tokens max_completion_tokens max_output_tokens n best_of stream stream_options`.split(/\s+/),
+);
+
+const ODD = /[^a-z0-9_]/;
+
+/**
+ * A name as a reader that minds no case takes it. Go's does not (https://pkg.go.dev/encoding/json#Unmarshal), and many upstreams are
+ * written in Go, to which the long s is an s and the sign for Kelvin a k.
+ */
+const folded = (name: string): string => name.toLowerCase().replaceAll("\u017f", "s");
+
+/** Whether an upstream may read this field as one that was priced, limited or refused under its own name. */
+function isDisguised(name: string, checks: Record<string, Check>, body: Fields): boolean {
+  const plain = folded(name);
+  return plain !== name && (READ.has(plain) || Object.hasOwn(checks, plain) || Object.hasOwn(body, plain));
+}
+
+/**
+ * The first thing wrong with these fields, or undefined. `null` is allowed for all of them, as OpenAI does; unknown fields pass, but for
+ * those that are known ones in other letters.
+ */
 export function checkFields(checks: Record<string, Check>, body: Fields): Problem | undefined {
   for (const name in body) {
+    if (ODD.test(name) && isDisguised(name, checks, body))
+      return { param: name.slice(0, 100), message: `must be written ${folded(name).slice(0, 100)}` };
     const check = checks[name];
     const value = body[name];
     if (check === undefined || value === null || value === undefined || !Object.hasOwn(checks, name)) continue;

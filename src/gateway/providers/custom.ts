@@ -58,12 +58,17 @@ const headerTemplate = z
 
 /** What the hold and the way an answer is read rest on; a template that changed these would let calls cost more than is held. */
 const KEPT = new Set(["stream", "n", "best_of", "max_tokens", "max_completion_tokens", "max_output_tokens"]);
+/** The model may be left out, where the path names it, but not be another than was priced. */
+const NOT_MADE = new Set([...KEPT, "model"]);
 const fieldName = z.string().min(1).max(100);
-const changeable = fieldName.refine((name) => !KEPT.has(name), "may not be set or removed; it decides what is charged");
+const changeable = fieldName.refine((name) => !KEPT.has(name), "may not be removed; it decides what is charged");
 
 const body = z.strictObject({
   set: z
-    .record(changeable, z.json())
+    .record(
+      fieldName.refine((name) => !NOT_MADE.has(name), "may not be set; it decides what is charged"),
+      z.json(),
+    )
     .refine((value) => badText(value) === undefined, "knows only {{model}}")
     .optional()
     .meta({ description: "Fields added or replaced; texts may hold {{model}}" }),
@@ -71,7 +76,7 @@ const body = z.strictObject({
   rename: z
     .record(fieldName, fieldName)
     .refine(
-      (all) => Object.entries(all).every(([from, to]) => KEPT.has(from) || !KEPT.has(to)),
+      (all) => Object.entries(all).every(([from, to]) => NOT_MADE.has(from) || !NOT_MADE.has(to)),
       "may not make a field decide what is charged",
     )
     .optional()

@@ -35,8 +35,12 @@ export function shapeBody(provider: Spoken, json: Record<string, unknown>, upstr
   const change = provider.custom?.body;
   if (!change) return json;
   const removed = new Set(change.remove);
+  const renamed = new Map(Object.entries(change.rename ?? {}));
+  // A name that something else is given belongs to that alone: what a client writes there itself was not priced.
+  const taken = new Set(renamed.values());
   const kept = Object.entries(json)
-    .map(([name, value]): [string, unknown] => [Object.hasOwn(change.rename ?? {}, name) ? change.rename![name]! : name, value])
+    .filter(([name]) => renamed.has(name) || !taken.has(name))
+    .map(([name, value]): [string, unknown] => [renamed.get(name) ?? name, value])
     .filter(([name]) => !removed.has(name));
   const set = Object.entries(change.set ?? {}).map(([name, value]): [string, unknown] => [name, fillDeep(value, { model: upstreamModel })]);
   return Object.fromEntries([...kept, ...set]);

@@ -57,6 +57,22 @@ describe("a chat request", () => {
         ],
       },
     ],
+    ["tools[0].function", { ...good, tools: [{ googleSearch: {} }] }],
+    ["tools[0].googleSearch", { ...good, tools: [{ function: { name: "f" }, googleSearch: {} }] }],
+    ["web_search", { ...good, web_search: { enable: true } }],
+    ["enable_enhancement", { ...good, enable_enhancement: true }],
+    ["deferred", { ...good, deferred: true }],
+    [
+      "messages[0].content[0].type",
+      { model: "m", messages: [{ role: "user", content: [{ type: "audio_url", audio_url: { url: "x" } }] }] },
+    ],
+    // Some upstreams read names without regard to case.
+    ["Model", { ...good, Model: "dear" }],
+    ["N", { ...good, N: 50 }],
+    ["Max_Tokens", { ...good, max_tokens: 10, Max_Tokens: 99_999 }],
+    ["Service_Tier", { ...good, Service_Tier: "priority" }],
+    ["\u017ftream", { ...good, "\u017ftream": true }],
+    ["Brand_new", { ...good, brand_new: 1, Brand_new: 2 }],
     ["search_parameters", { ...good, search_parameters: { mode: "on" } }],
     ["enable_search", { ...good, enable_search: true }],
     ["stop", { ...good, stop: 5 }],
@@ -74,6 +90,26 @@ describe("a chat request", () => {
       if (!read.ok) expect(read.failure).to.include({ status: 400, param });
     });
   }
+
+  it("may bring fields in any letters that nobody knows", () => {
+    expect(sent({ ...good, topA: 0.5, "x-Note": "y" })).to.include({ topA: 0.5, "x-Note": "y" });
+  });
+
+  it("is held for with everything that a vendor may put into the prompt", () => {
+    const counted = (body: object) => {
+      const count = request(body).countPrompt(letters, newBudget(), USUAL_MODEL);
+      return typeof count === "number" ? { tokens: count, unseen: 0 } : count;
+    };
+    const bare = counted(good).tokens;
+    expect(counted({ ...good, documents: ["x".repeat(100_000)] }).tokens).to.be.within(bare + 25_000, bare + 25_010);
+    expect(counted({ ...good, chat_template: "x".repeat(4_000) }).tokens).to.be.within(bare + 1_000, bare + 1_010);
+    expect(counted({ ...good, seed: 5, user: "u", metadata: { a: "x".repeat(1_000) } }).tokens).to.equal(bare);
+    const linked = counted({
+      model: "m",
+      messages: [{ role: "user", content: [{ type: "document_url", document_url: "https://example.com/a.pdf" }] }],
+    });
+    expect(linked.tokens + linked.unseen).to.be.at.least(200_000);
+  });
 
   it("may leave known fields null and bring unknown ones", () => {
     expect(sent({ ...good, temperature: null, n: null, max_tokens: null, brand_new: { a: 1 } })).to.deep.include({
@@ -128,7 +164,8 @@ describe("a chat request", () => {
     const count = (body: object) => request(body).countPrompt(letters, newBudget(), USUAL_MODEL);
     const plain = 3 + 4 + "hello there".length;
     expect(count(good)).to.equal(plain);
-    expect(count({ ...good, tools: [{ type: "function" }] })).to.equal(plain + '[{"type":"function"}]'.length);
+    const tools = [{ type: "function", function: { name: "f" } }];
+    expect(count({ ...good, tools })).to.equal(plain + JSON.stringify(tools).length);
     const parts = (...content: object[]) => count({ model: "m", messages: [{ role: "user", content }] });
     const url = `data:image/png;base64,${"A".repeat(100_000)}`;
     expect(parts({ type: "image_url", image_url: { url } })).to.deep.equal({ tokens: 3 + 4 + 1_600, unseen: 3_400 });

@@ -1,8 +1,10 @@
-import { Attachments } from "../../attachments/index.ts";
+import { Attachments, sizeOfOthers } from "../../attachments/index.ts";
 import type { PromptCount, PromptModel } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { wordOf, type Fields } from "../checks.ts";
 import { inlineOf } from "../inline.ts";
+import { MESSAGES_FIELDS } from "./fields.ts";
+import { UNPRICED_FIELDS } from "./unpriced.ts";
 
 /** Around each message, and before the answer, the vendor puts a few tokens of its own. */
 const PER_MESSAGE = 4;
@@ -10,6 +12,18 @@ const PER_ANSWER = 3;
 /** The vendor's own instructions for tools (its price list: 264 to 346 tokens), and for each of its own tools (245 to 735). */
 const TOOLS = 346;
 const PER_VENDOR_TOOL = 735;
+
+/** Fields that are counted as what they are, or that no model reads. */
+const KNOWN = new Set([
+  "model",
+  "messages",
+  "system",
+  "tools",
+  "tool_choice",
+  "thinking",
+  ...Object.keys(MESSAGES_FIELDS),
+  ...Object.keys(UNPRICED_FIELDS),
+]);
 
 /** Prompt tokens of a validated messages request. Pictures and documents count by the model's rules. */
 export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget, model: PromptModel): number | PromptCount {
@@ -41,7 +55,7 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget, 
       case "tool_result":
         return PER_MESSAGE + countBlocks(block["content"]);
       default:
-        return Math.ceil((JSON.stringify(block)?.length ?? 0) / 4);
+        return attached().unknown(block);
     }
   }
 
@@ -63,6 +77,7 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget, 
   if (tools.length > 0) tokens += TOOLS;
   for (const tool of tools) tokens += (tool["type"] ?? "custom") === "custom" ? count(tool) : PER_VENDOR_TOOL;
   tokens += count(body["output_config"]) + count(body["output_format"]);
+  tokens += sizeOfOthers(body, KNOWN);
   return attachments ? attachments.withText(tokens) : tokens;
 }
 

@@ -7,6 +7,9 @@ import { isObject, notOffered, type Check, type Fields, type Problem, wordOf } f
 export const UNPRICED_FIELDS: Record<string, Check> = {
   container: notOffered,
   mcp_servers: notOffered,
+  // Upstreams that read no headers read features here; those that are offered go by the header, which is checked.
+  anthropic_beta: notOffered,
+  betas: notOffered,
   fallbacks: notOffered,
   fallback_credit_token: notOffered,
   billing_policy: notOffered,

@@ -17,6 +17,8 @@ import {
   type Problem,
 } from "../checks.ts";
 
+const unlessFalse: Check = (value) => (value === false ? undefined : "is not offered here");
+
 /** Fields of a chat request with a known meaning. */
 export const CHAT_FIELDS: Record<string, Check> = {
   stream: boolean,
@@ -39,7 +41,11 @@ export const CHAT_FIELDS: Record<string, Check> = {
   tools: list(1_024),
   // Live search of other vendors.
   search_parameters: notOffered,
-  enable_search: (value) => (value === false ? undefined : "is not offered here"),
+  enable_search: unlessFalse,
+  web_search: unlessFalse,
+  enable_enhancement: unlessFalse,
+  // Answered later, to whoever asks with an id.
+  deferred: unlessFalse,
   functions: list(1_024),
   reasoning_effort: text(32),
   stop: texts(16),
@@ -62,7 +68,7 @@ function checkParts(parts: unknown[], param: string): Problem | undefined {
     if (!isObject(part)) return { param: at, message: "must be an object" };
     if (typeof part["type"] !== "string") return { param: `${at}.type`, message: "must be text" };
     if (part["type"] === "text" && typeof part["text"] !== "string") return { param: `${at}.text`, message: "must be text" };
-    if (part["type"] === "input_audio") return { param: `${at}.type`, message: "audio is not offered here" };
+    if (part["type"].includes("audio")) return { param: `${at}.type`, message: "audio is not offered here" };
     if (part["type"] === "image_url") {
       const image = part["image_url"];
       if (!isObject(image) || typeof image["url"] !== "string") return { param: `${at}.image_url.url`, message: "must be text" };
@@ -75,10 +81,21 @@ function checkParts(parts: unknown[], param: string): Problem | undefined {
   return undefined;
 }
 
+const OWN_TOOLS = new Set<unknown>(["function", "custom"]);
+/** What a tool may hold beside its scalars. */
+const TOOL_PARTS = new Set(["function", "custom", "cache_control"]);
+
 /** The first tool that is not the client's own, or undefined: those that run at a vendor cost money that no price here covers. */
 export function checkTools(tools: unknown): Problem | undefined {
-  const odd = objectsIn(tools).findIndex(({ type }) => type !== undefined && type !== "function" && type !== "custom");
-  return odd < 0 ? undefined : { param: `tools[${odd}].type`, message: "must be function or custom; others are not offered here" };
+  for (const [i, tool] of objectsIn(tools).entries()) {
+    const type = tool["type"] ?? "function";
+    if (!OWN_TOOLS.has(type)) return { param: `tools[${i}].type`, message: "must be function or custom; others are not offered here" };
+    if (!isObject(tool[type as string])) return { param: `tools[${i}].${type as string}`, message: "must be an object" };
+    // Aggregators know tools of vendors by their names alone: {"googleSearch": {}}.
+    const vendors = Object.keys(tool).find((name) => isObject(tool[name]) && !TOOL_PARTS.has(name));
+    if (vendors !== undefined) return { param: `tools[${i}].${vendors.slice(0, 64)}`, message: "is not offered here" };
+  }
+  return undefined;
 }
 
 /** The first thing wrong with the conversation, or undefined. */

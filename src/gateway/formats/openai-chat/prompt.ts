@@ -1,12 +1,16 @@
-import { Attachments } from "../../attachments/index.ts";
+import { Attachments, sizeOfOthers } from "../../attachments/index.ts";
 import type { PromptCount, PromptModel } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { isObject, objectsIn, wordOf, type Fields } from "../checks.ts";
 import { inlineOf } from "../inline.ts";
+import { CHAT_FIELDS } from "./fields.ts";
 
 /** Around each message, and before the answer, the vendor puts a few tokens of its own (OpenAI's cookbook: 3 and 3, 1 for a name). */
 const PER_MESSAGE = 4;
 const PER_ANSWER = 3;
+
+/** Fields that are counted as what they are, or that no model reads. */
+const NO_PROMPT = new Set(["model", "messages", "prediction", ...Object.keys(CHAT_FIELDS)]);
 
 /** Prompt tokens of a validated chat request. Pictures, files and videos count by the model's rules. */
 export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget, model: PromptModel): number | PromptCount {
@@ -34,6 +38,8 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget, 
   add(body["tools"]);
   add(body["functions"]);
   add(body["response_format"]);
+  // Documents, templates and other things that vendors put into the prompt.
+  tokens += sizeOfOthers(body, NO_PROMPT);
   const counted = attachments ? attachments.withText(tokens) : tokens;
   const { prediction } = body;
   return isObject(prediction) ? withPrediction(counted, countPredicted(prediction["content"], tokenizer, budget)) : counted;
@@ -72,7 +78,6 @@ function attach(part: Fields, attachments: Attachments): number {
       attachments.file(inlineOf(data));
       return 0;
     default:
-      // Base64 is four characters for three bytes; a token covers at least three bytes of most documents.
-      return Math.ceil((JSON.stringify(part)?.length ?? 0) / 4);
+      return attachments.unknown(part);
   }
 }

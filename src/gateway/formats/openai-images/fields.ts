@@ -1,4 +1,15 @@
-import { boolean, isObject, NO_CHOICE_OF_OTHERS, oneOf, text, whole, type Check, type Fields, type Problem } from "../checks.ts";
+import {
+  boolean,
+  isObject,
+  NO_CHOICE_OF_OTHERS,
+  notOffered,
+  oneOf,
+  text,
+  whole,
+  type Check,
+  type Fields,
+  type Problem,
+} from "../checks.ts";
 import type { FormRules } from "../forms.ts";
 
 /** The vendor's limit for its newest models; older ones take less and say so. */
@@ -23,6 +34,13 @@ const FIELDS: Record<string, Check> = {
   style: text(32),
   moderation: text(32),
   user: text(512),
+  // Other vendors' names for how many: `n` alone is held for.
+  batch_size: notOffered,
+  num_images: notOffered,
+  num_outputs: notOffered,
+  max_images: notOffered,
+  sequential_image_generation: (value) => (value === "disabled" ? undefined : "is not offered here; use n"),
+  sequential_image_generation_options: notOffered,
   ...NO_CHOICE_OF_OTHERS,
 };
 

@@ -43,11 +43,11 @@ export class NativeImages implements Dialect {
     return Array.isArray(data) ? this.#result(data.length, usage) : { ok: false, failure: NO_PICTURES };
   }
 
-  /** Pictures are counted as they came back, but never more of them than were asked for. */
+  /** Pictures are charged as they came back, whatever was asked for. */
   #result(came: number, said: unknown): WholeResult {
     if (came === 0) return { ok: false, failure: NO_PICTURES };
-    const { choices, outputCap } = this.#request;
-    const images = Math.min(came, choices);
+    const { outputCap } = this.#request;
+    const images = came;
     const usage = readUsage(said);
     return {
       ok: true,

@@ -74,7 +74,7 @@ function checkPart(part: unknown, at: string): Problem | undefined {
   if (!isObject(part)) return { param: at, message: "must be an object" };
   if (typeof part["type"] !== "string") return { param: `${at}.type`, message: "must be text" };
   if (part["type"].endsWith("_text") && typeof part["text"] !== "string") return { param: `${at}.text`, message: "must be text" };
-  if (part["type"] === "input_audio") return { param: `${at}.type`, message: "audio is not offered here" };
+  if (part["type"].includes("audio")) return { param: `${at}.type`, message: "audio is not offered here" };
   // What was uploaded at a provider lies in one account there, whoever of our customers it belongs to.
   if (typeof part["file_id"] === "string") return { param: `${at}.file_id`, message: "is not offered here; send the data or its address" };
   return undefined;

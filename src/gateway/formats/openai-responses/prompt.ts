@@ -1,8 +1,9 @@
-import { Attachments } from "../../attachments/index.ts";
+import { Attachments, bySize, sizeOfOthers } from "../../attachments/index.ts";
 import type { PromptCount, PromptModel } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { isObject, type Fields, wordOf } from "../checks.ts";
 import { inlineOf } from "../inline.ts";
+import { RESPONSE_FIELDS } from "./fields.ts";
 
 /** The same framing as a chat has, see openai-chat/prompt.ts. */
 const PER_ITEM = 4;
@@ -21,7 +22,7 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget, 
     if (typeof value["text"] === "string" || typeof value["refusal"] === "string") return text(value["text"]) + text(value["refusal"]);
     if (/image|screenshot/.test(wordOf(value["type"]))) attached().image(inlineOf(value["image_url"]), value["detail"]);
     else if (/file/.test(wordOf(value["type"]))) attached().file(inlineOf(value["file_data"]));
-    else return bySize(value);
+    else return attached().unknown(value);
     return 0;
   };
   const parts = (value: unknown): number => {
@@ -42,6 +43,7 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget, 
 
   let tokens =
     PER_ANSWER + json(body["instructions"]) + json(body["tools"]) + json((body["text"] as Fields | null | undefined)?.["format"]);
+  tokens += sizeOfOthers(body, KNOWN);
   const { input } = body;
   if (typeof input === "string") return tokens + PER_ITEM + text(input);
   for (const each of (input ?? []) as Fields[]) tokens += PER_ITEM + item(each);
@@ -51,5 +53,5 @@ export function countPrompt(body: Fields, tokenizer: Tokenizer, budget: Budget, 
 /** Fields of an item that are counted as what they are, or are not read by the model. */
 const READ = new Set(["type", "id", "role", "status", "call_id", "name", "arguments", "content", "output", "summary", "phase"]);
 
-/** Base64 is four characters for three bytes; a token covers at least three bytes of most documents. */
-const bySize = (value: unknown): number => Math.ceil((JSON.stringify(value)?.length ?? 0) / 4);
+/** Fields of the request of the same kinds. */
+const KNOWN = new Set(["model", "input", ...Object.keys(RESPONSE_FIELDS)]);

@@ -1,4 +1,4 @@
-import { boolean, NO_CHOICE_OF_OTHERS, number, oneOf, text, type Check } from "../checks.ts";
+import { boolean, NO_CHOICE_OF_OTHERS, notOffered, number, oneOf, text, type Check } from "../checks.ts";
 import type { FormRules } from "../forms.ts";
 
 /** The vendor's limit for one file. */
@@ -13,6 +13,10 @@ const SHARED: Record<string, Check> = {
   language: text(64),
   prompt: text(100_000),
   temperature: number(0, 1),
+  // The file that is sent is the one that is measured.
+  url: notOffered,
+  file_url: notOffered,
+  file_id: notOffered,
   ...NO_CHOICE_OF_OTHERS,
 };
 

@@ -32,6 +32,8 @@ const FIELDS: Record<string, Check> = {
   ...NO_CHOICE_OF_OTHERS,
 };
 
+const MEDIA = ["image", "image_url", "video", "video_url", "audio", "audio_url"];
+
 /** The text of a document, which may be a text or an object with fields. */
 const textOf = (document: unknown): string => (typeof document === "string" ? document : (JSON.stringify(document) ?? ""));
 
@@ -90,7 +92,12 @@ function checkDocuments(documents: unknown): Problem | undefined {
   if (documents.length === 0) return { param: "documents", message: "must not be empty" };
   if (documents.length > DOCUMENTS) return { param: "documents", message: `must be a list of at most ${DOCUMENTS}` };
   const odd = documents.findIndex((document) => typeof document !== "string" && !isObject(document));
-  return odd < 0 ? undefined : { param: `documents[${odd}]`, message: "must be text or an object" };
+  if (odd >= 0) return { param: `documents[${odd}]`, message: "must be text or an object" };
+  // What a picture or a sound costs is not known here.
+  const media = documents.findIndex(
+    (document) => isObject(document) && MEDIA.some((name) => document[name] !== undefined && document[name] !== null),
+  );
+  return media < 0 ? undefined : { param: `documents[${media}]`, message: "only text is offered here" };
 }
 
 /** Reads the parsed body of a request to order documents. */

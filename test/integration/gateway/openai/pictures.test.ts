@@ -28,6 +28,18 @@ describe("pictures", () => {
     expect(await rig.bill()).to.deep.include({ charged: 8_000_000n, estimated: false, units: { images: 1 }, tokens: [0, 0] });
   });
 
+  it("that a provider gave beyond those asked for are charged too; other vendors' names for how many are refused", async () => {
+    const model = await rig.model({ ...IMAGE_PRICE, raw: true });
+    rig.raw.behave(answerOf(200, JSON.stringify({ created: 1, data: [{ b64_json: "QUJD" }, { b64_json: "QUJD" }, { b64_json: "QUJD" }] })));
+    await rig.client().images.generate({ model, prompt: "a toll booth" });
+    expect(await rig.bill()).to.deep.include({ charged: 6_000_000n, units: { images: 3 } });
+    for (const more of [{ batch_size: 15 }, { num_images: 2 }, { sequential_image_generation: "auto" }, { N: 9 }]) {
+      const refused = await rig.send("/v1/images/generations", { model, prompt: "x", ...more });
+      expect(refused.status).to.equal(400);
+      expect(await refused.json()).to.have.nested.property("error.param", Object.keys(more)[0]);
+    }
+  });
+
   it("from words are charged by tokens where the price is by tokens", async () => {
     const model = await rig.model();
     const answer = await rig.client().images.generate({ model, prompt: "a toll booth [[usage:1500,800]]" });

@@ -152,6 +152,23 @@ describe("transcriptions", () => {
     expect(await rig.bill()).to.deep.include({ estimated: true, tokens: [130, 1] });
   });
 
+  it("are of the file that was sent, not of one named beside it", async () => {
+    const model = await rig.model({ raw: true, ...bySecond });
+    for (const name of ["url", "file_url", "file_id"]) {
+      const form = new FormData();
+      form.set("model", model);
+      form.set("file", new File([wav(1)], "toll.wav", { type: "audio/wav" }));
+      form.set(name, "https://example.com/ten-hours.mp3");
+      const refused = await fetch(`${rig.relay.url}/v1/audio/transcriptions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${rig.ada.key}` },
+        body: form,
+      });
+      expect(refused.status).to.equal(400);
+      expect(await refused.json()).to.have.nested.property("error.param", name);
+    }
+  });
+
   it("stream to the official client", async () => {
     const model = await rig.model();
     const types = new Set<string>();

@@ -38,6 +38,16 @@ describe("how a provider is spoken to", () => {
     expect(JSON.parse(shapeBytes(azure, Buffer.from(JSON.stringify(body)), "application/json", "m").toString())).to.deep.equal(wanted);
   });
 
+  it("a name that something else is given cannot be written by a client, and the model cannot be made another", () => {
+    const renaming = custom({ body: { rename: { max_tokens: "max_new_tokens", model: "deployment", n: "num" }, remove: ["user"] } });
+    const body = { max_tokens: 5, max_new_tokens: 50_000, deployment: "dear", model: "m", num: 99, n: 1, messages: [] };
+    expect(shapeBody(renaming, body, "m")).to.deep.equal({ max_new_tokens: 5, deployment: "m", num: 1, messages: [] });
+    expect(shapeBody(renaming, { model: "m", max_new_tokens: 50_000 }, "m")).to.deep.equal({ deployment: "m" });
+    expect(refused({ body: { set: { model: "dear" } } })).to.deep.equal(["body.set.model"]);
+    expect(refused({ body: { rename: { engine: "model" } } })).to.deep.equal(["body.rename"]);
+    expect(refused({ body: { remove: ["model"] } })).to.deep.equal([]);
+  });
+
   it("bytes pass as they are where nothing changes them", () => {
     const bytes = Buffer.from('{"a":1}');
     expect(shapeBytes(plain, bytes, "application/json", "m")).to.equal(bytes);
