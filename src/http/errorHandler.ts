@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, Request, Response } from "express";
 import { AppError, appError, ERROR_CODES } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
-import { isConnectionError } from "../platform/postgres.ts";
+import { isConnectionError, isStatementTimeout } from "../platform/postgres.ts";
 import { isTemporalUnavailable } from "../platform/temporal.ts";
 import { endUnread, isUnread } from "./linger.ts";
 import { traceIdOf } from "./trace.ts";
@@ -50,6 +50,7 @@ export function toAppError(error: unknown): AppError {
   if (isConnectionError(error) || name.startsWith("SequelizeConnection") || isConnectionError((error as { parent?: unknown })?.parent)) {
     return appError("unavailable", { message: "The database is not reachable right now", retryAfter: 2, cause: error });
   }
+  if (isStatementTimeout(error)) return appError("unavailable", { message: "This takes too long; ask for a shorter range", cause: error });
   if (isTemporalUnavailable(error)) {
     return appError("unavailable", { message: "The workflow engine is not reachable right now", retryAfter: 5, cause: error });
   }

@@ -10,7 +10,7 @@ import type { Tolerance } from "./rules.ts";
 import { settle } from "./settle.ts";
 import type { Ledger } from "./types.ts";
 import { verify } from "./verify.ts";
-import { ensureWallet, readBalance, readHistory, readIncidents, readShortfalls } from "./wallets.ts";
+import { ensureWallet, readBalance, readHeld, readHistory, readIncidents, readShortfalls } from "./wallets.ts";
 
 export type { SpentSince } from "./budgets.ts";
 export { watchLedger } from "./metrics.ts";
@@ -49,6 +49,7 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
       return rows[0]!.changed;
     },
     forgetHolds: holds.forget,
+    heldFor: (ids) => readHeld(pool, ids),
     budgets: (names) => readBudgets(pool, names),
     forgetBudgets: (before, limit) => forgetBudgets(pool, before, limit),
     shortfalls: (ids) => readShortfalls(pool, ids),

@@ -278,6 +278,8 @@ export interface Ledger {
   expireGrants(now?: Date, limit?: number): Promise<number>;
   /** Deletes up to `limit` holds closed before `before`. Returns how many. */
   forgetHolds(before: Date, limit?: number): Promise<number>;
+  /** What was held for these calls, by id; those whose hold is forgotten are missing. */
+  heldFor(ids: readonly string[]): Promise<ReadonlyMap<string, bigint>>;
   /** What counters say, in the order of `names`; undefined for one that was never used. */
   budgets(names: readonly BudgetName[]): Promise<(BudgetState | undefined)[]>;
   /** Forgets up to `limit` counters whose period ended before `before`. Returns how many. Totals are never forgotten. */

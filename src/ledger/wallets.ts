@@ -109,6 +109,14 @@ export async function readShortfalls(pool: Pool, ids: readonly string[]): Promis
   return rows.map(({ created_at: createdAt, collected_at: collectedAt, ...row }) => ({ ...row, createdAt, collectedAt }));
 }
 
+/** What was held for these calls, by id; those whose hold is forgotten are missing. */
+export async function readHeld(pool: Pool, ids: readonly string[]): Promise<ReadonlyMap<string, bigint>> {
+  const { rows } = await pool.query<{ id: string; amount: bigint }>("SELECT id, amount FROM ledger_holds WHERE id = ANY ($1::uuid[])", [
+    ids,
+  ]);
+  return new Map(rows.map(({ id, amount }) => [id, amount]));
+}
+
 /** Swept holds and costs that could not be charged, newest first. */
 export async function readIncidents(pool: Pool, page: Page): Promise<{ items: Incident[]; total: number }> {
   const [count, list] = await Promise.all([

@@ -46,7 +46,7 @@ export interface Api {
 
 /** Composition of the api process: every service once, every route mounted. */
 export async function createApi(platform: Platform, stopping: () => boolean): Promise<Api> {
-  const { config, log, metrics, tracing, pool, sequelize, redis, temporal, invalidation, secretBox, events } = platform;
+  const { config, log, metrics, tracing, pool, reportPool, sequelize, redis, temporal, invalidation, secretBox, events } = platform;
   const core = createCoreServices(platform);
   const { ledger, pricing, identity, notify, settings, rewards } = core;
   const timeouts = {
@@ -114,7 +114,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       ledger,
       pricing,
       priceClass: identity.priceClasses.of,
-      averages: createAverages(pool),
+      averages: createAverages(reportPool),
       spendOf: identity.spendOf,
       weightOf: async (model) => (await limits.get()).weightOf(model),
     }),
@@ -133,6 +133,9 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       keyLimits: identity.keyLimits,
       keyNames: identity.keyNames,
       timeZoneOf: identity.timeZoneOf,
+      reportPool,
+      pricing,
+      served: async (model) => (await catalog.route(model)).length > 0,
       rates: ratesOf(config),
     }),
     ...webhook.routes,

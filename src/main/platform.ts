@@ -33,6 +33,8 @@ export interface Platform {
   /** Undefined while tracing is off. */
   tracing: Tracing | undefined;
   pool: Pool;
+  /** For statistics and reports: few connections of their own and a time limit, so that none of them keeps a call waiting. */
+  reportPool: Pool;
   sequelize: Sequelize;
   /** For short commands: fails at once while Redis is gone. */
   redis: Redis;
@@ -48,6 +50,8 @@ export interface Platform {
 
 /** How long the last events of a process may take to be written. */
 const EVENTS_MS = 3_000;
+const REPORT_CONNECTIONS = 3;
+const REPORT_STATEMENT_MS = 20_000;
 /** How long the last reported errors of a process may take to be sent. */
 const REPORTS_MS = 2_000;
 
@@ -75,7 +79,14 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
     onProblem: (error) => log.warn({ err: error }, "traces could not be sent"),
   });
   const pool = createPool({ url: config.DATABASE_URL, max: config.DATABASE_POOL, name: `tollkeeper-${name}`, log });
-  if (tracing) traceStatements(pool);
+  const reportPool = createPool({
+    url: config.DATABASE_URL,
+    max: REPORT_CONNECTIONS,
+    name: `tollkeeper-${name}-reports`,
+    log,
+    statementTimeoutMs: REPORT_STATEMENT_MS,
+  });
+  if (tracing) for (const traced of [pool, reportPool]) traceStatements(traced);
   const sequelize = createSequelize({ url: config.DATABASE_URL, max: config.DATABASE_POOL, traced: tracing !== undefined });
   const redis = createRedis({ url: config.REDIS_URL, log });
   const queueRedis = createBlockingRedis({ url: config.REDIS_URL, log });
@@ -99,6 +110,7 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
     tracing,
     flushReports,
     pool,
+    reportPool,
     sequelize,
     redis,
     queueRedis,
@@ -111,7 +123,15 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
       await events.stop(EVENTS_MS);
       redis.disconnect();
       queueRedis.disconnect();
-      await Promise.allSettled([flushReports(), tracing?.close(), invalidation.stop(), temporal.close(), sequelize.close(), pool.end()]);
+      await Promise.allSettled([
+        flushReports(),
+        tracing?.close(),
+        invalidation.stop(),
+        temporal.close(),
+        sequelize.close(),
+        reportPool.end(),
+        pool.end(),
+      ]);
     },
   };
 }

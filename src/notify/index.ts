@@ -5,7 +5,7 @@ import type { MailLocale, TemplateData, TemplateName } from "./templates.ts";
 import { createWebhookQueue, enqueueWebhook, type WebhookJob, type WebhookQueue } from "./webhooks/queue.ts";
 
 export { watchQueues } from "./metrics.ts";
-export { createWebhookSender, type SendResult, type WebhookSender } from "./webhooks/send.ts";
+export { createWebhookSender, type WebhookSender } from "./webhooks/send.ts";
 export { startWebhookWorker, type WebhookJob } from "./webhooks/queue.ts";
 export { startMailWorker, type MailWorker } from "./worker.ts";
 export { createQueuesPage } from "./queuesPage.ts";

@@ -16,9 +16,16 @@ function getTypeParser(oid: number, format?: "text" | "binary"): unknown {
 
 /**
  * A connection pool that reads int8 as bigint (money never passes through a float) and refuses quickly when Postgres is gone.
- * No connection is opened until the first query.
+ * No connection is opened until the first query. A statement that takes longer than `statementTimeoutMs` is given up by Postgres.
  */
-export function createPool(options: { url: string; max: number; name: string; log: Logger; connectTimeoutMs?: number }): Pool {
+export function createPool(options: {
+  url: string;
+  max: number;
+  name: string;
+  log: Logger;
+  connectTimeoutMs?: number;
+  statementTimeoutMs?: number;
+}): Pool {
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.max,
@@ -26,6 +33,7 @@ export function createPool(options: { url: string; max: number; name: string; lo
     connectionTimeoutMillis: options.connectTimeoutMs ?? 3_000,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
+    ...(options.statementTimeoutMs ? { statement_timeout: options.statementTimeoutMs } : {}),
     types: { getTypeParser } as pg.CustomTypesConfig,
   });
   // An idle connection that breaks must not end the process: the pool replaces it at the next query.
@@ -85,6 +93,9 @@ export function isConnectionError(error: unknown): boolean {
     message,
   );
 }
+
+/** True when Postgres gave up a statement that took longer than its pool allows. */
+export const isStatementTimeout = (error: unknown): boolean => (error as { code?: unknown } | null)?.code === "57014";
 
 /** The name of the unique constraint or index a statement ran into, or undefined when it failed for another reason. */
 export function uniqueViolation(error: unknown): string | undefined {

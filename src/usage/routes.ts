@@ -1,7 +1,6 @@
 import type { Sequelize } from "sequelize";
 import { z } from "zod";
 import { recordAudit } from "../admin/audit.ts";
-import type { Exports } from "../http/exports.ts";
 import { ok, route, type Route } from "../http/route.ts";
 import type { Ledger } from "../ledger/index.ts";
 import { appError } from "../platform/errors.ts";
@@ -9,7 +8,7 @@ import { inTransaction, type Pool } from "../platform/postgres.ts";
 import { createUsagePages, OPERATOR_COLUMNS, USER_COLUMNS } from "./export.ts";
 import { keySpending, type KeyLimits } from "./keySpending.ts";
 import { createUsageLists } from "./lists.ts";
-import { margins } from "./margin.ts";
+import { marginRoutes } from "./marginRoutes.ts";
 import { listIncidents, retrySetAside } from "./operators.ts";
 import type { Rates } from "./rates.ts";
 import {
@@ -21,21 +20,19 @@ import {
   incidentQuery,
   keyQuery,
   keyUsage,
-  marginQuery,
-  marginView,
   usageDetail,
   usagePage,
   userExportQuery,
   userQuery,
 } from "./schema.ts";
-import { statsRoutes, type StatsDeps } from "./stats/routes.ts";
+import { reportRoutes, type ReportDeps } from "./reports/routes.ts";
+import { statsRoutes } from "./stats/routes.ts";
 import { operatorView, userView } from "./views.ts";
 
-export interface UsageRouteDeps extends StatsDeps {
+export interface UsageRouteDeps extends ReportDeps {
   sequelize: Sequelize;
   pool: Pool;
-  exports: Exports;
-  ledger: Pick<Ledger, "spending">;
+  ledger: Pick<Ledger, "spending" | "balance" | "heldFor">;
   /** The limits of a key (also a revoked one), or undefined when it is not this user's. */
   keyLimits: (userId: string, keyId: string) => Promise<KeyLimits | undefined>;
   /** For margins of providers that bill in money. */
@@ -53,6 +50,7 @@ export function usageRoutes(deps: UsageRouteDeps): Route[] {
   const pages = createUsagePages(sequelize);
   return [
     ...statsRoutes(deps),
+    ...reportRoutes(deps),
     route({
       method: "get",
       path: "/api/user/usage",
@@ -138,17 +136,7 @@ export function usageRoutes(deps: UsageRouteDeps): Route[] {
         return ok(found);
       },
     }),
-    route({
-      method: "get",
-      path: "/api/admin/margin",
-      summary: "Sale, cost and margin by model, provider or day (UTC)",
-      description: "What attempts cost beside what calls were sold for. Without `from` the last 30 days.",
-      tag: "Operators",
-      access: "operator",
-      query: marginQuery,
-      responses: { 200: marginView },
-      handler: async ({ query }) => ok(await margins(pool, query, rates)),
-    }),
+    ...marginRoutes(deps),
     route({
       method: "get",
       path: "/api/admin/usage/incidents",

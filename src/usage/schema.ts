@@ -105,12 +105,14 @@ export const usageDetail = adminUsageItem.extend({
   margin_percent: money.meta({ description: "Of the sale" }),
 });
 
-export const marginQuery = z.strictObject({
+const marginFilters = {
   ...timeRange,
   group_by: z.enum(MARGIN_GROUPS).default("model"),
   model: z.string().min(1).max(200).optional(),
   provider: uuid.optional(),
-});
+};
+export const marginQuery = z.strictObject(marginFilters);
+export const marginExportQuery = z.strictObject({ ...exportQuery, ...marginFilters });
 const marginSums = {
   requests: count,
   attempts: count,

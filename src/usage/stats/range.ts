@@ -17,27 +17,28 @@ const MOST_DAYS = { hour: 32, day: 1_100, other: 3_700 } as const;
 const moment = (text: string, timeZone: string) => (text.includes("T") ? new Date(text) : beginOf(timeZone, text));
 
 /**
- * The range that is asked for; a date is the beginning of that day in `timeZone`. Without `from`, the last 30 days there (24 hours by the
- * hour); without `to`, until the end of the present hour. Throws `validation_failed` for a range that is empty or too long.
+ * The range that is asked for; a date is the beginning of that day in `timeZone`. Without `from`, the last `defaultDays` there (30, or 24
+ * hours by the hour); without `to`, until the end of the present hour. Throws `validation_failed` for a range that is empty or too long.
  */
 export function rangeOf(
   asked: { from?: string | undefined; to?: string | undefined },
   timeZone: string,
   now: Date,
   cut: keyof typeof MOST_DAYS = "other",
+  defaultDays = cut === "hour" ? 1 : DEFAULT_DAYS,
 ): Range {
   const to = asked.to === undefined ? new Date((Math.floor(now.getTime() / HOUR_MS) + 1) * HOUR_MS) : moment(asked.to, timeZone);
-  const from = asked.from === undefined ? beginning(to, timeZone, cut) : moment(asked.from, timeZone);
+  const from = asked.from === undefined ? beginning(to, timeZone, defaultDays) : moment(asked.from, timeZone);
   if (from >= to) throw fieldError(asked.to === undefined ? "from" : "to", "must be after the beginning of the range");
   const most = MOST_DAYS[cut];
   if (to.getTime() - from.getTime() > most * DAY_MS) throw fieldError("from", `must be at most ${most} days before the end of the range`);
   return { from, to };
 }
 
-function beginning(to: Date, timeZone: string, cut: keyof typeof MOST_DAYS): Date {
-  if (cut === "hour") return new Date(to.getTime() - DAY_MS);
+function beginning(to: Date, timeZone: string, days: number): Date {
+  if (days === 1) return new Date(to.getTime() - DAY_MS);
   const { day } = periodsAt(timeZone, to.getTime() - 1);
-  return beginOf(timeZone, dateAfter(day, { days: 1 - DEFAULT_DAYS }));
+  return beginOf(timeZone, dateAfter(day, { days: 1 - days }));
 }
 
 /** A calendar month "2026-11" in a time zone. */

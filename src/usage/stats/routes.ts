@@ -4,7 +4,8 @@ import { adminStatsQuery, statsQuery, statsView } from "./schema.ts";
 import { usageStats } from "./stats.ts";
 
 export interface StatsDeps {
-  pool: Pool;
+  /** Connections for statistics and reports. */
+  reportPool: Pool;
   /** The time zone of somebody's profile. */
   timeZoneOf: (userId: string) => Promise<string>;
   /** Names of somebody's keys by id, revoked ones included. */
@@ -16,7 +17,7 @@ const NOTE =
   "by the hour has at most 32 days, by the day 1100. Groups without calls are left out.";
 
 /** Statistics for people over their own calls, for operators over all. */
-export function statsRoutes({ pool, timeZoneOf, keyNames }: StatsDeps): Route[] {
+export function statsRoutes({ reportPool: pool, timeZoneOf, keyNames }: StatsDeps): Route[] {
   return [
     route({
       method: "get",

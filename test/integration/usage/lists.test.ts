@@ -40,6 +40,9 @@ describe("lists of calls", () => {
       exports: createExports(),
       keyNames: async () => new Map(),
       timeZoneOf: async () => "UTC",
+      reportPool: rig.pool,
+      pricing: { models: async () => [] },
+      served: async () => true,
       keyLimits: async (userId, keyId) =>
         keys.get(keyId) === userId ? { timeZone: "UTC", key: { spend_total: "200" }, account: {} } : undefined,
       rates: { CREDITS: MICRO, CNY: 10n * MICRO },
