@@ -2,6 +2,7 @@ import type { Call } from "./pipeline/call.ts";
 import type { RelayDeps } from "./pipeline/deps.ts";
 import { failure } from "./pipeline/failure.ts";
 import { finish } from "./pipeline/finish.ts";
+import { thrown } from "./pipeline/thrown.ts";
 import { watch } from "./pipeline/watch.ts";
 
 /** One tick looks at every live call; while there is none nothing ticks. */
@@ -59,7 +60,12 @@ export function createRegistry(deps: RelayDeps): Registry {
 
   function look(nowMs: number): void {
     for (const call of calls) {
-      watch(deps, call, nowMs);
+      try {
+        watch(deps, call, nowMs);
+      } catch (error) {
+        // The others must not pay for what one call meets.
+        thrown(deps, call, error);
+      }
       if (call.phase === "ended") retire(call);
     }
   }

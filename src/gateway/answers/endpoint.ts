@@ -6,7 +6,7 @@ import { endWhole, sendFailure, type Answer } from "../pipeline/answer.ts";
 import type { RelayDeps } from "../pipeline/deps.ts";
 import { failure, type Failure } from "../pipeline/failure.ts";
 import { passRequest } from "../pipeline/pass.ts";
-import { failureOf } from "../pipeline/serve.ts";
+import { failureOf } from "../pipeline/thrown.ts";
 import { upstreamAuth, upstreamUrl } from "../providers/index.ts";
 import { ask, NoAnswer } from "../upstream/ask.ts";
 import { retryAfterSeconds } from "../upstream/headers.ts";

@@ -6,7 +6,7 @@ import { authenticate } from "../pipeline/admit.ts";
 import { endWhole, sendFailure, type Answer } from "../pipeline/answer.ts";
 import type { RelayDeps } from "../pipeline/deps.ts";
 import { passRequest } from "../pipeline/pass.ts";
-import { failureOf } from "../pipeline/serve.ts";
+import { failureOf } from "../pipeline/thrown.ts";
 import { subscriptionOf, usageOf } from "./shapes.ts";
 import { viewWallet, type WalletDeps, type WalletView } from "./view.ts";
 

@@ -14,7 +14,7 @@ import { failure, type Failure } from "../pipeline/failure.ts";
 import type { Form } from "../pipeline/form.ts";
 import type { EncodedRequest } from "../pipeline/format.ts";
 import { passRequest } from "../pipeline/pass.ts";
-import { failureOf } from "../pipeline/serve.ts";
+import { failureOf } from "../pipeline/thrown.ts";
 import { upstreamAuth, upstreamUrl } from "../providers/index.ts";
 import { ask, NoAnswer, type WholeAnswer } from "../upstream/ask.ts";
 import { retryAfterSeconds, upstreamHeaders } from "../upstream/headers.ts";

@@ -6,7 +6,7 @@ import { endWhole, sendFailure, type Answer } from "../pipeline/answer.ts";
 import type { RelayDeps } from "../pipeline/deps.ts";
 import { failure, type Failure } from "../pipeline/failure.ts";
 import { passRequest } from "../pipeline/pass.ts";
-import { failureOf } from "../pipeline/serve.ts";
+import { failureOf } from "../pipeline/thrown.ts";
 import { isAnthropic, voiceOf } from "../voices.ts";
 import { anthropicModel, anthropicPage, openaiModel } from "./shapes.ts";
 

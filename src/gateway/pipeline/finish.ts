@@ -23,14 +23,18 @@ export type End =
 
 /**
  * The one way out of a call; runs once, whatever comes together. After a hold it does exactly one of two things: a record that will be
- * charged, or a release. It never rejects.
+ * charged, or a release. It never throws.
  */
 export function finish(deps: RelayDeps, call: Call, end: End): void {
   if (call.phase === "settling" || call.phase === "ended") return;
   call.phase = "settling";
   call.cancelWait?.();
-  closeAttempt(deps, call, end.kind === "done" ? { kind: "ok" } : end);
-  if (end.kind !== "done") letGo(deps, call, end.kind);
+  try {
+    closeAttempt(deps, call, end.kind === "done" ? { kind: "ok" } : end);
+    if (end.kind !== "done") letGo(deps, call, end.kind);
+  } catch (error) {
+    deps.log.error({ err: error, trace_id: call.traceId }, "the end of a call could not be told to its provider or the router");
+  }
   const work = end.kind === "done" ? complete(deps, call, end) : end.kind === "failed" ? fail(deps, call, end.failure) : leave(deps, call);
   work.then(
     () => close(deps, call, end),

@@ -13,6 +13,8 @@ import { finish } from "./finish.ts";
 import type { Dialect, EncodedRequest, Made } from "./format.ts";
 import { forward, startOver } from "./forward.ts";
 import { letGo, readOn } from "./stop.ts";
+import { thrown } from "./thrown.ts";
+import { unavailable } from "./unavailable.ts";
 
 /** An error answer beyond this is not read. */
 const ERROR_BODY_LIMIT = 64 * 1024;
@@ -30,8 +32,6 @@ const malformed = (message: string): Failure =>
 /** How long to wait for the word whether a provider may be tried, and how often. */
 const ASKING_MS = 20;
 const ASKED = 5;
-/** Clients that obey a longer wait are not known; operators have to act. */
-const LONG_MS = 60_000;
 
 /** Sends the call to its providers. Ends, sooner or later, in {@link finish}. */
 export function relay(deps: RelayDeps, call: Call): void {
@@ -44,8 +44,20 @@ export function relay(deps: RelayDeps, call: Call): void {
   proceed(deps, call, undefined);
 }
 
-/** The next provider, or the next round of all of them after a pause, or the end. `why` is how the last one failed. */
+/**
+ * Goes on with a call. Nobody above can catch what is thrown while it is sent: it may be the one clock of all calls that has come here. An
+ * exception is the end of this call and of no other.
+ */
 function proceed(deps: RelayDeps, call: Call, why: Failure | undefined): void {
+  try {
+    next(deps, call, why);
+  } catch (error) {
+    thrown(deps, call, error);
+  }
+}
+
+/** The next provider, or the next round of all of them after a pause, or the end. `why` is how the last one failed. */
+function next(deps: RelayDeps, call: Call, why: Failure | undefined): void {
   const { routing } = deps;
   const nowMs = performance.now();
   const { route, none } = routing.choose(call, nowMs);
@@ -61,20 +73,8 @@ function proceed(deps: RelayDeps, call: Call, why: Failure | undefined): void {
     if (call.phase !== "waiting") return;
     call.cancelWait = undefined;
     if (routing.draining && why) return finish(deps, call, { kind: "failed", failure: why });
-    try {
-      proceed(deps, call, why);
-    } catch (error) {
-      deps.log.error({ err: error, trace_id: call.traceId }, "a call could not be sent again");
-      finish(deps, call, { kind: "failed", failure: failure("internal_error", { class: "internal" }) });
-    }
+    proceed(deps, call, why);
   });
-}
-
-/** Nobody may be asked now: at once, so that a broken provider costs no time. */
-function unavailable({ inMs, limited }: { inMs: number | undefined; limited: boolean }): Failure {
-  const retryAfter = inMs === undefined ? 5 : inMs / 1_000;
-  if (limited) return failure("upstream_rate_limited", { record: "provider_keys_resting", class: "rate_limited", retryAfter });
-  return failure("no_provider", { class: "server", retryAfter, ...(inMs !== undefined && inMs > LONG_MS ? { shouldRetry: false } : {}) });
 }
 
 function encodeFor(call: Call, dialect: Dialect, { candidate: { provider, upstreamModel } }: Route): EncodedRequest {
@@ -90,7 +90,7 @@ function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefine
     // It cannot be said in this one's words; in another's perhaps.
     deps.routing.abandoned(route);
     call.candidates = call.candidates.filter((candidate) => candidate.provider.speaks !== provider.speaks);
-    return proceed(deps, call, why ?? dialect);
+    return next(deps, call, why ?? dialect);
   }
   if (dialect.local) {
     deps.routing.abandoned(route);
@@ -228,6 +228,10 @@ class Answer implements Listener {
     // An error answer that breaks off still says what its status says.
     if (this.#mode === "error" && this.#status >= 300) this.#refused();
     else this.#fail(connectionFailure(error, call.firstByteMs !== null));
+  }
+
+  threw(error: unknown): void {
+    thrown(this.#deps, this.#call, error);
   }
 
   #stream(chunk: Buffer): void {

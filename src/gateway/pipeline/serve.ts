@@ -1,14 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import { addressOf } from "../../http/address.ts";
 import type { CachedAnswer } from "../cache/index.ts";
-import { AppError } from "../../platform/errors.ts";
-import { isConnectionError } from "../../platform/postgres.ts";
 import { authenticate, chooseModel } from "./admit.ts";
 import type { Answer } from "./answer.ts";
 import { isForm, readBody } from "./body.ts";
 import { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
-import { failure, type Failure } from "./failure.ts";
+import type { Failure } from "./failure.ts";
 import { finish } from "./finish.ts";
 import type { Form } from "./form.ts";
 import type { Format } from "./format.ts";
@@ -17,20 +15,9 @@ import { takeUp } from "./keep.ts";
 import { passLimits } from "./pass.ts";
 import { relay } from "./relay.ts";
 import { releaseWithin } from "./release.ts";
+import { thrown } from "./thrown.ts";
 
 const ignore = (): void => undefined;
-
-/** What an exception on the way in means for the caller. */
-export function failureOf(error: unknown): Failure {
-  if (error instanceof AppError) return failure(error.code, { message: error.message, retryAfter: error.retryAfter });
-  if (error instanceof RangeError && error.message.includes("call stack")) {
-    return failure("validation_failed", { message: "body: is nested too deeply", param: "body" });
-  }
-  if (isConnectionError(error) || /timeout/i.test((error as Error | undefined)?.message ?? "")) {
-    return failure("unavailable", { message: "The database is not reachable right now", retryAfter: 2 });
-  }
-  return failure("internal_error", { class: "internal" });
-}
 
 /** One relayed request: admission, hold, relay. Usage and settlement are the business of its end, see finish.ts. Never rejects. */
 export async function serve(
@@ -61,10 +48,8 @@ export async function serve(
     if (call.cached) answerAgain(deps, call, call.cached);
     else relay(deps, call);
   } catch (error) {
-    const why = failureOf(error);
-    if (why.code === "internal_error") deps.log.error({ err: error, trace_id: call.traceId }, "a call failed on our side");
     giveBack(deps, call);
-    finish(deps, call, { kind: "failed", failure: why });
+    thrown(deps, call, error);
   }
 }
 

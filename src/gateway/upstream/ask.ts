@@ -57,6 +57,7 @@ export function ask(
         resolve({ ...head!, body: Buffer.concat(chunks) });
       },
       broke: (error) => give("connection", error),
+      threw: (error) => give("connection", error),
     };
     const exchange = upstream.send({ url, method, headers, body, connectMs }, listener);
   });

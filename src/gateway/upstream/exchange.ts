@@ -2,12 +2,14 @@ import type { IncomingHttpHeaders } from "node:http";
 import { Agent, type Dispatcher } from "undici";
 import { guardedConnector } from "../../platform/addresses.ts";
 
-/** Who listens to one request to a provider. Exactly one of `done` and `broke` is called last, and never both. */
+/** Who listens to one request to a provider. Exactly one of `done`, `broke` and `threw` is called last. */
 export interface Listener {
   head(status: number, headers: IncomingHttpHeaders): void;
   data(chunk: Buffer): void;
   done(): void;
   broke(error: Error): void;
+  /** One of the others threw, and the connection is closed for it: undici would keep that to itself, and the call would never end. */
+  threw(error: unknown): void;
 }
 
 /** One request under way at a provider. */
@@ -44,21 +46,46 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     // 1xx answers are only a prelude.
-    if (status >= 200 && !this.#aborted) this.#listener.head(status, headers);
+    if (status < 200 || this.#aborted) return;
+    try {
+      this.#listener.head(status, headers);
+    } catch (error) {
+      this.#threw(error);
+    }
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#aborted) this.#listener.data(chunk);
+    if (this.#aborted) return;
+    try {
+      this.#listener.data(chunk);
+    } catch (error) {
+      this.#threw(error);
+    }
   }
 
   onResponseEnd(): void {
     this.ended = true;
-    if (!this.#aborted) this.#listener.done();
+    if (this.#aborted) return;
+    try {
+      this.#listener.done();
+    } catch (error) {
+      this.#threw(error);
+    }
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     this.ended = true;
-    if (!this.#aborted) this.#listener.broke(error);
+    if (this.#aborted) return;
+    try {
+      this.#listener.broke(error);
+    } catch (unexpected) {
+      this.#threw(unexpected);
+    }
+  }
+
+  #threw(error: unknown): void {
+    this.abort();
+    this.#listener.threw(error);
   }
 }
 

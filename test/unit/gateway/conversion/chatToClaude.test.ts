@@ -45,6 +45,10 @@ describe("a chat request to Anthropic's provider", () => {
     ["messages[0].content[0].file.file_data", { messages: [{ role: "user", content: [{ type: "file", file: { file_data: "x" } }] }] }],
     ["messages[0].content[0].type", { messages: [{ role: "user", content: [{ type: "video_url" }] }] }],
     ["messages[1].tool_calls[0].function.arguments", { messages: [...messages, { role: "assistant", tool_calls: [call("a", "{oh")] }] }],
+    [
+      "messages[1].tool_calls[0].function.arguments",
+      { messages: [...messages, { role: "assistant", tool_calls: [call("a", '{"a":'.repeat(20_000) + "1" + "}".repeat(20_000))] }] },
+    ],
     ["messages[1].tool_call_id", { messages: [...messages, { role: "tool", content: "x" }] }],
   ] as [string, object][]) {
     it(`is refused when it asks what cannot be said there: ${param} in ${JSON.stringify(more).slice(0, 80)}`, () => {

@@ -146,17 +146,25 @@ function checkCalls(message: Fields, at: string): Problem | undefined {
     const param = `${at}.tool_calls[${i}]`;
     if (!called) return { param, message: "must be a function with a name" };
     if (typeof call["id"] !== "string") return { param: `${param}.id`, message: "must be text" };
-    if (!readArguments(called["arguments"])) return { param: `${param}.function.arguments`, message: "must be a JSON object in text" };
+    if (!readArguments(called["arguments"])) {
+      return { param: `${param}.function.arguments`, message: `must be a JSON object in text, at most ${MOST_DEPTH} deep` };
+    }
   }
   return undefined;
 }
 
-/** A call's arguments as the object they are; undefined when they are none. */
+/** Text of any depth can be parsed, but values much deeper than this cannot be written again. */
+const MOST_DEPTH = 200;
+
+const isDeeper = (value: unknown, depth: number): boolean =>
+  typeof value === "object" && value !== null && (depth === 0 || Object.values(value).some((item) => isDeeper(item, depth - 1)));
+
+/** A call's arguments as the object they are; undefined when they are none, or one too deep to be written again. */
 export function readArguments(text: unknown): Fields | undefined {
   if (text === undefined || text === null || text === "") return {};
   try {
     const value: unknown = typeof text === "string" ? JSON.parse(text) : undefined;
-    return isObject(value) ? value : undefined;
+    return isObject(value) && !isDeeper(value, MOST_DEPTH) ? value : undefined;
   } catch {
     return undefined;
   }
