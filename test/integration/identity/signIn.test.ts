@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import jwt from "jsonwebtoken";
 import { unique } from "../../support/people.ts";
-import { useStack } from "../../support/stack.ts";
+import { useStack, waitFor } from "../../support/stack.ts";
 import { codeIn, identityRig, member, PASSWORD, type Rig, type Tokens } from "./harness.ts";
 
 describe("signing in", () => {
@@ -148,7 +148,26 @@ describe("signing in", () => {
 
   it("two refreshes at the same instant: one wins, the other gets a conflict, the session lives", async () => {
     const { tokens } = await member(rig);
-    const answers = await Promise.all(Array.from({ length: 8 }, () => refresh(tokens.refresh_token)));
+    const { sid } = jwt.decode(tokens.access_token) as { sid: string };
+    // Nobody may go on until all have come, or the last would come after the first was done.
+    const gate = await rig.pool.connect();
+    await gate.query("BEGIN");
+    await gate.query("SELECT FROM refresh_tokens WHERE session_id = $1 FOR UPDATE", [sid]);
+    const asking = Promise.all(Array.from({ length: 8 }, () => refresh(tokens.refresh_token)));
+    await waitFor(
+      async () => {
+        // Not by the gate itself: a transaction sees what others do as it was when it first looked.
+        const { rows } = await rig.pool.query<{ waiting: bigint }>(
+          `SELECT count(*) AS waiting FROM pg_stat_activity
+           WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FROM refresh_tokens WHERE hash%'`,
+        );
+        return rows[0]!.waiting === 8n;
+      },
+      { timeoutMs: 10_000, message: "all of them to have come" },
+    );
+    await gate.query("COMMIT");
+    gate.release();
+    const answers = await asking;
     expect(answers.map((answer) => answer.status).sort()).to.deep.equal([200, 409, 409, 409, 409, 409, 409, 409]);
     const winner = answers.find((answer) => answer.status === 200)!.body.data;
     expect((await me(winner.access_token)).status).to.equal(200);
