@@ -1,5 +1,7 @@
 import { expect } from "chai";
 import { MICRO } from "../../../src/platform/credits.ts";
+import { uuidv7 } from "../../../src/platform/ids.ts";
+import { inTransaction } from "../../../src/platform/postgres.ts";
 import { useStack } from "../../support/stack.ts";
 import { prove, rewardsRig, type CheckInOverview, type Page, type Rig, type Somebody } from "./rig.ts";
 
@@ -161,6 +163,29 @@ describe("check-in", () => {
     expect((await checkIn(ada)).data).to.deep.equal({ reward: "0", streak: 1, balance: "0", day: "2026-11-21" });
     rig.clock.set("2026-11-22T04:00:00Z");
     expect((await checkIn(ada)).data).to.include({ reward: "3", streak: 2, balance: "3" });
+  });
+
+  it("of somebody who owes pays that first, and the answer says what is left", async () => {
+    const ada = await rig.somebody();
+    await inTransaction(rig.pool, (tx) =>
+      rig.ledger.settle(tx, [
+        {
+          id: uuidv7(),
+          holdId: null,
+          walletId: ada.walletId,
+          cost: 2_500_000n,
+          to: "revenue:usage",
+          type: "CONSUMPTION",
+          description: "a message",
+          reference: "m",
+        },
+      ]),
+    );
+    rig.clock.set("2026-11-21T04:00:00Z");
+    expect((await checkIn(ada)).data).to.include({ reward: "1", balance: "0" });
+    rig.clock.set("2026-11-22T04:00:00Z");
+    expect((await checkIn(ada)).data).to.include({ reward: "2", balance: "0.5" });
+    expect(await ada.total()).to.equal(500_000n);
   });
 
   it("a process that dies between the day and its credit leaves neither", async () => {
