@@ -131,6 +131,7 @@ export const environmentSchema = z.object({
     .regex(/^[\x21-\x7e]{1,1000}$/, "must be visible ASCII characters without spaces")
     .optional(),
   DEMO_UPSTREAM_URL: url("http", "https").optional(),
+  DEMO_DIFY_URL: url("http", "https").optional(),
 
   HOLD_TTL: duration("60s"),
   SETTLE_TOLERANCE_PERCENT: integer(10, 0, 100),

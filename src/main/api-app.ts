@@ -35,7 +35,7 @@ import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
 import { partChecks, providerCheck } from "./checks.ts";
 import type { Platform } from "./platform.ts";
 import { release } from "./release.ts";
-import { seedDemo } from "./seed-demo.ts";
+import { seedDemo, seedDify } from "./seed-demo.ts";
 import { createCoreServices } from "./services.ts";
 
 export interface Api {
@@ -101,6 +101,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
   await invalidation.start();
   await identity.ensureFirstAdmin();
   if (config.NODE_ENV !== "production" && config.DEMO_UPSTREAM_URL) await seedDemo({ pool, secretBox, url: config.DEMO_UPSTREAM_URL, log });
+  if (config.NODE_ENV !== "production" && config.DEMO_DIFY_URL) await seedDify({ pool, secretBox, url: config.DEMO_DIFY_URL, log });
   await gateway.ready;
 
   const access = { token: config.METRICS_TOKEN, ownPort: false };

@@ -3,12 +3,14 @@ import { Agent } from "undici";
 import { PrivateAddressError, guardedConnector } from "../../platform/addresses.ts";
 import type { UpstreamProvider } from "./catalog.ts";
 import type { ProviderKey } from "./key.ts";
-import { openaiClient, plainClient, StatusError, type ProbeClient } from "./probeClient.ts";
+import { difyClient, openaiClient, plainClient, StatusError, type ProbeClient } from "./probeClient.ts";
 import type { ProbeError, TestResult } from "./schema.ts";
 
 const PATIENCE_MS = 10_000;
 const MODELS_SHOWN = 500;
 const MESSAGE_LENGTH = 300;
+
+const CLIENTS = { openai: openaiClient, claude: plainClient, custom: plainClient, dify: difyClient };
 
 export interface ProbeOptions {
   key: ProviderKey;
@@ -60,7 +62,7 @@ async function ask<T>(
   const connect = guardedConnector({ allowPrivate: options.allowPrivate, timeoutMs: provider.timeouts.connectMs });
   const dispatcher = new Agent({ connect });
   try {
-    const create = provider.apiFormat === "openai" ? openaiClient : plainClient;
+    const create = CLIENTS[provider.apiFormat];
     return { answer: await question(create(provider, options.key, dispatcher, PATIENCE_MS)) };
   } catch (error) {
     return { error: errorOf(error, [...provider.keys.map(({ value }) => value), ...Object.values(provider.headers).filter(Boolean)]) };

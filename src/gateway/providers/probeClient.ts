@@ -108,6 +108,32 @@ export function plainClient(provider: UpstreamProvider, key: ProviderKey, dispat
   };
 }
 
+/** A Dify app: it has no models, and is asked only what costs nothing. */
+export function difyClient(provider: UpstreamProvider, key: ProviderKey, dispatcher: Dispatcher, patienceMs: number): ProbeClient {
+  async function get(path: string): Promise<Record<string, unknown>> {
+    const response = await undiciFetch(upstreamUrl(provider, path, ""), {
+      dispatcher,
+      redirect: "manual",
+      signal: AbortSignal.timeout(patienceMs),
+      headers: { ...provider.headers, accept: "application/json", authorization: `Bearer ${key.value}` },
+    });
+    const text = await readText(response.body);
+    if (response.status !== 200) throw new StatusError(response.status, messageOf(text) ?? `status ${response.status}`);
+    return JSON.parse(text) as Record<string, unknown>;
+  }
+  return {
+    async models() {
+      const { name } = (await get("/info")) ?? {};
+      if (typeof name !== "string") throw new Error("the answer is not about an app: is this the base URL of Dify's API?");
+      return [name];
+    },
+    async chat() {
+      const { user_input_form: form } = (await get("/parameters")) ?? {};
+      if (!Array.isArray(form)) throw new Error("the answer is not about an app");
+    },
+  };
+}
+
 async function readText(body: AsyncIterable<Uint8Array> | null): Promise<string> {
   const parts: Uint8Array[] = [];
   let size = 0;

@@ -131,11 +131,6 @@ export async function deleteProvider(tx: Queryable, id: string): Promise<boolean
   return (await tx.query("DELETE FROM providers WHERE id = $1", [id])).rowCount === 1;
 }
 
-export async function countProviders(db: Queryable): Promise<number> {
-  const { rows } = await db.query<{ total: bigint }>("SELECT count(*) AS total FROM providers");
-  return Number(rows[0]?.total ?? 0n);
-}
-
 /** A page of providers in the order in which they are tried. */
 export async function listProviders(
   db: Queryable,

@@ -15,6 +15,7 @@ export interface Endpoints {
   inbox?: string;
   sandbox?: string;
   upstream?: string;
+  dify?: string;
   admin: { email: string; password: string };
   sandbox_keys: { epay: { pid: string; key: string } };
   /** What Dify's webhook signs itself with. */
@@ -57,6 +58,7 @@ export function endpointsOf(
     inbox: at(ports.inbox),
     sandbox: at(ports.sandbox),
     upstream: at(ports.upstream),
+    dify: at(ports.dify),
     admin: { email: env["ADMIN_EMAIL"] ?? "", password: env["ADMIN_PASSWORD"] ?? "" },
     sandbox_keys: { epay: { pid: env["EPAY_PID"] ?? "", key: env["EPAY_KEY"] ?? "" } },
     webhook: { api_key: first(env["DIFY_WEBHOOK_API_KEY"]), secret: first(env["DIFY_WEBHOOK_SECRET"]) },

@@ -38,6 +38,7 @@ export function partEnvironment(options: {
       ? {}
       : { EPAY_URL: `http://127.0.0.1:${ports.sandbox}/epay`, EPAY_PID: secrets.epayPid, EPAY_KEY: secrets.epayKey }),
     DEMO_UPSTREAM_URL: ports.upstream === undefined ? undefined : `http://127.0.0.1:${ports.upstream}`,
+    DEMO_DIFY_URL: ports.dify === undefined ? undefined : `http://127.0.0.1:${ports.dify}`,
     PUBLIC_URL: ports.api === undefined ? undefined : `http://127.0.0.1:${ports.api}`,
     ...(env["DIFY_WEBHOOK_API_KEY"] || env["DIFY_WEBHOOK_SECRET"]
       ? {}

@@ -21,6 +21,7 @@ export const PORTS_OF: Record<PartName, PortName[]> = {
   api: ["api"],
   worker: ["worker", "worker_metrics"],
   upstream: ["upstream"],
+  dify: ["dify"],
   sandbox: ["sandbox"],
   inbox: ["inbox", "smtp"],
   temporal: ["temporal", "temporal_ui"],

@@ -8,7 +8,7 @@ import { httpStatus } from "./probes.ts";
 import { createProcessPart } from "./process-part.ts";
 import type { Reporter } from "./report.ts";
 
-export type NodePartName = Extract<PartName, "api" | "worker" | "inbox" | "sandbox" | "upstream">;
+export type NodePartName = Extract<PartName, "api" | "worker" | "inbox" | "sandbox" | "upstream" | "dify">;
 
 /** The folder that holds the compiled program: this file is `<it>/src/main/launcher/node-parts.js`. */
 export const compiledFolder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
@@ -24,6 +24,7 @@ const ENTRIES: Record<NodePartName, { file: string; ready: string; flags?: strin
   inbox: { file: "dev/inbox/main.js", ready: "/healthz" },
   sandbox: { file: "dev/sandbox/main.js", ready: "/healthz" },
   upstream: { file: "dev/upstream/main.js", ready: "/healthz" },
+  dify: { file: "dev/dify/main.js", ready: "/healthz" },
 };
 
 /** A part that is our own program in a Node process of its own; its port comes to it as PORT. */

@@ -11,6 +11,7 @@ export type PortName =
   | "inbox"
   | "sandbox"
   | "upstream"
+  | "dify"
   | "temporal"
   | "postgres"
   | "redis"
@@ -25,9 +26,10 @@ const USUAL: Partial<Record<PortName, number>> = {
   inbox: 8025,
   sandbox: 8026,
   upstream: 8027,
+  dify: 8028,
   temporal: 7233,
 };
-const SPOKEN: ReadonlySet<PortName> = new Set(["api", "temporal_ui", "inbox", "sandbox", "upstream"]);
+const SPOKEN: ReadonlySet<PortName> = new Set(["api", "temporal_ui", "inbox", "sandbox", "upstream", "dify"]);
 
 /**
  * Free ports are looked for below the range the system takes outgoing connections' ports from: while a part is down, such a

@@ -7,7 +7,7 @@ import { takeLock } from "./lock.ts";
 import { createNodePart, type NodePartName } from "./node-parts.ts";
 import { isReplaced, PORTS_OF } from "./needs.ts";
 import { type Part, PART_NAMES, type PartName } from "./part.ts";
-import { choosePorts } from "./ports.ts";
+import { choosePorts, type PortName } from "./ports.ts";
 import { endOrphans } from "./records.ts";
 import { type Reporter, silent } from "./report.ts";
 import { startServers } from "./servers.ts";
@@ -98,6 +98,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     if (has("inbox")) starts.push(node("inbox", { SMTP_PORT: String(ports.smtp) }));
     if (has("sandbox")) starts.push(node("sandbox"));
     if (has("upstream")) starts.push(node("upstream"));
+    if (has("dify")) starts.push(node("dify", webhookOf(ports)));
     await Promise.all(starts);
 
     const host: Environment = env["HOST"] ? { HOST: env["HOST"] } : {};
@@ -134,6 +135,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await stop();
     throw error;
   }
+}
+
+/** Where the demo Dify sends its webhooks. */
+function webhookOf({ api }: Partial<Record<PortName, number>>): Environment {
+  return api === undefined ? {} : { DIFY_WEBHOOK_URL: `http://127.0.0.1:${api}/api/dify/webhook` };
 }
 
 function aborted(signal: AbortSignal | undefined): Promise<never> {

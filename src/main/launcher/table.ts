@@ -10,6 +10,7 @@ export function addressTable(endpoints: Endpoints, dataDir: string): string {
     ["Mail inbox", endpoints.inbox],
     ["Payment sandbox", endpoints.sandbox],
     ["Demo upstream", endpoints.upstream],
+    ["Demo Dify", endpoints.dify],
     ["Administrator", `${endpoints.admin.email}, password in ${path.relative(process.cwd(), path.join(dataDir, "endpoints.json"))}`],
     ["See it work", "npm run demo (in another terminal)"],
     ["Stop", "Ctrl-C; the data stays for the next start"],
