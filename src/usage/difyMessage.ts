@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import type { Queryable } from "../platform/postgres.ts";
 
 /**
  * The one key of a Dify message, whoever reports it: the relay that saw it end or Dify's webhook. A UUID (version 8, RFC 9562) from the
@@ -10,23 +9,6 @@ export function difyMessageKey(messageId: string): string {
   bytes[6] = (bytes[6]! & 0x0f) | 0x80;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   return bytes.toString("hex", 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
-
-/** Where the event of a message lies in usage_events. */
-export interface MessageEvent {
-  id: string;
-  at: Date;
-}
-
-/**
- * Claims a message for an event, in the transaction that records and charges it. Undefined when it is this event's now; else the event
- * that was recorded for it before, which is durable. Waits for a transaction that is just claiming the same message.
- */
-export async function claimMessage(tx: Queryable, key: string, event: MessageEvent): Promise<MessageEvent | undefined> {
-  await tx.query("SELECT usage_claim_messages(ARRAY[$1::uuid], ARRAY[$2::uuid], ARRAY[$3::timestamptz])", [key, event.id, event.at]);
-  const { rows } = await tx.query<MessageEvent>("SELECT event_id AS id, event_at AS at FROM usage_messages WHERE message_key = $1", [key]);
-  const [first] = rows;
-  return first && first.id !== event.id ? first : undefined;
 }
 
 /** What an end user of Dify is called: `tk_`, the account's id and, for an end user of the account, a short hash. */

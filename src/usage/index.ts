@@ -10,7 +10,7 @@ import { wakeSettlement } from "./wake.ts";
 export { createAverages, type AverageCall, type Averages } from "./averages.ts";
 export type { UpstreamAttempt } from "./attempts.ts";
 export { createDifyUsage, createDifyWebhook, forgetRefusals, watchOpenEvents } from "./dify/index.ts";
-export { accountOfDifyUser, claimMessage, difyMessageKey, difyUser } from "./difyMessage.ts";
+export { difyMessageKey, difyUser } from "./difyMessage.ts";
 export { createDrain, type Drain, type DrainResult } from "./drain.ts";
 export { shardOf, type UsageEvent } from "./event.ts";
 export { createHousekeeping, type HouseKept, type Housekeeping } from "./housekeeping.ts";
