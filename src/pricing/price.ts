@@ -103,6 +103,48 @@ export function cost(price: Prices, tokens: TokenClasses, units?: Units, multipl
   return rounded(sum + unitSum(price, units), multiplier);
 }
 
+/** One line of a bill: so many of something at a price per 1000 or per one. */
+export interface CostPart {
+  what:
+    | "input"
+    | "cached_input"
+    | "cache_write"
+    | "cache_write_1h"
+    | "output"
+    | "reasoning"
+    | "request"
+    | "image"
+    | "second"
+    | "character"
+    | "web_search";
+  count: number;
+  /** Micro-credits. */
+  price: bigint;
+  per: 1_000 | 1;
+}
+
+/** What {@link cost} adds up, line by line; lines of which there are none are left out. */
+export function costParts(price: Prices, tokens: TokenClasses, units?: Units): CostPart[] {
+  const cacheWrite = price.cacheWritePrice ?? price.inputPrice;
+  const lines: CostPart[] = [
+    { what: "input", count: tokens.input, price: price.inputPrice, per: 1_000 },
+    { what: "cached_input", count: tokens.cachedInput, price: price.cachedInputPrice ?? price.inputPrice, per: 1_000 },
+    { what: "cache_write", count: tokens.cacheWrite, price: cacheWrite, per: 1_000 },
+    { what: "cache_write_1h", count: tokens.cacheWriteLong ?? 0, price: price.cacheWriteLongPrice ?? cacheWrite, per: 1_000 },
+    { what: "output", count: tokens.output, price: price.outputPrice, per: 1_000 },
+    { what: "reasoning", count: tokens.reasoning, price: price.reasoningPrice ?? price.outputPrice, per: 1_000 },
+    { what: "request", count: units?.requests ?? 1, price: price.requestPrice, per: 1 },
+    { what: "image", count: units?.images ?? 0, price: price.imagePrice, per: 1 },
+    { what: "second", count: units?.seconds ?? 0, price: price.secondPrice, per: 1 },
+    { what: "character", count: units?.characters ?? 0, price: price.characterPrice, per: 1 },
+    { what: "web_search", count: units?.searches ?? 0, price: price.searchPrice, per: 1 },
+  ];
+  return lines.filter((line) => line.count > 0 && (line.what !== "request" || line.price > 0n));
+}
+
+/** What a line comes to before the one rounding, in thousandths of a micro-credit. */
+export const partSum = ({ count: many, price, per }: CostPart): bigint => count(many) * price * (per === 1 ? PER : 1n);
+
 const dearestInput = (price: Prices) =>
   dearest(price.inputPrice, price.cachedInputPrice ?? 0n, price.cacheWritePrice ?? 0n, price.cacheWriteLongPrice ?? 0n);
 const dearestOutput = (price: Prices) => dearest(price.outputPrice, price.reasoningPrice ?? 0n);

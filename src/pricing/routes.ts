@@ -3,6 +3,7 @@ import { pageOf } from "../http/schemas.ts";
 import { appError } from "../platform/errors.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { createModelAdmin } from "./admin.ts";
+import { calculatorRoutes } from "./calculator/routes.ts";
 import { priceListRoutes } from "./import/routes.ts";
 import { multiplierRoutes } from "./multipliers/routes.ts";
 import { presentModel, presentPriceRecord, presentPublicModel, presentPublicPrice } from "./present.ts";
@@ -37,7 +38,7 @@ function matches(model: ModelRecord, q: string): boolean {
 /** Routes of models and prices: the public price list and the operators' side. */
 export function pricingRoutes(deps: {
   pool: Pool;
-  pricing: Pick<Pricing, "model" | "models" | "drop">;
+  pricing: Pick<Pricing, "model" | "models" | "drop" | "versionAt" | "cost">;
   tierExists: (name: string) => Promise<boolean>;
 }): Route[] {
   const { pool, pricing } = deps;
@@ -52,6 +53,7 @@ export function pricingRoutes(deps: {
   return [
     ...multiplierRoutes({ pool, tierExists: deps.tierExists, changed: () => pricing.drop() }),
     ...priceListRoutes({ pool, changed: () => pricing.drop() }),
+    ...calculatorRoutes({ pricing, tierExists: deps.tierExists }),
     route({
       method: "get",
       path: "/api/models",

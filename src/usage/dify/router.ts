@@ -1,5 +1,6 @@
 import express, { type Request, type RequestHandler, type Response, type Router } from "express";
-import { traceIdOf, requestIdOf } from "../../http/trace.ts";
+import { endUnread, isUnread } from "../../http/linger.ts";
+import { requestIdOf, traceIdOf } from "../../http/trace.ts";
 import { formatCredits } from "../../platform/credits.ts";
 import { ERROR_CODES, type ErrorCode } from "../../platform/errors.ts";
 import type { Logger } from "../../platform/logger.ts";
@@ -39,7 +40,11 @@ function credentialsOf(req: Request): Credentials {
 
 function send(res: Response, { status, body }: DifyAnswer): void {
   if (res.headersSent || res.destroyed) return;
-  res.status(status).set("cache-control", "no-store").type("application/json").send(body);
+  res.status(status).set("cache-control", "no-store").type("application/json");
+  if (!isUnread(res.req)) return void res.send(body);
+  const bytes = Buffer.from(body);
+  res.set({ connection: "close", "content-length": String(bytes.length) });
+  endUnread(res, bytes);
 }
 
 async function within<T>(ms: number, work: Promise<T>): Promise<T> {
@@ -147,18 +152,14 @@ export function difyWebhookHandler(deps: DifyWebhookDeps): RequestHandler {
   }
 
   async function receive(visit: Visit): Promise<void> {
-    const { req, res } = visit;
+    const { req } = visit;
     if (req.body !== undefined) throw new Error("the Dify webhook is mounted behind a body parser and cannot verify signatures");
     const credentials = credentialsOf(req);
     const strange = verifier.checkKey(credentials);
-    if (strange) {
-      res.set("connection", "close");
-      return refuseStranger(visit, strange.reason, strange.code, strange.message);
-    }
+    if (strange) return refuseStranger(visit, strange.reason, strange.code, strange.message);
     const { kind, raw } = await readBody(req, LIMIT_BYTES);
     visit.body = raw;
     if (kind === "oversized") {
-      res.set("connection", "close");
       return refuseStranger(visit, "oversized", "payload_too_large", `The body is longer than ${LIMIT_BYTES} bytes`);
     }
     if (kind === "truncated") return refuseStranger(visit, "truncated", "validation_failed", "body: ended before its end");

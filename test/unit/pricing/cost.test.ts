@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { affordableOutput, cost, estimate, type Prices, type TokenClasses } from "../../../src/pricing/index.ts";
+import { costParts, partSum } from "../../../src/pricing/price.ts";
 import { parseCredits } from "../../../src/platform/credits.ts";
 
 const credits = (text: string) => parseCredits(text)!;
@@ -169,6 +170,27 @@ describe("the cost of a call", () => {
 
   it("cannot be computed from counts that are negative or not whole", () => {
     for (const input of [-1, 1.5, NaN, Infinity]) expect(() => cost(PLAIN, { ...NO_TOKENS, input })).to.throw(RangeError);
+  });
+});
+
+describe("the lines of a cost", () => {
+  it("add up to the cost, whatever the prices and counts", () => {
+    const count = fc.nat(1_000_000);
+    const tokens = fc.record({
+      input: count,
+      cachedInput: count,
+      cacheWrite: count,
+      cacheWriteLong: count,
+      output: count,
+      reasoning: count,
+    });
+    const units = fc.record({ requests: count, images: count, seconds: count, characters: count, searches: count });
+    fc.assert(
+      fc.property(anyPrices, tokens, units, (price, of, also) => {
+        const sum = costParts(price, of, also).reduce((total, part) => total + partSum(part), 0n);
+        expect((sum + 999n) / 1_000n).to.equal(cost(price, of, also));
+      }),
+    );
   });
 });
 
