@@ -1,4 +1,5 @@
 export { createBus, type Bus, type Emit, type Sink } from "./bus.ts";
+export { EVENT_KINDS } from "./event.ts";
 export type {
   ActivityEvent,
   CallEnded,

@@ -46,6 +46,8 @@ export const environmentSchema = z.object({
   ACTIVITY_KAFKA_USERNAME: z.string().min(1).optional(),
   ACTIVITY_KAFKA_PASSWORD: z.string().min(1).optional(),
 
+  MONITOR_STREAMS: integer(5, 1, 10_000),
+
   METRICS_PORT: optionalPort(),
   METRICS_TOKEN: z.string().min(16, "must have at least 16 characters").optional(),
 

@@ -19,20 +19,22 @@ export interface HealthCheck {
 }
 
 const item = z.object({ name: z.string(), state: z.string(), latency_ms: z.number().nullable() });
-const part = z.object({
+/** How one part is. */
+export const healthPart = z.object({
   status: z.enum(["up", "degraded", "down"]),
   required: z.boolean(),
   latency_ms: z.number(),
   error: z.string().optional(),
   items: z.array(item).optional(),
 });
-const readiness = z.object({ status: z.enum(["ready", "degraded", "unavailable"]), parts: z.record(z.string(), part) });
+const readiness = z.object({ status: z.enum(["ready", "degraded", "unavailable"]), parts: z.record(z.string(), healthPart) });
 
 const CHECK_TIMEOUT_MS = 2_000;
 
 const tenths = (ms: number): number => Math.round(ms * 10) / 10;
 
-async function measure(health: HealthCheck, inside: boolean): Promise<z.output<typeof part>> {
+/** Asks one part how it is; `inside` tells what is for insiders alone. Never rejects: who does not answer in time is down. */
+export async function measureHealth(health: HealthCheck, inside: boolean): Promise<z.output<typeof healthPart>> {
   const started = performance.now();
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
@@ -87,7 +89,7 @@ export function healthRoutes(checks: HealthCheck[], state: { stopping: () => boo
       responses: { 200: readiness, 503: readiness },
       handler: async (req, res) => {
         const inside = mayRead(req, state.access);
-        const results = await Promise.all(checks.map(async (health) => [health.name, await measure(health, inside)] as const));
+        const results = await Promise.all(checks.map(async (health) => [health.name, await measureHealth(health, inside)] as const));
         const unavailable = state.stopping() || results.some(([, result]) => result.required && result.status === "down");
         const degraded = results.some(([, result]) => result.status !== "up");
         res.status(unavailable ? 503 : 200).json({

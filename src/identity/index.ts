@@ -54,6 +54,8 @@ export type { Locale, UserView } from "./users.ts";
 export interface Identity {
   /** Throws `unauthenticated` or `account_suspended`. */
   authenticateToken(jwt: string): Promise<Principal>;
+  /** Whose session this is, now, for what outlives an access token. Throws like {@link Identity.authenticateToken}. */
+  principalOf(userId: string, sessionId: string): Promise<Principal>;
   /** undefined for an unknown, revoked or expired key; rejects when Postgres is needed and away. Cheap: see keyCache.ts. */
   authenticateKey(raw: string): Promise<CallerKey | undefined>;
   /** Notes that a key, or a token of it, was used from an address; nobody waits for it to be written. */
@@ -172,6 +174,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
 
   return {
     authenticateToken: async (token) => principalOf(tokens.verify(token)),
+    principalOf: (userId, sessionId) => principalOf({ userId, sessionId }),
     authenticateKey,
     noteUse,
     authenticate: strategies.authenticate,

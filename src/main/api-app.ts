@@ -33,6 +33,7 @@ import {
 } from "../usage/index.ts";
 import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
 import { partChecks, providerCheck } from "./checks.ts";
+import { createApiMonitor } from "./monitor.ts";
 import type { Platform } from "./platform.ts";
 import { release } from "./release.ts";
 import { seedDemo, seedDify } from "./seed-demo.ts";
@@ -105,9 +106,11 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
   await gateway.ready;
 
   const access = { token: config.METRICS_TOKEN, ownPort: false };
+  const checks = [...partChecks(platform), providerCheck(gateway.providers)];
+  const monitor = createApiMonitor(platform, { identity, notify, gateway, checks });
   const exports = createExports();
   const routes: Route[] = [
-    ...healthRoutes([...partChecks(platform), providerCheck(gateway.providers)], { stopping, access }),
+    ...healthRoutes(checks, { stopping, access }),
     ...(config.METRICS_PORT === undefined ? [metricsRoute(metrics, access)] : []),
     ...identity.routes,
     ...walletRoutes({ pool, ledger, exports, rate: config.CREDITS_PER_YUAN }),
@@ -142,6 +145,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ...webhook.routes,
     ...pricingRoutes({ pool, pricing, tierExists: identity.tiers.exists }),
     ...userAdminRoutes(identity.users),
+    ...monitor.routes,
     ...activityRoutes(createHistory({ pool, calls: (filter, limit, counted) => servedCalls(pool, filter, limit, counted) })),
     ...keyAdminRoutes(identity.priceClasses),
     ...providerRoutes({
@@ -194,6 +198,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
   return {
     app,
     async stop(graceMs) {
+      monitor.stop();
       await gateway.drain(graceMs);
       await usage.stop(5_000);
       await webhook.stop();

@@ -4,6 +4,8 @@ import type { Bus } from "../activity/index.ts";
 import { tellAudit } from "../admin/audit.ts";
 import type { Config } from "../config/index.ts";
 import { traceFields } from "../http/trace.ts";
+import { createMonitorPublisher, type MonitorPublisher } from "../monitor/index.ts";
+import { randomText } from "../platform/ids.ts";
 import { createInvalidation, type Invalidation } from "../platform/invalidation.ts";
 import { createLogger, type Logger } from "../platform/logger.ts";
 import { createMetrics, type Metrics } from "../platform/metrics.ts";
@@ -45,6 +47,8 @@ export interface Platform {
   secretBox: SecretBox;
   /** What happens, told to everything that wants to know. */
   events: Bus;
+  /** Tells operators' live monitors what happens here. */
+  monitor: MonitorPublisher;
   close(): Promise<void>;
 }
 
@@ -102,6 +106,8 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
   const invalidation = createInvalidation({ url: config.DATABASE_URL, log });
   watchParts(metrics, { pool, redis, invalidation }, release);
   const events = createEvents(config, name, { pool, redis, log, metrics });
+  const monitor = createMonitorPublisher({ redis, name: `${name}-${process.pid}-${randomText(4)}` });
+  events.addSink(monitor);
   const untell = tellAudit(events);
   return {
     config,
@@ -118,6 +124,7 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
     invalidation,
     secretBox: createSecretBox(config.ENCRYPTION_KEYS),
     events,
+    monitor,
     async close() {
       untell();
       await events.stop(EVENTS_MS);

@@ -15,6 +15,8 @@ export { createDrain, type Drain, type DrainResult } from "./drain.ts";
 export { shardOf, type UsageEvent } from "./event.ts";
 export { createHousekeeping, type HouseKept, type Housekeeping } from "./housekeeping.ts";
 export { createIncidentReporter, reportIncidents, type Incident } from "./incidents.ts";
+export { lastMinute } from "./lastMinute.ts";
+export { backlog } from "./repository.ts";
 export { ratesOf } from "./rates.ts";
 export { createSettlementTrace, createTraceLeaver } from "./traces.ts";
 export { usageRoutes } from "./routes.ts";
