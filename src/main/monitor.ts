@@ -3,6 +3,7 @@ import type { HealthCheck } from "../http/health.ts";
 import type { Identity } from "../identity/index.ts";
 import { createMonitor, type Monitor } from "../monitor/index.ts";
 import type { Notify } from "../notify/index.ts";
+import { announce } from "../platform/invalidation.ts";
 import { backlog, lastMinute } from "../usage/index.ts";
 import type { Platform } from "./platform.ts";
 
@@ -13,7 +14,6 @@ export function createApiMonitor(
 ): Monitor {
   const live = () => gateway.live;
   publisher.live = live;
-  const { queue } = notify;
   return createMonitor({
     redis,
     log,
@@ -22,7 +22,12 @@ export function createApiMonitor(
     live,
     backlog: () => backlog(pool),
     lastMinute: () => lastMinute(pool),
-    queues: async () => ({ [queue.name]: await queue.getJobCounts("waiting", "active", "delayed", "failed") }),
+    queues: async () => {
+      const queues = Object.values(notify.queues);
+      const counts = await Promise.all(queues.map((queue) => queue.getJobCounts("waiting", "active", "delayed", "failed")));
+      return Object.fromEntries(queues.map(({ name }, i) => [name, counts[i]!]));
+    },
+    wakeAll: () => announce(pool, "monitor", "*"),
     mostListeners: config.MONITOR_STREAMS,
     authenticate: identity.authenticate,
     principalOf: identity.principalOf,

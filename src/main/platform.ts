@@ -108,6 +108,7 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
   const events = createEvents(config, name, { pool, redis, log, metrics });
   const monitor = createMonitorPublisher({ redis, name: `${name}-${process.pid}-${randomText(4)}` });
   events.addSink(monitor);
+  invalidation.on("monitor", () => monitor.wake());
   const untell = tellAudit(events);
   return {
     config,

@@ -14,7 +14,7 @@ const PRESENCE_EVERY_MS = 5_000;
 const STATE_EVERY_MS = 5_000;
 const HEARTBEAT_MS = 15_000;
 /** A second is told this long after it has ended: its last entries are read by then. */
-const SETTLED_MS = 400;
+const SETTLED_MS = 600;
 /** Listeners written to in one turn of the event loop; calls get theirs in between. */
 const IN_ONE_TURN = 20;
 /** How long a listener that comes back may take to read what it has missed before it counts as slow. */
@@ -35,6 +35,8 @@ export interface HubDeps {
   seats: Seats;
   /** Whether this person may still look. */
   mayListen(userId: string, sessionId: string): Promise<boolean>;
+  /** Tells every process that somebody listens. */
+  wakeAll(): Promise<void>;
   /** How the system is, as JSON. */
   state(): Promise<string>;
   cut(reason: ByeReason): void;
@@ -152,7 +154,9 @@ export function createHub(deps: HubDeps): Hub {
       ),
     ];
     for (const timer of timers) timer.unref();
-    if (listeners.size === 0) stopReading();
+    if (listeners.size === 0) return stopReading();
+    // Without it they find out within a second, if they have anything to tell.
+    await deps.wakeAll().catch(() => undefined);
   }
 
   function stopReading(): void {

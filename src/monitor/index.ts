@@ -27,6 +27,8 @@ export function createMonitor(
     redis: Redis;
     log: Logger;
     metrics: Metrics;
+    /** Tells every process that somebody listens. */
+    wakeAll(): Promise<void>;
     /** Streams of one operator, on all copies. */
     mostListeners: number;
     authenticate(req: Request): Promise<Principal | undefined>;
@@ -48,7 +50,15 @@ export function createMonitor(
   }
 
   const counted = createMonitorMetrics(deps.metrics, () => hub.size);
-  const hub = createHub({ redis, seats, log, mayListen, state: async () => JSON.stringify(await snapshot()), cut: counted.cut });
+  const hub = createHub({
+    redis,
+    seats,
+    log,
+    mayListen,
+    wakeAll: deps.wakeAll,
+    state: async () => JSON.stringify(await snapshot()),
+    cut: counted.cut,
+  });
   const tickets = createTickets({ redis });
   return {
     routes: monitorRoutes({ hub, seats, tickets, snapshot, authenticate: deps.authenticate, mayListen }),

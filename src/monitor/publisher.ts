@@ -14,12 +14,14 @@ const ASK_MS = 1_000;
 export interface MonitorPublisher extends Sink {
   /** How many calls are under way, when this process relays any. */
   live: () => number;
+  /** Somebody may have begun to listen: asks at once. */
+  wake(): void;
 }
 
 /**
  * Tells listeners what happens in this process: ten messages a second at most, each with the events of a tenth of a second and their sums, and only
  * while somebody listens somewhere. While nobody does, an event costs one comparison and a busy process asks Redis once a second; an idle one
- * does nothing at all.
+ * does nothing at all. Whoever is the first to listen has all processes woken.
  */
 export function createMonitorPublisher(options: { redis: Redis; name: string; everyMs?: number; askMs?: number }): MonitorPublisher {
   const { redis, name, everyMs = EVERY_MS, askMs = ASK_MS } = options;
@@ -93,6 +95,10 @@ export function createMonitorPublisher(options: { redis: Redis; name: string; ev
   const publisher: MonitorPublisher = {
     name: "monitor",
     live: () => 0,
+    wake() {
+      resting = false;
+      if (!listening) schedule(0);
+    },
     accept(entry) {
       if (resting) {
         missed += 1;

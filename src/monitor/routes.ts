@@ -61,7 +61,11 @@ export function monitorRoutes(deps: MonitorRouteDeps): Route[] {
     const id = uuidv7();
     await seats.take(who.userId, id);
     const listener = new Listener({ ...who, id, filter, res, lastEventId });
+    // Our half of a connection stays open when the client closes its own (see http/server.ts); who listens to a stream does that only to leave.
+    const leave = (): void => void res.destroy();
+    req.socket.once("end", leave);
     res.on("close", () => {
+      req.socket.off("end", leave);
       listener.closed = true;
       hub.remove(listener);
       seats.free(who.userId, id);

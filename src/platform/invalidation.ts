@@ -3,7 +3,7 @@ import type { Logger } from "./logger.ts";
 import type { Queryable } from "./postgres.ts";
 
 /** What a cached thing is about; the payload is the id of what changed, or "*" for all. */
-export type Topic = "user" | "api_key" | "model" | "provider" | "settings" | "limits";
+export type Topic = "user" | "api_key" | "model" | "provider" | "settings" | "limits" | "monitor";
 
 export interface Invalidation {
   /** Calls back for every change of `topic`, with "*" whenever changes may have been missed. */
