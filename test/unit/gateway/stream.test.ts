@@ -19,8 +19,15 @@ interface Seen {
   usage: unknown;
 }
 
-function play(pieces: Buffer[], options: { showUsage?: boolean; endsWithoutTerminal?: boolean } = {}): Seen & { stream: ChatStream } {
-  const stream = new ChatStream({ showUsage: options.showUsage ?? false, endsWithoutTerminal: options.endsWithoutTerminal ?? false });
+function play(
+  pieces: Buffer[],
+  options: { showUsage?: boolean; endsWithoutTerminal?: boolean; choices?: number } = {},
+): Seen & { stream: ChatStream } {
+  const stream = new ChatStream({
+    choices: options.choices ?? 1,
+    showUsage: options.showUsage ?? false,
+    endsWithoutTerminal: options.endsWithoutTerminal ?? false,
+  });
   const out: Buffer[] = [];
   for (const piece of pieces) {
     const passed = stream.push(piece);
@@ -110,7 +117,7 @@ describe("a chat stream from a provider", () => {
   });
 
   it("holds back nothing but the end", () => {
-    const stream = new ChatStream({ showUsage: false, endsWithoutTerminal: false });
+    const stream = new ChatStream({ choices: 1, showUsage: false, endsWithoutTerminal: false });
     const first = Buffer.from(event(chunk("a")));
     expect(stream.push(first)).to.equal(first);
     expect(stream.push(Buffer.from('data: {"id"'))).to.equal(undefined);
@@ -156,7 +163,7 @@ describe("a chat stream from a provider", () => {
     expect(play([event(bad), event("[DONE]")].map((data) => Buffer.from(data)))).to.include({ state: "failed", tail: undefined });
     const finished = JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
     expect(whole(event(bad) + event(finished), { endsWithoutTerminal: true })).to.include({ record: "upstream_malformed" });
-    const left = new ChatStream({ showUsage: false, endsWithoutTerminal: false });
+    const left = new ChatStream({ choices: 1, showUsage: false, endsWithoutTerminal: false });
     left.push(Buffer.from(event(chunk("a")) + event(bad)));
     expect(left.unreadable).to.equal(true);
   });
@@ -177,6 +184,8 @@ describe("a chat stream from a provider", () => {
     const options = { endsWithoutTerminal: true };
     expect(whole(event(chunk("a")) + event(finished), options)).to.include({ state: "done", tail: event("[DONE]") });
     expect(whole(event(chunk("a")), options)).to.include({ state: "failed" });
+    // Three answers were asked for, and one has come.
+    expect(whole(event(chunk("a")) + event(finished), { ...options, choices: 3 })).to.include({ state: "failed" });
     const other = JSON.stringify({ choices: [{ index: 1, delta: { content: "b" }, finish_reason: null }] });
     expect(whole(event(chunk("a")) + event(finished) + event(other), options)).to.include({ state: "failed" });
   });
@@ -215,7 +224,7 @@ describe("a chat stream from a provider", () => {
   });
 
   it("counts a long stream whole though it keeps little of it", () => {
-    const stream = new ChatStream({ showUsage: false, endsWithoutTerminal: false });
+    const stream = new ChatStream({ choices: 1, showUsage: false, endsWithoutTerminal: false });
     for (let i = 0; i < 2_000; i++) stream.push(Buffer.from(event(chunk("word "))));
     expect(stream.count(words, { left: 1e9 }).tokens).to.equal(2_000);
   });

@@ -1,4 +1,5 @@
 import { wordOf } from "../checks.ts";
+import { saidIn } from "../conversion/parts.ts";
 import { eventData } from "../../sse/data.ts";
 import { GatheredText, type Delivered } from "../../tokens/gathered.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
@@ -21,7 +22,7 @@ export class DeliveredContent {
   #rawBytes = 0;
   readonly #texts = new GatheredText();
   readonly #open = new Set<unknown>();
-  #finished = 0;
+  readonly #finished = new Set<unknown>();
 
   add(bytes: Buffer): void {
     this.#raw.push(bytes);
@@ -53,7 +54,7 @@ export class DeliveredContent {
     if (choice["finish_reason"] === null || choice["finish_reason"] === undefined) this.#open.add(index);
     else {
       this.#open.delete(index);
-      this.#finished += 1;
+      this.#finished.add(index);
     }
     this.readMessage(choice["delta"], wordOf(index));
     this.readText(choice, wordOf(index));
@@ -67,7 +68,13 @@ export class DeliveredContent {
   /** Takes the content of one delta, or of a whole message. */
   readMessage(message: unknown, stream: string): void {
     if (!isObject(message)) return;
-    this.#texts.append(`${stream} text`, message["content"]);
+    const { content } = message as { content?: unknown };
+    if (typeof content === "string") this.#texts.append(`${stream} text`, content);
+    else if (Array.isArray(content)) {
+      const said = saidIn(content);
+      this.#texts.append(`${stream} text`, said.text);
+      this.#texts.append(`${stream} reasoning`, said.thinking);
+    }
     this.#texts.append(`${stream} refusal`, message["refusal"]);
     this.#texts.append(`${stream} reasoning`, message["reasoning_content"] ?? message["reasoning"]);
     if (isObject(message["function_call"])) this.#readFunction(message["function_call"], `${stream} function`);
@@ -84,10 +91,10 @@ export class DeliveredContent {
     this.#texts.append(stream, tool["arguments"] ?? tool["input"]);
   }
 
-  /** Every choice seen has said why it stopped. */
-  get allFinished(): boolean {
+  /** Every one of `choices` answers has said why it stopped. */
+  allFinished(choices: number): boolean {
     this.fold();
-    return this.#finished > 0 && this.#open.size === 0;
+    return this.#finished.size >= choices && this.#open.size === 0;
   }
 
   get hasContent(): boolean {

@@ -32,7 +32,8 @@ export class NativeChat implements Dialect {
   }
 
   openStream(options: { endsWithoutTerminal: boolean }): StreamReader {
-    return new ChatStream({ showUsage: this.#request.showUsage, ...options });
+    const { showUsage, choices } = this.#request;
+    return new ChatStream({ showUsage, choices, ...options });
   }
 }
 

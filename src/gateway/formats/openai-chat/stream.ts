@@ -45,13 +45,16 @@ export class ChatStream implements StreamReader {
   unreadableUsage = false;
   readonly #showUsage: boolean;
   readonly #endsWithoutTerminal: boolean;
+  readonly #choices: number;
   readonly #cutter = new EventCutter();
   readonly #delivered = new DeliveredContent();
   #begun = false;
   /** Events that came before any content: held back, for another provider may still have to be asked. */
   #early: Buffer[] | undefined = [];
 
-  constructor(options: { showUsage: boolean; endsWithoutTerminal: boolean }) {
+  /** `choices`: how many answers were asked for; the stream of a provider that says no end is whole when all of them are. */
+  constructor(options: { showUsage: boolean; endsWithoutTerminal: boolean; choices: number }) {
+    this.#choices = options.choices;
     this.#showUsage = options.showUsage;
     this.#endsWithoutTerminal = options.endsWithoutTerminal;
   }
@@ -83,7 +86,7 @@ export class ChatStream implements StreamReader {
     if (this.state !== "open") return undefined;
     const out = this.#cutter.pending > 0 ? this.push(BLANK_LINE) : undefined;
     if (this.state !== "open") return out;
-    const finished = this.#endsWithoutTerminal && this.#delivered.allFinished;
+    const finished = this.#endsWithoutTerminal && this.#delivered.allFinished(this.#choices);
     if (this.unreadable) this.#fail(malformed(NOT_JSON));
     else if (finished) this.#done(DONE);
     else

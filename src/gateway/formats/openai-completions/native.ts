@@ -25,7 +25,8 @@ export class NativeCompletion implements Dialect {
   }
 
   openStream(options: { endsWithoutTerminal: boolean }): StreamReader {
-    const stream = new ChatStream({ showUsage: this.#request.showUsage, ...options });
+    const { showUsage, prompts, body } = this.#request;
+    const stream = new ChatStream({ showUsage, choices: ((body["n"] ?? 1) as number) * prompts.length, ...options });
     const count = stream.count.bind(stream);
     stream.count = (tokenizer, budget) => this.#withoutEcho(count(tokenizer, budget), tokenizer, budget);
     return stream;

@@ -32,6 +32,13 @@ describe("a chat request to Anthropic's provider", () => {
     ["repetition_penalty", { repetition_penalty: 1.1 }],
     ["reasoning_effort", { reasoning_effort: "enormous" }],
     ["reasoning_effort", { reasoning_effort: "high", max_tokens: 500 }],
+    ["temperature", { reasoning_effort: "high", temperature: 0.2 }],
+    ["top_p", { thinking: { type: "enabled", budget_tokens: 2_500 }, top_p: 0.5 }],
+    ["stop", { stop: ["x", "\n"] }],
+    [
+      "messages[0].content[0].type",
+      { messages: [{ role: "system", content: [{ type: "image_url", image_url: { url: "https://x.invalid/a.png" } }] }, ...messages] },
+    ],
     ["response_format.type", { response_format: { type: "json_object" } }],
     ["response_format.json_schema.schema", { response_format: { type: "json_schema", json_schema: { name: "x" } } }],
     ["tools[1]", { tools: [weather, { type: "custom", custom: { name: "c" } }] }],

@@ -54,6 +54,31 @@ describe("a stream handed on in another format", () => {
     );
   });
 
+  it("from OpenAI keeps calls apart whose vendor gives all of them one index, and content in parts", () => {
+    const chunk = (delta: object, finish: string | null = null): string =>
+      `data: ${JSON.stringify({ choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
+    const called = (id: string | undefined, name: string | undefined, args: string, index?: number) =>
+      chunk({
+        tool_calls: [{ ...(index !== undefined && { index }), ...(id && { id }), function: { ...(name && { name }), arguments: args } }],
+      });
+    for (const index of [0, undefined]) {
+      const bytes =
+        chunk({ content: [{ type: "thinking", thinking: [{ type: "text", text: "hm" }] }] }) +
+        chunk({ content: [{ type: "text", text: "so" }] }) +
+        called("a", "one", '{"city":', index) +
+        called(undefined, undefined, '"A"}', index) +
+        called("b", "two", '{"zone":"B"}', index) +
+        chunk({}, "tool_calls") +
+        "data: [DONE]\n\n";
+      const got = assembleMessage(all(whole(toMessages(), bytes)));
+      expect(got).to.deep.include({ thinking: "hm", text: "so" });
+      expect(got.tools).to.deep.equal([
+        { id: "a", name: "one", input: { city: "A" } },
+        { id: "b", name: "two", input: { zone: "B" } },
+      ]);
+    }
+  });
+
   it("from OpenAI keeps text, thinking, tools, arguments and usage for Anthropic's clients, wherever it is cut and however calls interleave", () => {
     fc.assert(
       fc.property(said, places, fc.infiniteStream(fc.nat(2)), (one, at, turns) => {

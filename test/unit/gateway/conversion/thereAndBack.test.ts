@@ -152,12 +152,37 @@ describe("a complete answer there and back", () => {
     );
   });
 
-  it("fails when the arguments of a tool are no object, and when there is no answer in it", () => {
-    const dialect = dialectOf(message(good), "openai");
-    const broken = {
+  it("is an answer although the cap cut off the arguments of a tool", () => {
+    const cutOff = {
       choices: [{ index: 0, message: { tool_calls: [{ id: "a", function: { name: "t", arguments: "{oh" } }] }, finish_reason: "length" }],
+      usage: { prompt_tokens: 1500, completion_tokens: 800, total_tokens: 2300 },
     };
-    for (const body of [broken, { choices: [] }, [], { error: { message: "x" } }]) {
+    const read = dialectOf(message(good), "openai").readWhole(Buffer.from(JSON.stringify(cutOff)), undefined);
+    if (!read.ok) throw new Error(read.failure.message);
+    expect(read.usage?.tokens).to.include({ input: 1500, output: 800 });
+    expect(JSON.parse(read.body!.toString())).to.deep.include({
+      content: [{ type: "tool_use", id: "a", name: "t", input: { INVALID_JSON: "{oh" } }],
+      stop_reason: "max_tokens",
+    });
+  });
+
+  it("keeps content that comes as a list of parts", () => {
+    const content = [
+      { type: "thinking", thinking: [{ type: "text", text: "hm" }] },
+      { type: "text", text: "The answer." },
+    ];
+    const answer = { choices: [{ index: 0, message: { content }, finish_reason: "stop" }] };
+    const read = dialectOf(message(good), "openai").readWhole(Buffer.from(JSON.stringify(answer)), undefined);
+    if (!read.ok) throw new Error(read.failure.message);
+    expect((JSON.parse(read.body!.toString()) as { content: unknown }).content).to.deep.equal([
+      { type: "thinking", thinking: "hm", signature: "" },
+      { type: "text", text: "The answer." },
+    ]);
+  });
+
+  it("fails when there is no answer in it", () => {
+    const dialect = dialectOf(message(good), "openai");
+    for (const body of [{ choices: [] }, [], { error: { message: "x" } }]) {
       expect(dialect.readWhole(Buffer.from(JSON.stringify(body)), undefined)).to.include({ ok: false });
     }
     expect(dialectOf(chat(good), "claude").readWhole(Buffer.from('{"type":"error","error":{"type":"overloaded_error"}}'), undefined))

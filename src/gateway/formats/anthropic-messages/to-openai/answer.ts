@@ -1,5 +1,6 @@
 import type { Usage } from "../../../pipeline/format.ts";
 import { isObject, objectsIn, type Fields } from "../../checks.ts";
+import { saidIn } from "../../conversion/parts.ts";
 import { stopReasonOf } from "../../conversion/stop.ts";
 import { messagesUsage } from "../../conversion/usage.ts";
 import { readArguments } from "../../openai-chat/to-claude/check.ts";
@@ -23,21 +24,24 @@ export const reasoningOf = (message: Fields): unknown => message["reasoning_cont
 
 const textBlock = (text: unknown): Fields[] => (typeof text === "string" && text !== "" ? [{ type: "text", text }] : []);
 
-/** A complete chat completion as a message; undefined when the arguments of a tool are no JSON object. */
-export function messageOf(answer: Fields, choice: Fields, usage: Usage | undefined): Fields | undefined {
+/** A tool's input. Cut off by the cap, or no object, it is still what the model said: under the name that Anthropic's manual gives to such. */
+const inputOf = (text: unknown): Fields => readArguments(text) ?? { INVALID_JSON: typeof text === "string" ? text : JSON.stringify(text) };
+
+/** A complete chat completion as a message. */
+export function messageOf(answer: Fields, choice: Fields, usage: Usage | undefined): Fields {
   const message = isObject(choice["message"]) ? choice["message"] : {};
-  const reasoning = reasoningOf(message);
+  const said = saidIn(message["content"]);
+  const reasoning = reasoningOf(message) ?? said.thinking;
   const calls = objectsIn(message["tool_calls"]).map((call) => {
     const called = isObject(call["function"]) ? call["function"] : {};
-    return { type: "tool_use", id: call["id"], name: called["name"], input: readArguments(called["arguments"]) };
+    return { type: "tool_use", id: call["id"], name: called["name"], input: inputOf(called["arguments"]) };
   });
-  if (calls.some(({ input }) => input === undefined)) return undefined;
   const refused = typeof message["refusal"] === "string" && message["refusal"] !== "";
   return {
     ...messageHead(answer, usage && messagesUsage(usage)),
     content: [
       ...(typeof reasoning === "string" && reasoning !== "" ? [{ type: "thinking", thinking: reasoning, signature: "" }] : []),
-      ...textBlock(message["content"]),
+      ...textBlock(said.text),
       ...textBlock(message["refusal"]),
       ...calls,
     ],

@@ -2,6 +2,7 @@ import type { Usage } from "../../../pipeline/format.ts";
 import type { ServerEvent } from "../../../sse/events.ts";
 import { GatheredText } from "../../../tokens/gathered.ts";
 import { isObject, objectsIn, type Fields } from "../../checks.ts";
+import { saidIn } from "../../conversion/parts.ts";
 import { stopReasonOf } from "../../conversion/stop.ts";
 import type { Conversion, Step } from "../../conversion/stream.ts";
 import { malformed } from "../../events.ts";
@@ -9,6 +10,7 @@ import { messagesUsage } from "../../conversion/usage.ts";
 import { endsInError, inBandFailure } from "../../openai-chat/errors.ts";
 import { readUsage } from "../../openai-chat/usage.ts";
 import { messageHead, reasoningOf } from "./answer.ts";
+import { CallPlaces } from "./places.ts";
 import { BlockWriter, messageEnd, messageStart } from "./blocks.ts";
 
 /** Chunks of a chat completion as events of a message. */
@@ -20,6 +22,7 @@ export class ChunksToMessage implements Conversion {
   readonly texts = new GatheredText();
   readonly #endsWithoutTerminal: boolean;
   readonly #blocks = new BlockWriter();
+  readonly #places = new CallPlaces();
   #begun = false;
   #refused = false;
   #finish: unknown;
@@ -58,7 +61,8 @@ export class ChunksToMessage implements Conversion {
   #choice(choice: Fields): string {
     if (choice["finish_reason"] !== null && choice["finish_reason"] !== undefined) this.#finish = choice["finish_reason"];
     const delta = isObject(choice["delta"]) ? choice["delta"] : {};
-    let out = this.#piece("thinking", reasoningOf(delta)) + this.#piece("text", delta["content"]);
+    const said = saidIn(delta["content"]);
+    let out = this.#piece("thinking", reasoningOf(delta) ?? said.thinking) + this.#piece("text", said.text);
     const refusal = this.#piece("text", delta["refusal"]);
     if (refusal !== "") this.#refused = true;
     out += refusal;
@@ -74,7 +78,7 @@ export class ChunksToMessage implements Conversion {
 
   #call(call: Fields): string {
     const called = isObject(call["function"]) ? call["function"] : {};
-    const index = typeof call["index"] === "number" ? call["index"] : 0;
+    const index = this.#places.of(call);
     const name = typeof called["name"] === "string" ? called["name"] : "";
     const json = typeof called["arguments"] === "string" ? called["arguments"] : "";
     this.texts.append(`${index} name`, name);

@@ -1,4 +1,4 @@
-import { isObject, type Check, type Fields, type Problem, wordOf } from "../../checks.ts";
+import { isObject, objectsIn, type Check, type Fields, type Problem, wordOf } from "../../checks.ts";
 import { isLink, readDataUrl } from "../../conversion/dataUrl.ts";
 import { EFFORTS, LEAST_THINKING } from "../../conversion/effort.ts";
 import { onlyValue, unconvertible } from "../../conversion/fields.ts";
@@ -54,6 +54,8 @@ export function checkConvertible(body: Readonly<Fields>): Problem | undefined {
     unconvertible(body, { converted: CONVERTED, harmless: HARMLESS, only: ONLY }) ??
     checkSampling(body) ??
     checkReasoning(body) ??
+    checkThinking(body) ??
+    checkStop(body["stop"]) ??
     checkResponseFormat(body["response_format"]) ??
     checkTools(body) ??
     checkMessages(body["messages"] as Fields[])
@@ -73,6 +75,27 @@ function checkReasoning(body: Readonly<Fields>): Problem | undefined {
   return effort !== "none" && cap <= LEAST_THINKING
     ? { param: "reasoning_effort", message: `needs an output cap of more than ${LEAST_THINKING} tokens with this model` }
     : undefined;
+}
+
+/** A model that thinks chooses its words as it likes (https://docs.claude.com/en/docs/build-with-claude/extended-thinking). */
+function checkThinking(body: Readonly<Fields>): Problem | undefined {
+  const { thinking, reasoning_effort: effort } = body;
+  const thinks = (typeof effort === "string" && effort !== "none") || (isObject(thinking) && thinking["type"] !== "disabled");
+  if (!thinks) return undefined;
+  const odd = (["temperature", "top_p", "top_k"] as const).find((name) => !FREE[name](body[name]));
+  return odd && { param: odd, message: "cannot be chosen for this model while it reasons" };
+}
+
+const absent = (value: unknown): boolean => value === undefined || value === null;
+const FREE = {
+  temperature: (value: unknown) => absent(value) || value === 1,
+  top_p: (value: unknown) => absent(value) || (typeof value === "number" && value >= 0.95),
+  top_k: absent,
+};
+
+function checkStop(stop: unknown): Problem | undefined {
+  const blank = [stop].flat().some((one) => typeof one === "string" && one.trim() === "");
+  return blank ? { param: "stop", message: "must not be blank for this model" } : undefined;
 }
 
 function checkResponseFormat(format: unknown): Problem | undefined {
@@ -106,6 +129,9 @@ function checkMessages(messages: Fields[]): Problem | undefined {
       return { param: `${at}.role`, message: "functions are not offered for this model; tools are" };
     }
     const { content } = message as { content?: unknown };
+    const isSystem = message["role"] === "system" || message["role"] === "developer";
+    const seen = isSystem ? objectsIn(content).findIndex(({ type }) => type !== "text") : -1;
+    if (seen >= 0) return { param: `${at}.content[${seen}].type`, message: "must be text in instructions for this model" };
     const problem = (Array.isArray(content) ? checkParts(content as Fields[], `${at}.content`) : undefined) ?? checkCalls(message, at);
     if (problem) return problem;
     if (message["role"] === "tool" && typeof message["tool_call_id"] !== "string") {
