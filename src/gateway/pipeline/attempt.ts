@@ -55,12 +55,13 @@ export function closeAttempt(deps: Pick<RelayDeps, "routing">, call: Call, end: 
   if (attempt?.outcome !== "running") return;
   const { routing } = deps;
   const route = call.route!;
+  const account = call.caller!.principal.userId;
   const nowMs = performance.now();
   attempt.endedMs = nowMs;
   attempt.firstByteMs = call.firstByteMs;
   attempt.upstreamRequestId = call.upstreamRequestId;
   attempt.outcome = end.kind;
-  if (end.kind === "ok" || (end.kind === "gone" && call.delivered)) return routing.succeeded(route, nowMs);
+  if (end.kind === "ok" || (end.kind === "gone" && call.delivered)) return routing.succeeded(route, account, nowMs);
   if (end.kind === "gone") return routing.abandoned(route);
   const { failure, said } = end;
   attempt.errorCode = failure.record;
@@ -68,5 +69,5 @@ export function closeAttempt(deps: Pick<RelayDeps, "routing">, call: Call, end: 
   // Ended by us: nothing that the provider did.
   if (failure.class === "shutdown" || failure.class === "internal") return routing.abandoned(route);
   const again = call.tries.some((other) => other !== attempt && other.candidate === attempt.candidate && other.outcome === "failed");
-  routing.failed(route, failure, { status: attempt.status, body: said?.body, retryAfterMs: said?.retryAfterMs, again }, nowMs);
+  routing.failed(route, failure, { status: attempt.status, body: said?.body, retryAfterMs: said?.retryAfterMs, again, account }, nowMs);
 }

@@ -27,7 +27,10 @@ export interface Failure {
   retryAfter?: number | undefined;
   /** False for a refusal that stays: official clients would otherwise repeat it. */
   shouldRetry?: false;
-  /** Another provider may be tried while the client has seen nothing. Counts for records without a rule of their own in routing/rules.ts. */
+  /**
+   * Another provider may be tried while the client has seen nothing. Counts for records without a rule of their own in routing/rules.ts;
+   * false counts for all: what was answered and paid for is not bought twice.
+   */
   elsewhere?: boolean;
   /** What a program wants to know beside the code. */
   details?: Record<string, string>;

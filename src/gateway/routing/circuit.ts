@@ -1,3 +1,5 @@
+import { ENOUGH, Witnesses } from "./witnesses.ts";
+
 /** How a circuit breaker decides; times in milliseconds. */
 export interface CircuitConfig {
   /** False: nothing ever opens. */
@@ -23,9 +25,17 @@ const JITTER = 0.2;
  */
 export type CircuitState = "closed" | "open" | "half_open";
 
+/** Whose call failed, and what that says. */
+export interface Evidence {
+  account: string;
+  /** A caller can bring it about alone, by what it asks. */
+  ownDoing: boolean;
+}
+
 /**
  * One circuit breaker (Nygard, Release It!): it counts calls in a sliding window of buckets and opens when too many fail, or when the last
- * `minCalls` all failed, however long they took. Knows nothing of other copies; they are told of its changes and tell theirs by
+ * `minCalls` all failed, however long they took. One account's failures do not open it while others are answered, nor where they can be its
+ * own doing: otherwise any customer could put a provider out of use for all. Knows nothing of other copies; they are told of its changes and tell theirs by
  * {@link Circuit.openFor} and {@link Circuit.close}. Times are `performance.now()`.
  */
 export class Circuit {
@@ -38,6 +48,10 @@ export class Circuit {
   readonly #failed = new Uint32Array(BUCKETS);
   #bucket = -1;
   #streak = 0;
+  /** Who failed since the last success, and in general; who was answered. */
+  readonly #streaking = new Witnesses();
+  readonly #failing = new Witnesses();
+  readonly #answered = new Witnesses();
 
   constructor(config: CircuitConfig) {
     this.#config = config;
@@ -48,22 +62,32 @@ export class Circuit {
   }
 
   /** Counts a call that came to a good end. */
-  passed(nowMs: number): void {
+  passed(nowMs: number, account: string): void {
+    if (this.#streak > 0) this.#streaking.clear();
     this.#streak = 0;
+    this.#answered.note(account, nowMs);
     const slot = this.#slot(nowMs);
     this.#passed[slot]! += 1;
   }
 
   /** Counts a call that failed; true when that was one too many. The caller then opens it. */
-  failed(nowMs: number): boolean {
+  failed(nowMs: number, { account, ownDoing }: Evidence): boolean {
     const slot = this.#slot(nowMs);
     this.#failed[slot]! += 1;
     this.#streak += 1;
+    this.#streaking.note(account, nowMs);
+    this.#failing.note(account, nowMs);
     const { enabled, minCalls } = this.#config;
     if (!enabled || this.retryMs !== 0) return false;
-    if (this.#streak >= minCalls) return true;
+    if (this.#streak >= minCalls && this.#believes(this.#streaking.since(-Infinity), ownDoing, nowMs)) return true;
     const { calls, failures } = this.counts(nowMs);
-    return calls >= minCalls && failures * 100 >= calls * this.#config.failurePercent;
+    if (calls < minCalls || failures * 100 < calls * this.#config.failurePercent) return false;
+    return this.#believes(this.#failing.since(nowMs - this.#config.windowMs), ownDoing, nowMs);
+  }
+
+  #believes(failing: string[], ownDoing: boolean, nowMs: number): boolean {
+    if (failing.length >= ENOUGH) return true;
+    return !ownDoing && this.#answered.since(nowMs - this.#config.windowMs).every((account) => failing.includes(account));
   }
 
   /** What the window holds. */
@@ -93,6 +117,7 @@ export class Circuit {
     this.retryMs = 0;
     this.trips = 0;
     this.#streak = 0;
+    for (const witnesses of [this.#streaking, this.#failing, this.#answered]) witnesses.clear();
     this.#passed.fill(0);
     this.#failed.fill(0);
   }

@@ -1,6 +1,6 @@
 import type { Logger } from "../../platform/logger.ts";
 import type { Candidate } from "../providers/index.ts";
-import { Circuit, type CircuitConfig, type CircuitState } from "./circuit.ts";
+import { Circuit, type CircuitConfig, type CircuitState, type Evidence } from "./circuit.ts";
 import { LEASE_MS, type Fact, type Shared } from "./shared.ts";
 
 /** A circuit with its name among the copies and its right to a trial. */
@@ -41,9 +41,9 @@ export interface Circuits {
   begin(guards: Guards): void;
   /** The trial had an answer, whatever it says: what was tried is closed. */
   answered(guards: Guards): void;
-  passed(guards: Guards, nowMs: number): void;
+  passed(guards: Guards, account: string, nowMs: number): void;
   /** Counts a failure against one of the two. */
-  failed(guards: Guards, which: keyof Guards, why: { reason: string; trial: boolean }, nowMs: number): void;
+  failed(guards: Guards, which: keyof Guards, why: Evidence & { reason: string; trial: boolean }, nowMs: number): void;
   /** The trial was ended by us; the next call may try. */
   dropTrial(guards: Guards): void;
   learn(field: string, fact: Fact, nowMs: number): void;
@@ -152,14 +152,15 @@ export function createCircuits(deps: {
       if (provider.trying) close(provider);
       if (model.trying) close(model);
     },
-    passed({ provider, model }, nowMs) {
-      provider.circuit.passed(nowMs);
-      model.circuit.passed(nowMs);
+    passed({ provider, model }, account, nowMs) {
+      provider.circuit.passed(nowMs, account);
+      model.circuit.passed(nowMs, account);
     },
-    failed(both, which, { reason, trial }, nowMs) {
+    failed(both, which, { reason, trial, ...evidence }, nowMs) {
       const one = both[which];
-      const tooMany = one.circuit.failed(nowMs);
-      if ((trial && one.trying) || tooMany) open(one, reason, nowMs);
+      const tooMany = one.circuit.failed(nowMs, evidence);
+      // A trial that fails by its caller's own doing has shown nothing; the next call tries again.
+      if ((trial && one.trying && !evidence.ownDoing) || tooMany) open(one, reason, nowMs);
       if (!trial) return;
       // When the model fails, the provider itself can be reached; when that cannot, nothing is known of the model.
       if (which === "model" && both.provider.trying) close(both.provider);

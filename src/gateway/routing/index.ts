@@ -72,10 +72,10 @@ export function createRouting(deps: RoutingDeps): Routing {
     answered(route) {
       if (route.trial) circuits.answered(circuits.of(route.candidate));
     },
-    succeeded(route, nowMs) {
+    succeeded(route, account, nowMs) {
       const guards = circuits.of(route.candidate);
       if (route.trial) circuits.answered(guards);
-      circuits.passed(guards, nowMs);
+      circuits.passed(guards, account, nowMs);
       keys.worked(route.candidate.provider.id, route.key, route.candidate.upstreamModel, nowMs);
     },
     failed(route, why, seen, nowMs) {
@@ -86,10 +86,11 @@ export function createRouting(deps: RoutingDeps): Routing {
         const rested = keys.rest(candidate.provider.id, key, candidate.upstreamModel, { reason, retryAfterMs: seen.retryAfterMs }, nowMs);
         if (rested && reason !== "rate_limited") report(route, reason, seen.status);
       }
-      const { circuit } = ruleOf(why);
+      const { circuit, ownDoing = false } = ruleOf(why);
       // One call that tries again and again is one failure.
-      if (circuit && (trial || !seen.again)) circuits.failed(guards, circuit, { reason: why.record, trial }, nowMs);
-      else if (trial && seen.status !== null) circuits.answered(guards);
+      if (circuit && (trial || !seen.again)) {
+        circuits.failed(guards, circuit, { reason: why.record, trial, account: seen.account, ownDoing }, nowMs);
+      } else if (trial && seen.status !== null) circuits.answered(guards);
       else if (trial) circuits.dropTrial(guards);
     },
     abandoned(route) {

@@ -8,6 +8,8 @@ export interface Rule {
   again: boolean;
   /** Whose circuit it counts against: the whole provider's, that of the model there, or nobody's. */
   circuit: "provider" | "model" | undefined;
+  /** A caller can bring it about by what it asks: it takes several accounts to count against a circuit. */
+  ownDoing?: true;
 }
 
 const UNREACHABLE: Rule = { elsewhere: true, again: true, circuit: "provider" };
@@ -25,7 +27,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
   upstream_timeout: BROKEN, // 408
   upstream_closed: BROKEN,
   upstream_error_event: BROKEN,
-  upstream_malformed: SLOW,
+  // An answer that came and cannot be read may be so because of the question.
+  upstream_malformed: { ...SLOW, ownDoing: true },
   upstream_first_byte_timeout: SLOW,
   upstream_idle_timeout: SLOW,
   // The key rests instead; see keys.ts.

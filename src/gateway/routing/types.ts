@@ -58,12 +58,12 @@ export interface Routing {
   keeperOf(candidate: Candidate, accountId: string, nowMs: number): ProviderKey;
   /** The provider has begun to answer with content. */
   answered(route: Route): void;
-  succeeded(route: Route, nowMs: number): void;
-  /** The request failed; `seen` is what the provider said of it. */
+  succeeded(route: Route, account: string, nowMs: number): void;
+  /** The request failed; `seen` is what the provider said of it, and to whose call. */
   failed(
     route: Route,
     why: Failure,
-    seen: { status: number | null; body: Buffer | undefined; retryAfterMs: number | undefined; again: boolean },
+    seen: { status: number | null; body: Buffer | undefined; retryAfterMs: number | undefined; again: boolean; account: string },
     nowMs: number,
   ): void;
   /** It was ended by us, so that nothing is known. */

@@ -106,7 +106,7 @@ describe("operators", () => {
       copy.routing.failed(
         route,
         { code: "upstream_error", status: 502, message: "", record, class: "server" },
-        { status, body: undefined, retryAfterMs: undefined, again: false },
+        { status, body: undefined, retryAfterMs: undefined, again: false, account: "ada" },
         performance.now(),
       );
     for (let i = 0; i < 2; i++) fail("upstream_5xx", 500);

@@ -45,10 +45,10 @@ describe("the circuit of a provider", () => {
     return rows[0]!.id;
   }
 
-  async function call(relay: Relay, asked = model): Promise<{ status: number; text: string; headers: Headers }> {
+  async function call(relay: Relay, asked = model, who = ada): Promise<{ status: number; text: string; headers: Headers }> {
     const response = await fetch(`${relay.url}/v1/chat/completions`, {
       method: "POST",
-      headers: { authorization: `Bearer ${ada.key}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${who.key}`, "content-type": "application/json" },
       body: JSON.stringify({ model: asked, messages: [{ role: "user", content: "Hi" }], max_tokens: 50, stream: true }),
     });
     const said = await response.text();
@@ -72,6 +72,27 @@ describe("the circuit of a provider", () => {
     const asked = first.requests.length;
     for (const relay of [left, right, left, right]) expect((await call(relay)).text).to.contain(REST.slice(0, 5));
     expect(first.requests.length).to.equal(asked);
+  });
+
+  it("is not opened for others by what one account alone meets", async () => {
+    const bob = await left.customer({ credits: "1000000" });
+    first.behave(answerOf(200, "<html>", "content-type: text/html"));
+    for (let i = 0; i < 20; i++) expect((await call(left)).status).to.equal(200);
+    expect(stateOn(left)).to.equal("closed");
+    expect(first.requests).to.have.length(20);
+    first.behave(good);
+    expect((await call(left, model, bob)).status).to.equal(200);
+    expect(first.requests, "the first provider is still asked").to.have.length(1);
+    first.behave(broken);
+    for (let i = 0; i < 20; i++) await call(left);
+    expect(stateOn(left), "while another is answered").to.equal("closed");
+  });
+
+  it("opens by answers that cannot be read when several accounts meet them", async () => {
+    const others = await Promise.all([left.customer({ credits: "1000000" }), left.customer({ credits: "1000000" })]);
+    first.behave(answerOf(200, "<html>", "content-type: text/html"));
+    for (let i = 0; i < 6; i++) await call(left, model, [ada, ...others][i % 3]);
+    await state(left, "open");
   });
 
   it("is not kept from its trial by a call that cannot be written", async () => {
