@@ -114,6 +114,8 @@ export interface Dialect {
   headers?(caller: Record<string, string | string[] | undefined>): string[];
   /** For a request whose answer is a stream or bytes. */
   openStream(options: { endsWithoutTerminal: boolean }): StreamReader;
+  /** Some providers answer a request for a stream with a whole answer: it is taken as one. */
+  readonly mayAnswerWhole?: true;
   /** For a request whose answer is whole. */
   readWhole(body: Buffer, contentType: string | undefined): WholeResult;
   /** The whole answer, made here: for what a provider has nothing like. It is not asked then. */

@@ -188,7 +188,11 @@ class Answer implements Listener {
     const { answer } = call.request!;
     this.#mode = answer === "whole" ? "whole" : "stream";
     if (typeof type === "string") call.contentType = type;
-    if (answer === "stream" && typeof type === "string" && !type.includes("event-stream"))
+    if (answer === "stream" && call.dialect!.mayAnswerWhole && /[/+]json\b/i.test(type ?? "") && !call.res.headersSent) {
+      call.request!.answer = "whole";
+      call.reader = undefined;
+      this.#mode = "whole";
+    } else if (answer === "stream" && typeof type === "string" && !type.includes("event-stream"))
       this.#fail(malformed("The provider did not answer with a stream"));
     else if (answer === "bytes" && (type === undefined || !PASSED_TYPES.test(type)))
       this.#fail(malformed("The provider did not answer with what was asked for"));

@@ -13,6 +13,7 @@ const NO_PICTURES = malformed("The provider's answer has no pictures");
 /** A request for pictures to a provider that speaks the same. */
 export class NativeImages implements Dialect {
   readonly path: string;
+  readonly mayAnswerWhole = true;
   readonly readError = readError;
   readonly #request: ImageRequest;
 

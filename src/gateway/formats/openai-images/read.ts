@@ -11,7 +11,7 @@ import { tokensOfPicture, tokensOfSources } from "./tokens.ts";
 /** A validated request for pictures: from words, or from words and pictures. */
 export class ImageRequest implements RelayRequest {
   readonly model: string;
-  readonly answer: AnswerKind;
+  answer: AnswerKind;
   readonly outputCap: number;
   readonly choices: number;
   readonly units: Units;

@@ -61,6 +61,15 @@ describe("pictures", () => {
     expect(await rig.bill()).to.deep.include({ charged: 95_000_000n, units: { images: 2 } });
   });
 
+  it("that were asked for as a stream and come whole are an answer like any other", async () => {
+    const model = await rig.model({ ...IMAGE_PRICE, raw: true });
+    const body = JSON.stringify({ created: 1, data: [{ b64_json: "QUJD" }] });
+    rig.raw.behave(answerOf(200, body));
+    const answer = await rig.send("/v1/images/generations", { model, prompt: "x", stream: true });
+    expect([answer.status, answer.headers.get("content-type"), await answer.text()]).to.deep.equal([200, "application/json", body]);
+    expect(await rig.bill()).to.deep.include({ charged: 2_000_000n, status: "ok", units: { images: 1 } });
+  });
+
   it("stream to the official client, previews first", async () => {
     const model = await rig.model(IMAGE_PRICE);
     const types: string[] = [];
