@@ -38,7 +38,7 @@ export async function makeHold(
   const mayBeLess = request.outputCap === undefined && !request.uncapped;
   const least = mayBeLess ? deps.pricing.estimate(price, { ...expected, maxOutputTokens: leastOutput }) : undefined;
   if ((least ?? amount) > MOST_HELD) return failure("insufficient_balance", { message: "The wallet does not cover this call" });
-  const { principal, spend } = call.caller!;
+  const { principal, spend, tokenId } = call.caller!;
   const present = spend && presentAt(spend, call.startedAt.getTime());
   const counts = present?.weights && (await countsOf(deps, call, present.weights, least === undefined ? undefined : leastOutput));
   call.trace?.holding();
@@ -53,7 +53,7 @@ export async function makeHold(
     ttlMs: deps.config.holdTtlMs,
   });
   call.trace?.held();
-  if (outcome.kind === "refused") return refusedHold(outcome);
+  if (outcome.kind === "refused") return refusedHold(outcome, tokenId);
   call.holdOpen = true;
   call.held = outcome.amount;
   call.balance = outcome.available;

@@ -31,10 +31,9 @@ export async function passLimits(deps: PassDeps, call: Call): Promise<Failure | 
     if (misfit) return misfit;
     const prompt = weighted(call.promptTokens, weightPercent);
     if (plan.mostTokens !== undefined && prompt > plan.mostTokens) return tooLarge(deps, prompt, plan.mostTokens);
-    // With the margin the hold has: what is used beyond what was reserved would be over the limit.
-    const expected =
-      weighted(call.promptTokens, call.model!.safetyPercent ?? DEFAULT_SAFETY_PERCENT) + call.outputLimit + call.besideAnswer;
-    tokens = weighted(expected, weightPercent);
+    // As much as is held for: what is used beyond what was reserved would be over the limit.
+    const seen = weighted(call.promptTokens, call.model!.safetyPercent ?? DEFAULT_SAFETY_PERCENT);
+    tokens = weighted(seen + call.unseenTokens + call.outputLimit + call.besideAnswer, weightPercent);
   }
   const verdict = await deps.limiter.admit({ plan, callId: call.id, tokens, weightPercent });
   addRateHeaders(call.answer.headers, call.format.voice.vendor, verdict);

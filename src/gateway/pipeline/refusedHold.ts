@@ -5,11 +5,14 @@ import { failure, type Failure } from "./failure.ts";
 
 type Refused = Extract<HoldOutcome, { kind: "refused" }>;
 
-/** What a refused hold means to the caller: what running calls hold comes back and is worth another try, the rest is not. */
-export function refusedHold(refused: Refused): Failure {
+/**
+ * What a refused hold means to the caller: what running calls hold comes back and is worth another try, the rest is not. What the account
+ * owes is told to its keys alone, not to end-user tokens.
+ */
+export function refusedHold(refused: Refused, tokenId: string | null): Failure {
   switch (refused.reason) {
     case "insufficient_balance":
-      if (refused.owed !== undefined) {
+      if (refused.owed !== undefined && tokenId === null) {
         const shortfall = formatCredits(refused.owed);
         return failure("insufficient_balance", { message: `The wallet owes ${shortfall} credits for earlier use`, details: { shortfall } });
       }

@@ -144,6 +144,14 @@ describe("limits of every kind, as callers of two copies meet them", () => {
     expect(refused.headers.get("x-ratelimit-reset-tokens")).to.match(/^(5\d(\.\d+)?s|1m0s)$/);
   });
 
+  it("tokens a minute: parallel calls with pictures that only the provider sees do not get past the limit", async () => {
+    // Each picture is likely 1600 tokens and 5000 at most: beside one call's no other has room.
+    const ada = await copies[0]!.customer({ userLimits: { ...wide, tokens_per_minute: 9_000 } });
+    const picture = { type: "image_url", image_url: { url: "https://example.com/toll.png" } };
+    upstream.behave(streamOf(text("a"), STOP, usage(4_900, 5), DONE));
+    expect(allowed(await burst(5, ada, () => ({ body: { messages: [{ role: "user", content: [picture] }] } })))).to.equal(1);
+  });
+
   it("tokens of a call that failed or whose client left before any content are given back", async () => {
     const ada = await copies[0]!.customer({ userLimits: { ...wide, tokens_per_minute: 200 } });
     upstream.behave((socket) => void socket.end("HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}"));
