@@ -70,22 +70,33 @@ async function pythonWithClients(): Promise<string> {
   return python;
 }
 
-/** The official clients for Python, in a process of their own. */
-export const python: Driver = async (tasks) => {
-  const child = spawn(await pythonWithClients(), [path.join(FOLDER, "run.py")], {
-    stdio: ["pipe", "pipe", "pipe"],
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
-  });
-  atEnd(() => void child.kill());
-  let said = "";
-  child.stderr.on("data", (chunk) => (said += String(chunk)));
-  child.stdin.end(tasks.map((task: Task) => `${JSON.stringify(task)}\n`).join(""));
-  const seen = new Map<string, Seen>();
-  for await (const line of createInterface(child.stdout)) {
-    const one = JSON.parse(line) as { id: string; seen: Seen };
-    seen.set(one.id, one.seen);
-  }
-  const missing = tasks.filter(({ id }) => !seen.has(id)).map(({ ask }) => ask);
-  if (missing.length > 0) throw new Error(`the clients for Python said nothing of ${missing.join(", ")}:\n${said}`);
-  return seen;
-};
+/** A program in Python that does what tasks say, in a process of its own. */
+const driven =
+  (program: string): Driver =>
+  async (tasks) => {
+    const child = spawn(await pythonWithClients(), [path.join(FOLDER, program)], {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
+    });
+    atEnd(() => void child.kill());
+    let said = "";
+    child.stderr.on("data", (chunk) => (said += String(chunk)));
+    child.stdin.end(tasks.map((task: Task) => `${JSON.stringify(task)}\n`).join(""));
+    const seen = new Map<string, Seen>();
+    for await (const line of createInterface(child.stdout)) {
+      const one = JSON.parse(line) as { id: string; seen: Seen };
+      seen.set(one.id, one.seen);
+    }
+    const missing = tasks.filter(({ id }) => !seen.has(id)).map(({ ask }) => ask);
+    if (missing.length > 0) throw new Error(`the clients for Python said nothing of ${missing.join(", ")}:\n${said}`);
+    return seen;
+  };
+
+/** The official clients for Python. */
+export const python = driven("run.py");
+
+/** The same for asyncio. */
+export const pythonAsync = driven("run_async.py");
+
+/** What those do, see asynchronous.py: whole answers and streams. */
+export const ASYNC_ASKS = new Set(["chat", "chatStream", "response", "responseStream", "message", "messageStream", "messageHelper"]);

@@ -35,7 +35,7 @@ export interface Staged {
 export function createStage(at: Product, admin: Person) {
   const shared = new Map<ModelKind, Promise<string>>();
 
-  async function addModel(kind: ModelKind): Promise<string> {
+  async function addModel(kind: ModelKind, more: object = {}): Promise<string> {
     const { prices, format = "openai", upstreamModel = "demo-chat" } = KINDS[kind];
     const name = `sdk/${unique(kind)}:test`;
     await admin.post("/api/admin/models", { name, max_output_tokens: 10_000, ...prices });
@@ -44,6 +44,7 @@ export function createStage(at: Product, admin: Person) {
       base_url: at.upstream,
       api_key: "upstream-key",
       api_format: format,
+      ...more,
     });
     await admin.post(`/api/admin/providers/${provider.id}/models`, { model_name: name, upstream_model: upstreamModel });
     return name;
@@ -62,7 +63,7 @@ export function createStage(at: Product, admin: Person) {
 
   return async function stage(one: Case): Promise<Staged> {
     const kind = one.model ?? (one.client === "openai" ? "chat" : "claude");
-    const model = await (one.alone ? addModel(kind) : modelOf(kind));
+    const model = await (one.alone ? addModel(kind, one.provider) : modelOf(kind));
     const person = await customer(at, admin, { credits: one.credits ?? "1000", ...(one.limits ? { limits: one.limits } : {}) });
     const key = await keyOf(one, person);
     await one.before?.(at.api, key);

@@ -27,6 +27,8 @@ export interface Case {
   model?: ModelKind;
   /** The provider fails: the model and its provider are this case's alone. */
   alone?: true;
+  /** What else is said of a provider that is this case's alone. */
+  provider?: Record<string, unknown>;
   credits?: string;
   /** Limits of the account. */
   limits?: Record<string, unknown>;

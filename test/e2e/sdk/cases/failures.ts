@@ -80,6 +80,20 @@ const failing = (client: Client): Case[] => [
   })),
   {
     ...whole(client, "[[fault:hang]]"),
+    name: "a provider that takes too long is a time-out, repeated as the client likes, and costs nothing",
+    alone: true,
+    provider: { timeouts: { first_byte_ms: 300 } },
+    options: { retries: 1 },
+    sent: [504, 504],
+    sees: () => ({ error: { status: 504, type: client === "openai" ? "timeout" : "timeout_error" } }),
+    check: ({ error }) => void expect(error!.message).to.match(/in time/i),
+    costs: "0",
+    records: times(2, FAILED),
+    calls: null,
+    left: true,
+  },
+  {
+    ...whole(client, "[[fault:hang]]"),
     name: "the client's own time-out ends the call, free of charge, and the provider is told",
     alone: true,
     options: { timeoutMs: 2_000, retries: 0 },
@@ -126,6 +140,23 @@ const left: Case[] = [
   },
 ];
 
+/** The same of a response. */
+const leftResponse: Case = {
+  client: "openai",
+  ask: "responseStream",
+  body: ({ model, ask }) => ({ model, input: ask(FIVE), store: false }),
+  name: "leaving a response in the middle is charged by what was delivered, and the provider is told",
+  options: { leaveAfter: 5 },
+  sees: (given) => ({ text: five(given), pieces: 5 }),
+  // The prompt is counted here: the question, and what the format puts around it.
+  costs(_, given) {
+    const question = tokensOf(given.ask(FIVE));
+    return tokensCost(question + 7, tokensOf(five(given)));
+  },
+  records: [{ status: "client_gone", estimated: true }],
+  left: true,
+};
+
 /** Anthropic's own status. */
 const overloaded: Case = {
   ...whole("anthropic", "[[fault:status code=529]]"),
@@ -140,7 +171,7 @@ const overloaded: Case = {
 };
 
 /** Failures of the provider, time-outs, repeats and leaving. */
-export const failureCases: Case[] = [...CLIENTS.flatMap(failing), overloaded, ...left, ...CLIENTS.map(behindHold)];
+export const failureCases: Case[] = [...CLIENTS.flatMap(failing), overloaded, ...left, leftResponse, ...CLIENTS.map(behindHold)];
 
 /** A second call while the first holds the whole wallet. */
 function behindHold(client: Client): Case {

@@ -22,22 +22,26 @@ export const responseAsks: Asks<OpenAI> = {
     const { data, request_id: requestId } = await client.responses.create(body as Whole).withResponse();
     return { ...responseShown(data), requestId };
   },
-  async responseStream(client, { body }) {
-    let told = "";
+  async responseStream(client, { body, leaveAfter }) {
+    const said: string[] = [];
     const events = new Set<string>();
     const pieces = new Map<number, string>();
     let ended: OpenAI.Responses.Response | undefined;
-    for await (const event of await client.responses.create({ ...(body as unknown as Streamed), stream: true })) {
+    const asked = client.responses.create({ ...(body as unknown as Streamed), stream: true });
+    const { data: stream, request_id: requestId } = await asked.withResponse();
+    for await (const event of stream) {
       events.add(event.type);
-      if (event.type === "response.output_text.delta") told += event.delta;
+      if (event.type === "response.output_text.delta" && said.push(event.delta) === leaveAfter) stream.controller.abort();
       if (event.type === "response.function_call_arguments.delta")
         pieces.set(event.output_index, (pieces.get(event.output_index) ?? "") + event.delta);
       if (event.type === "response.completed" || event.type === "response.incomplete") ended = event.response;
     }
-    if (!ended) return { text: told, events: [...events] };
+    const told = said.join("");
+    const got = { text: told, pieces: said.length, events: [...events], requestId };
+    if (!ended) return got;
     // The client gives `output_text` to whole answers only.
     const shown = responseShown({ ...ended, output_text: told });
-    return { ...shown, events: [...events], more: { inputs: [...pieces.values()].map((text) => JSON.parse(text) as unknown) } };
+    return { ...shown, ...got, more: { inputs: [...pieces.values()].map((text) => JSON.parse(text) as unknown) } };
   },
   async responseHelper(client, { body }) {
     let told = "";

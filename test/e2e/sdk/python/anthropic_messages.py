@@ -1,6 +1,6 @@
 """What people do with Anthropic's client."""
 
-from seen import behind_hold, call, error_of, fields, long_message
+from seen import Pieces, behind_hold, call, fields, gather, long_message
 
 
 def message_shown(message):
@@ -19,44 +19,39 @@ def message(client, task):
     return {**message_shown(answer), "requestId": answer._request_id}
 
 
+class MessagePieces(Pieces):
+    def __init__(self, stream):
+        super().__init__(stream.response.headers.get("request-id"))
+        self.thinking, self.tools, self.finish, self.usage, self.events = "", [], None, {}, []
+
+    def add(self, event):
+        if event.type not in self.events:
+            self.events.append(event.type)
+        if event.type == "message_start":
+            self.usage = fields(event.message.usage)
+        if event.type == "content_block_start" and event.content_block.type == "tool_use":
+            self.tools.append([event.content_block.name, ""])
+        if event.type == "content_block_delta":
+            delta = event.delta
+            if delta.type == "text_delta":
+                self.said.append(delta.text)
+            if delta.type == "thinking_delta":
+                self.thinking += delta.thinking
+            if delta.type == "input_json_delta":
+                self.tools[-1][1] += delta.partial_json
+        if event.type == "message_delta":
+            self.finish = event.delta.stop_reason
+            self.usage = {**self.usage, **fields(event.usage)}
+
+    def shown(self):
+        tools = [call(*one) for one in self.tools]
+        shown = {**self.so_far(), "tools": tools, "finish": self.finish, "usage": self.usage, "events": self.events}
+        return {**shown, "thinking": self.thinking} if self.thinking else shown
+
+
 def message_stream(client, task):
     stream = client.messages.create(**task["body"], stream=True)
-    request_id = stream.response.headers.get("request-id")
-    said, thinking, tools, finish, usage, events = [], "", [], None, {}, []
-    try:
-        for event in stream:
-            if event.type not in events:
-                events.append(event.type)
-            if event.type == "message_start":
-                usage = fields(event.message.usage)
-            if event.type == "content_block_start" and event.content_block.type == "tool_use":
-                tools.append([event.content_block.name, ""])
-            if event.type == "content_block_delta":
-                delta = event.delta
-                if delta.type == "text_delta":
-                    said.append(delta.text)
-                if delta.type == "thinking_delta":
-                    thinking += delta.thinking
-                if delta.type == "input_json_delta":
-                    tools[-1][1] += delta.partial_json
-            if event.type == "message_delta":
-                finish = event.delta.stop_reason
-                usage = {**usage, **fields(event.usage)}
-            if len(said) == task.get("leaveAfter"):
-                stream.close()
-                return {"text": "".join(said), "pieces": len(said), "requestId": request_id}
-    except Exception as error:
-        return {"text": "".join(said), "pieces": len(said), "requestId": request_id, "error": error_of(error)}
-    shown = {
-        "text": "".join(said),
-        "pieces": len(said),
-        "tools": [call(*one) for one in tools],
-        "finish": finish,
-        "usage": usage,
-        "events": events,
-        "requestId": request_id,
-    }
-    return {**shown, "thinking": thinking} if thinking else shown
+    return gather(stream, MessagePieces(stream), task)
 
 
 def message_helper(client, task):

@@ -3,7 +3,7 @@
 import json
 
 from openai import APIStatusError
-from seen import call, fields
+from seen import Pieces, call, fields, gather
 
 
 def response_shown(response):
@@ -22,21 +22,32 @@ def response(client, task):
     return {**response_shown(answer), "requestId": answer._request_id}
 
 
-def response_stream(client, task):
-    told, events, pieces, ended = "", [], {}, None
-    for event in client.responses.create(**task["body"], stream=True):
-        if event.type not in events:
-            events.append(event.type)
+class ResponsePieces(Pieces):
+    def __init__(self, stream):
+        super().__init__(stream.response.headers.get("x-request-id"))
+        self.events, self.inputs, self.ended = [], {}, None
+
+    def add(self, event):
+        if event.type not in self.events:
+            self.events.append(event.type)
         if event.type == "response.output_text.delta":
-            told += event.delta
+            self.said.append(event.delta)
         if event.type == "response.function_call_arguments.delta":
-            pieces[event.output_index] = pieces.get(event.output_index, "") + event.delta
+            self.inputs[event.output_index] = self.inputs.get(event.output_index, "") + event.delta
         if event.type in ("response.completed", "response.incomplete"):
-            ended = event.response
-    if ended is None:
-        return {"text": told, "events": events}
-    inputs = [json.loads(text) for text in pieces.values()]
-    return {**response_shown(ended), "text": told, "events": events, "more": {"inputs": inputs}}
+            self.ended = event.response
+
+    def shown(self):
+        shown = {**self.so_far(), "events": self.events}
+        if self.ended is None:
+            return shown
+        inputs = [json.loads(text) for text in self.inputs.values()]
+        return {**response_shown(self.ended), **shown, "more": {"inputs": inputs}}
+
+
+def response_stream(client, task):
+    stream = client.responses.create(**task["body"], stream=True)
+    return gather(stream, ResponsePieces(stream), task)
 
 
 def response_helper(client, task):

@@ -1,6 +1,6 @@
 """Chat completions, and completions of old."""
 
-from seen import behind_hold, call, error_of, fields, long_message
+from seen import Pieces, behind_hold, call, fields, gather, long_message
 
 
 def completion_shown(completion):
@@ -21,38 +21,34 @@ def chat(client, task):
     return {**completion_shown(completion), "requestId": completion._request_id}
 
 
+class ChatPieces(Pieces):
+    def __init__(self, stream):
+        super().__init__(stream.response.headers.get("x-request-id"))
+        self.thinking, self.calls, self.finish, self.usage = "", {}, None, None
+
+    def add(self, chunk):
+        self.usage = fields(chunk.usage) or self.usage
+        if not chunk.choices:
+            return
+        delta = chunk.choices[0].delta
+        self.finish = chunk.choices[0].finish_reason or self.finish
+        if delta.content:
+            self.said.append(delta.content)
+        self.thinking += getattr(delta, "reasoning_content", None) or ""
+        for part in delta.tool_calls or []:
+            one = self.calls.setdefault(part.index, ["", ""])
+            one[0] += part.function.name or ""
+            one[1] += part.function.arguments or ""
+
+    def shown(self):
+        tools = [call(*one) for one in self.calls.values()]
+        shown = {**self.so_far(), "tools": tools, "finish": self.finish, "usage": self.usage}
+        return {**shown, "thinking": self.thinking} if self.thinking else shown
+
+
 def chat_stream(client, task):
     stream = client.chat.completions.create(**task["body"], stream=True)
-    request_id = stream.response.headers.get("x-request-id")
-    said, thinking, calls, finish, usage = [], "", {}, None, None
-    try:
-        for chunk in stream:
-            usage = fields(chunk.usage) or usage
-            if not chunk.choices:
-                continue
-            delta = chunk.choices[0].delta
-            finish = chunk.choices[0].finish_reason or finish
-            if delta.content:
-                said.append(delta.content)
-            thinking += getattr(delta, "reasoning_content", None) or ""
-            for part in delta.tool_calls or []:
-                one = calls.setdefault(part.index, ["", ""])
-                one[0] += part.function.name or ""
-                one[1] += part.function.arguments or ""
-            if len(said) == task.get("leaveAfter"):
-                stream.close()
-                return {"text": "".join(said), "pieces": len(said), "requestId": request_id}
-    except Exception as error:
-        return {"text": "".join(said), "pieces": len(said), "requestId": request_id, "error": error_of(error)}
-    shown = {
-        "text": "".join(said),
-        "pieces": len(said),
-        "tools": [call(*one) for one in calls.values()],
-        "finish": finish,
-        "usage": usage,
-        "requestId": request_id,
-    }
-    return {**shown, "thinking": thinking} if thinking else shown
+    return gather(stream, ChatPieces(stream), task)
 
 
 def chat_helper(client, task):

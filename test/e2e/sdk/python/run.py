@@ -16,6 +16,16 @@ OPENAI = {**openai_text.ASKS, **openai_responses.ASKS, **openai_media.ASKS}
 PARALLEL = 8
 
 
+def options_of(task):
+    """What a client is made with."""
+    options = {"api_key": task["key"]}
+    if "timeoutMs" in task:
+        options["timeout"] = task["timeoutMs"] / 1000
+    if "retries" in task:
+        options["max_retries"] = task["retries"]
+    return options
+
+
 def client_of(task, sent):
     """A client as people make it, that also notes what became of each request."""
 
@@ -23,11 +33,7 @@ def client_of(task, sent):
         sent[-1] = response.status_code
 
     hooks = {"request": [lambda request: sent.append(None)], "response": [answered]}
-    options = {"api_key": task["key"]}
-    if "timeoutMs" in task:
-        options["timeout"] = task["timeoutMs"] / 1000
-    if "retries" in task:
-        options["max_retries"] = task["retries"]
+    options = options_of(task)
     if task["client"] == "openai":
         return openai.OpenAI(base_url=task["url"] + "/v1", http_client=openai.DefaultHttpxClient(event_hooks=hooks), **options)
     return anthropic.Anthropic(base_url=task["url"], http_client=anthropic.DefaultHttpxClient(event_hooks=hooks), **options)
@@ -44,6 +50,7 @@ def perform(task):
     return {"id": task["id"], "seen": {**shown, "sent": sent}}
 
 
-with ThreadPoolExecutor(PARALLEL) as pool:
-    for done in as_completed([pool.submit(perform, json.loads(line)) for line in sys.stdin]):
-        print(json.dumps(done.result()), flush=True)
+if __name__ == "__main__":
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for done in as_completed([pool.submit(perform, json.loads(line)) for line in sys.stdin]):
+            print(json.dumps(done.result()), flush=True)

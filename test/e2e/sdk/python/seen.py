@@ -30,6 +30,43 @@ def call(name, arguments):
     return {"name": name, "input": json.loads(arguments)}
 
 
+def gather(stream, got, task):
+    """Adds what a stream brings to `got`, to its end or as long as the task likes."""
+    try:
+        for event in stream:
+            got.add(event)
+            if len(got.said) == task.get("leaveAfter"):
+                stream.close()
+                return got.so_far()
+    except Exception as error:
+        return {**got.so_far(), "error": error_of(error)}
+    return got.shown()
+
+
+async def gather_async(stream, got, task):
+    """The same with a stream of an asynchronous client."""
+    try:
+        async for event in stream:
+            got.add(event)
+            if len(got.said) == task.get("leaveAfter"):
+                await stream.close()
+                return got.so_far()
+    except Exception as error:
+        return {**got.so_far(), "error": error_of(error)}
+    return got.shown()
+
+
+class Pieces:
+    """What came of a stream."""
+
+    def __init__(self, request_id):
+        self.request_id = request_id
+        self.said = []
+
+    def so_far(self):
+        return {"text": "".join(self.said), "pieces": len(self.said), "requestId": self.request_id}
+
+
 def long_message(task):
     """The task with a message of so many characters."""
     body = dict(task["body"])
