@@ -121,9 +121,9 @@ describe("a message that is relayed and reported", function () {
       const credits = 1_000_000;
       const ada = await rig.person(credits);
       const ids = Array.from({ length: MESSAGES }, () => randomUUID());
-      let done = false;
+      const done = new AbortController();
       const settling = (async () => {
-        while (!done) {
+        while (!done.signal.aborted) {
           await rig.settlement.settleBatch(0, 50);
           await delay(5);
         }
@@ -139,7 +139,7 @@ describe("a message that is relayed and reported", function () {
           ),
         );
       }
-      done = true;
+      done.abort();
       await settling;
       expect(answers.map(({ status, body }) => [status, body.data?.pointsDeducted])).to.deep.equal(answers.map(() => [200, 93]));
       expect(new Set(answers.map(({ body }) => body.data.consumptionId)).size).to.equal(MESSAGES);
