@@ -1,5 +1,5 @@
 import type { Candidate } from "../providers/index.ts";
-import type { Route } from "../routing/index.ts";
+import { concernsKey, type Route } from "../routing/index.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import type { Failure, FailureClass } from "./failure.ts";
@@ -22,6 +22,8 @@ export interface Attempt {
   /** The precise code, e.g. "upstream_idle_timeout"; null unless it failed. */
   errorCode: string | null;
   errorClass: FailureClass | null;
+  /** It failed for the key: the provider may take another one. */
+  ofKey: boolean;
   upstreamRequestId: string | null;
 }
 
@@ -45,6 +47,7 @@ export function openAttempt(call: Call, { candidate, key }: Route, nowMs: number
     outcome: "running",
     errorCode: null,
     errorClass: null,
+    ofKey: false,
     upstreamRequestId: null,
   });
 }
@@ -66,6 +69,7 @@ export function closeAttempt(deps: Pick<RelayDeps, "routing">, call: Call, end: 
   const { failure, said } = end;
   attempt.errorCode = failure.record;
   attempt.errorClass = failure.class;
+  attempt.ofKey = concernsKey(attempt.status, failure.record, said?.body);
   // Ended by us: nothing that the provider did.
   if (failure.class === "shutdown" || failure.class === "internal") return routing.abandoned(route);
   const again = call.tries.some((other) => other !== attempt && other.candidate === attempt.candidate && other.outcome === "failed");

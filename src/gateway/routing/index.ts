@@ -15,7 +15,7 @@ import type { Route, Routing } from "./types.ts";
 
 export { routingConfig } from "./config.ts";
 export { keeperHash, sessionHash } from "./draw.ts";
-export { ruleOf } from "./rules.ts";
+export { concernsKey, ruleOf } from "./rules.ts";
 export type { ProviderHealth, Route, Routing } from "./types.ts";
 
 export interface RoutingDeps {
@@ -78,18 +78,19 @@ export function createRouting(deps: RoutingDeps): Routing {
       circuits.passed(guards, account, nowMs);
       keys.worked(route.candidate.provider.id, route.key, route.candidate.upstreamModel, nowMs);
     },
-    failed(route, why, seen, nowMs) {
+    failed(route, failure, seen, nowMs) {
       const { candidate, key, trial } = route;
       const guards = circuits.of(candidate);
-      const reason = restReason(seen.status, why.record, seen.body);
+      const reason = restReason(seen.status, failure.record, seen.body);
       if (reason) {
-        const rested = keys.rest(candidate.provider.id, key, candidate.upstreamModel, { reason, retryAfterMs: seen.retryAfterMs }, nowMs);
+        const why = { reason, retryAfterMs: seen.retryAfterMs, account: seen.account };
+        const rested = keys.rest(candidate.provider.id, key, candidate.upstreamModel, why, nowMs);
         if (rested && reason !== "rate_limited") report(route, reason, seen.status);
       }
-      const { circuit, ownDoing = false } = ruleOf(why);
+      const { circuit, ownDoing = false } = ruleOf(failure);
       // One call that tries again and again is one failure.
       if (circuit && (trial || !seen.again)) {
-        circuits.failed(guards, circuit, { reason: why.record, trial, account: seen.account, ownDoing }, nowMs);
+        circuits.failed(guards, circuit, { reason: failure.record, trial, account: seen.account, ownDoing }, nowMs);
       } else if (trial && seen.status !== null) circuits.answered(guards);
       else if (trial) circuits.dropTrial(guards);
     },

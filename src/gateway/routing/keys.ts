@@ -2,6 +2,7 @@ import type { ProviderKey, UpstreamProvider } from "../providers/index.ts";
 import { hashText, lot, sessionLot } from "./draw.ts";
 import type { RestReason } from "./rules.ts";
 import type { Fact, Shared } from "./shared.ts";
+import { ENOUGH, Witnesses } from "./witnesses.ts";
 
 /** For how long keys rest, in milliseconds. */
 export interface KeyConfig {
@@ -12,7 +13,8 @@ export interface KeyConfig {
 }
 
 const MAX_LIMITED_MS = 60_000;
-/** A 403 may be about something else than the key; the first ones rest it shorter. */
+/** A 403 may be about something else than the key: several accounts must meet one within this time, and the first rests are shorter. */
+const DOUBT_MS = 600_000;
 const FORBIDDEN_SHARE = 0.1;
 
 const NOW = { inMs: 0, reason: "" };
@@ -43,12 +45,12 @@ export interface Keys {
   ready(provider: UpstreamProvider, model: string, tried: Tried, nowMs: number): { inMs: number; reason: string } | undefined;
   /** The provider took it. */
   worked(providerId: string, key: ProviderKey, model: string, nowMs: number): void;
-  /** The provider refused it or limits it. True when it did not rest before. */
+  /** The provider refused it or limits it, for a call of this account. True when it rests now and did not before. */
   rest(
     providerId: string,
     key: ProviderKey,
     model: string,
-    why: { reason: RestReason; retryAfterMs: number | undefined },
+    why: { reason: RestReason; retryAfterMs: number | undefined; account: string },
     nowMs: number,
   ): boolean;
   /** Another copy's fact. */
@@ -66,6 +68,8 @@ export function createKeys(config: KeyConfig, shared: Pick<Shared, "put">): Keys
   const rests = new Map<string, Rest>();
   const turns = new Map<string, number>();
   const hashes = new Map<string, number>();
+  /** Who met a 403 with a key since it last worked. */
+  const doubted = new Map<string, Witnesses>();
 
   function restOf(providerId: string, fingerprint: string, model: string, nowMs: number): Rest | undefined {
     if (rests.size === 0) return undefined;
@@ -85,6 +89,14 @@ export function createKeys(config: KeyConfig, shared: Pick<Shared, "put">): Keys
     if (why.reason === "rate_limited") return why.retryAfterMs ?? Math.min(MAX_LIMITED_MS, config.limitedMs * 2 ** Math.min(count, 20));
     if (why.reason === "forbidden") return Math.min(config.refusedMs, config.refusedMs * FORBIDDEN_SHARE * 2 ** Math.min(count, 20));
     return config.refusedMs;
+  }
+
+  /** Whether a 403 is believed to be about the key: one caller alone may have provoked it. */
+  function isForbidden(field: string, account: string, nowMs: number): boolean {
+    let witnesses = doubted.get(field);
+    if (!witnesses) doubted.set(field, (witnesses = new Witnesses()));
+    witnesses.note(account, nowMs);
+    return witnesses.since(nowMs - DOUBT_MS).length >= ENOUGH;
   }
 
   return {
@@ -123,6 +135,7 @@ export function createKeys(config: KeyConfig, shared: Pick<Shared, "put">): Keys
       return soonest;
     },
     worked(providerId, key, model, nowMs) {
+      if (doubted.size > 0) doubted.delete(fieldOf(providerId, key.fingerprint, ""));
       if (rests.size === 0) return;
       for (const field of [fieldOf(providerId, key.fingerprint, ""), fieldOf(providerId, key.fingerprint, model)]) {
         // One that still holds stays: a call that was under way when it began says nothing about it.
@@ -131,6 +144,7 @@ export function createKeys(config: KeyConfig, shared: Pick<Shared, "put">): Keys
     },
     rest(providerId, key, model, why, nowMs) {
       const field = fieldOf(providerId, key.fingerprint, why.reason === "rate_limited" ? model : "");
+      if (why.reason === "forbidden" && !isForbidden(field, why.account, nowMs)) return false;
       const before = rests.get(field);
       const count = before?.count ?? 0;
       const ms = forMs(why, count);
@@ -147,6 +161,7 @@ export function createKeys(config: KeyConfig, shared: Pick<Shared, "put">): Keys
     clear(providerId) {
       const fields = [...rests.keys()].filter((field) => field.startsWith(`key|${providerId}|`));
       for (const field of fields) rests.delete(field);
+      for (const field of doubted.keys()) if (field.startsWith(`key|${providerId}|`)) doubted.delete(field);
       return fields;
     },
     resting(providerId, nowMs) {

@@ -1,4 +1,3 @@
-import type { Attempt } from "../pipeline/attempt.ts";
 import type { Candidate } from "../providers/index.ts";
 import type { Circuits } from "./circuits.ts";
 import { hashText, lot, sessionLot } from "./draw.ts";
@@ -9,16 +8,11 @@ import type { Ask, Choice } from "./types.ts";
 /** A request goes to no more keys and providers than this, whatever is configured. */
 const MOST_ATTEMPTS = 16;
 
-const KEY_TROUBLE = new Set(["upstream_rate_limited", "upstream_refused"]);
-
-/** The failed request was about the key: the provider may take another one. */
-const ofKey = (attempt: Attempt): boolean => KEY_TROUBLE.has(attempt.errorCode ?? "") && attempt.status !== null && attempt.status >= 400;
-
 /** Whether a provider has had its turn: in this round, or for this call where a repeat would be no better. */
 function spent(candidate: Candidate, { tries, roundFrom }: Pick<Ask, "tries" | "roundFrom">): boolean {
   for (let i = 0; i < tries.length; i++) {
     const attempt = tries[i]!;
-    if (attempt.candidate !== candidate || ofKey(attempt)) continue;
+    if (attempt.candidate !== candidate || attempt.ofKey) continue;
     if (i >= roundFrom || RULES[attempt.errorCode ?? ""]?.again !== true) return true;
   }
   return false;

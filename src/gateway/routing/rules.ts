@@ -48,10 +48,30 @@ export function ruleOf(why: Pick<Failure, "record" | "elsewhere">): Rule {
 export type RestReason = "rate_limited" | "refused" | "forbidden" | "spent";
 
 const ABOUT_THE_REQUEST = /moderat|flagged|content[ _-]?(policy|filter)|safety/i;
+const ABOUT_THE_KEY =
+  /key|auth|permission|credential|access|account|organi[sz]ation|project|team|billing|credit|suspend|disabled|denied|forbidden|leaked/i;
+/** There is money left, but not for as long an answer as this call asks for. */
+const ASKS_FOR_LESS = /max_(completion_|output_)?tokens|can only afford/i;
+
+/** The beginning of what a provider said; empty for what is no JSON: a page of something in front of it, which knows nothing of keys. */
+function saidIn(body: Buffer | undefined): string {
+  const text = body?.toString("latin1", 0, 4_096) ?? "";
+  return /^\s*\{/.test(text) ? text : "";
+}
+
+/** Whether an error answer is about the key: another one of the same provider may be taken then. */
+export function concernsKey(status: number | null, record: string, body: Buffer | undefined): boolean {
+  if (status === null || status < 400) return false;
+  if (record === "upstream_rate_limited") return true;
+  if (record !== "upstream_refused") return false;
+  if (status !== 403) return true;
+  const said = saidIn(body);
+  return ABOUT_THE_KEY.test(said) && !ABOUT_THE_REQUEST.test(said);
+}
 
 /**
- * Why the key that was used should rest after an error answer, or undefined. A 403 for what the caller wrote says nothing about the key:
- * otherwise any customer could put a provider out of use.
+ * Why the key that was used should rest after an error answer, or undefined. What a caller can provoke by what it asks says nothing about
+ * the key: a 403 for its words, a 402 for the length of its answer. Otherwise any customer could put a provider out of use.
  */
 export function restReason(status: number | null, record: string, body: Buffer | undefined): RestReason | undefined {
   if (record === "upstream_quota_exceeded") return "spent";
@@ -59,9 +79,9 @@ export function restReason(status: number | null, record: string, body: Buffer |
     case 401:
       return "refused";
     case 402:
-      return "spent";
+      return ASKS_FOR_LESS.test(saidIn(body)) ? undefined : "spent";
     case 403:
-      return body && ABOUT_THE_REQUEST.test(body.toString("latin1", 0, 4_096)) ? undefined : "forbidden";
+      return concernsKey(status, record, body) ? "forbidden" : undefined;
     case 429:
       return record === "upstream_refused" ? "spent" : "rate_limited";
     default:

@@ -36,10 +36,10 @@ describe("the keys of a provider", () => {
     await Promise.all([first?.close(), second?.close()]);
   });
 
-  async function call(relay: Relay, model: string, more: { headers?: object; body?: object } = {}) {
+  async function call(relay: Relay, model: string, more: { headers?: object; body?: object; who?: Customer } = {}) {
     const response = await fetch(`${relay.url}/v1/chat/completions`, {
       method: "POST",
-      headers: { authorization: `Bearer ${ada.key}`, "content-type": "application/json", ...more.headers },
+      headers: { authorization: `Bearer ${(more.who ?? ada).key}`, "content-type": "application/json", ...more.headers },
       body: JSON.stringify({ model, messages: [{ role: "user", content: "Hi" }], max_tokens: 50, stream: true, ...more.body }),
     });
     return { status: response.status, text: await response.text(), retryAfter: response.headers.get("retry-after") };
@@ -82,7 +82,6 @@ describe("the keys of a provider", () => {
 
   for (const [what, fault] of [
     ["401", answerOf(401, '{"error":{"message":"Incorrect API key"}}')],
-    ["403", answerOf(403, '{"error":{"message":"This key may not be used"}}')],
     ["402", answerOf(402, "{}")],
     ["a spent account", answerOf(429, '{"error":{"code":"insufficient_quota","message":"You exceeded your current quota"}}')],
   ] as const) {
@@ -118,6 +117,42 @@ describe("the keys of a provider", () => {
     expect([refused.status, refused.retryAfter]).to.deep.equal([503, "600"]);
     expect(refused.text).to.contain("no_provider");
     expect(first.requests).to.have.length(1);
+  });
+
+  it("a 403 about the key rests it once three accounts met it; until then each call goes on with the next", async () => {
+    const { model, keys, id } = await served(["bad", "well"]);
+    const bad = keys[0]!;
+    first.behave(byKey({ [bad]: answerOf(403, '{"error":{"message":"This key may not be used"}}') }));
+    for (let i = 0; i < 8; i++) expect((await call(left, model)).status).to.equal(200);
+    expect(resting(left, id)).to.deep.equal([]);
+    const others = await Promise.all([1, 2].map(() => left.customer()));
+    for (const who of [...others, ...others]) expect((await call(left, model, { who })).status).to.equal(200);
+    expect(resting(left, id)).to.have.length(1);
+    await waitFor(() => resting(right, id).length === 1, { timeoutMs: 3_000, message: "the other copy" });
+    expect(resting(left, id)[0]).to.include({ reason: "forbidden", model: null });
+  });
+
+  it("a 403 of something in front of the provider is met once by a call, and rests no key", async () => {
+    const { model, id } = await served(["a", "b", "c"], [{}]);
+    first.behave(answerOf(403, "<html>Access denied by the firewall</html>", "content-type: text/html"));
+    second.behave(good);
+    for (let i = 1; i <= 3; i++) {
+      for (const who of [ada, await left.customer()]) await call(left, model, { who });
+    }
+    expect(resting(left, id)).to.deep.equal([]);
+    expect(first.requests.length).to.be.at.most(6);
+    expect(second.requests).to.have.length(6);
+  });
+
+  it("a 402 for the length of an answer rests no key", async () => {
+    const { model, id } = await served(["a", "b"]);
+    first.behave(
+      answerOf(402, '{"error":{"message":"This request requires more credits, or fewer max_tokens. You requested up to 65536"}}'),
+    );
+    expect((await call(left, model)).status).to.equal(502);
+    expect(resting(left, id)).to.deep.equal([]);
+    first.behave(good);
+    expect((await call(left, model)).status).to.equal(200);
   });
 
   it("a 403 for what the caller wrote does not put the key out of use", async () => {

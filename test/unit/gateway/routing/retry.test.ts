@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { pauseBefore, RetryAllowance } from "../../../../src/gateway/routing/retry.ts";
-import { restReason, RULES, ruleOf } from "../../../../src/gateway/routing/rules.ts";
+import { concernsKey, restReason, RULES, ruleOf } from "../../../../src/gateway/routing/rules.ts";
 import { retryAfterMs } from "../../../../src/gateway/upstream/headers.ts";
 
 describe("the pause before a repeat", () => {
@@ -57,18 +57,42 @@ describe("what follows from a failure", () => {
   });
 
   const flagged = Buffer.from('{"error":{"message":"Your input was flagged by moderation"}}');
+  const denied = Buffer.from('{"error":{"message":"Your API key was disabled"}}');
+  const page = Buffer.from("<html><title>Attention Required! Access denied</title>");
+  const tooLong = Buffer.from(
+    '{"error":{"message":"This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can only afford 900"}}',
+  );
   for (const [status, record, body, reason] of [
     [401, "upstream_refused", undefined, "refused"],
     [402, "upstream_refused", undefined, "spent"],
-    [403, "upstream_refused", Buffer.from("no"), "forbidden"],
+    [402, "upstream_refused", tooLong, undefined],
+    [403, "upstream_refused", denied, "forbidden"],
+    [403, "upstream_refused", page, undefined],
+    [403, "upstream_refused", undefined, undefined],
     [403, "upstream_refused", flagged, undefined],
     [429, "upstream_rate_limited", undefined, "rate_limited"],
     [429, "upstream_refused", undefined, "spent"],
     [500, "upstream_5xx", flagged, undefined],
     [null, "upstream_network", undefined, undefined],
   ] as const) {
-    it(`a key that meets ${status} ${record}${body === flagged ? " about the request" : ""} ${reason ? `rests: ${reason}` : "does not rest"}`, () =>
+    it(`a key that meets ${status} ${record}${body ? ` ${body.toString("utf8", 0, 60)}` : ""} ${reason ? `rests: ${reason}` : "does not rest"}`, () =>
       expect(restReason(status, record, body)).to.equal(reason));
+  }
+});
+
+describe("another key of the same provider", () => {
+  for (const [status, body, taken] of [
+    [401, "{}", true],
+    [402, '{"error":"fewer max_tokens"}', true],
+    [400, '{"error":{"message":"API key not valid"}}', true],
+    [403, '{"error":{"type":"permission_error"}}', true],
+    [403, "<html>Access denied</html>", false],
+    [403, '{"error":{"message":"Your input was flagged, access denied"}}', false],
+    [403, '{"error":{"message":"Country, region, or territory not supported"}}', false],
+    [302, "", false],
+  ] as const) {
+    it(`is ${taken ? "" : "not "}tried after ${status} ${body}`, () =>
+      expect(concernsKey(status, "upstream_refused", Buffer.from(body))).to.equal(taken));
   }
 });
 

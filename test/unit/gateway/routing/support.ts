@@ -44,6 +44,7 @@ export function tried(of: Candidate, errorCode: string, more: { key?: string; st
     outcome: "failed",
     errorCode,
     errorClass: "server",
+    ofKey: errorCode === "upstream_refused" || errorCode === "upstream_rate_limited",
     upstreamRequestId: null,
   };
 }
