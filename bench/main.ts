@@ -11,7 +11,12 @@ import { benchScale } from "./scale.ts";
 import { benchSettlement } from "./settlement.ts";
 import { benchSystem } from "./system.ts";
 
-const NAMES = { whole: "whole answer", stream: "stream of 50 chunks" };
+const NAMES = {
+  whole: "whole answer",
+  stream: "stream of 50 chunks",
+  "dify whole": "Dify, whole answer",
+  "dify stream": "Dify, stream",
+};
 
 /**
  * `npm run bench`: what a relayed call costs beside a bare pass-through, holds and settlements per second, memory per idle stream.

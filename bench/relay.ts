@@ -3,11 +3,11 @@ import { median, type LoadResult } from "./relayProcess.ts";
 
 const ROUNDS = 5;
 const PARALLEL = 32;
-const CALLS = { whole: 3_000, stream: 1_000 };
+const CALLS = { whole: 3_000, stream: 1_000, "dify whole": 3_000, "dify stream": 1_000 };
 const IDLE_STREAMS = 1_000;
 
 export interface RelayResult {
-  kind: "whole" | "stream";
+  kind: "whole" | "stream" | "dify whole" | "dify stream";
   /** CPU microseconds a call, of the serving process alone. */
   relayCpu: number;
   bareCpu: number;
@@ -28,13 +28,17 @@ export async function benchRelay(
   const parts = await startParts(places, options.relayFlags);
   const { bare, relay, client } = parts;
 
+  /** What is asked of the pass-through, which knows no Dify, is the same answer in OpenAI's format. */
   async function measure(server: Part, kind: RelayResult["kind"]): Promise<{ cpu: number; p50: number }> {
     const calls = CALLS[kind];
+    const { difyKey } = server.at;
+    const dify = difyKey !== undefined && kind.startsWith("dify");
     const before = await ask<NodeJS.CpuUsage>(server.who, { kind: "cpu" });
     const { bad, p50 } = await ask<LoadResult>(client.who, {
       kind: "load",
       ...server.at,
-      stream: kind === "stream",
+      ...(dify ? { key: difyKey, dify } : {}),
+      stream: kind.endsWith("stream"),
       calls,
       parallel: PARALLEL,
     });
@@ -60,7 +64,7 @@ export async function benchRelay(
 
   try {
     const results = [];
-    for (const kind of options.kinds ?? (["whole", "stream"] as const)) results.push(await compare(kind));
+    for (const kind of options.kinds ?? (["whole", "stream", "dify whole", "dify stream"] as const)) results.push(await compare(kind));
     const before = await ask<number>(relay.who, { kind: "memory" });
     const { bad } = await ask<LoadResult>(client.who, { kind: "hang", ...relay.at, stream: true, calls: IDLE_STREAMS });
     if (bad > 0) throw new Error(`${bad} of ${IDLE_STREAMS} silent streams were refused`);

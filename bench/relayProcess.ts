@@ -8,6 +8,7 @@ import { migrate } from "../src/platform/migrations.ts";
 import { projectRoot } from "../src/platform/root.ts";
 import { createTracing, type Tracing } from "../src/platform/tracing/index.ts";
 import { startRelay, type Relay } from "../test/integration/gateway/harness.ts";
+import { answerAsDify, difyPrompt } from "./dify.ts";
 import { passThrough } from "./passthrough.ts";
 
 /** What the processes of the relay's bench are told: see relay.ts. */
@@ -21,6 +22,8 @@ export interface Order {
   parallel?: number;
   /** Calls begin at this pace instead of as soon as the last has ended. */
   perSecond?: number;
+  /** The load is calls of a Dify app. */
+  dify?: boolean;
   /** Load is spread over these; of "provision" how many to make. */
   keys?: string[] | number;
   models?: string[] | number;
@@ -65,6 +68,7 @@ function upstreamServer(): http.Server {
     let body = "";
     req.on("data", (data: Buffer) => (body += data.toString()));
     req.on("end", () => {
+      if (req.url?.endsWith("/chat-messages")) return answerAsDify(res, body, CHUNKS);
       if (!body.includes('"stream":true')) {
         res.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(WHOLE) });
         res.end(WHOLE);
@@ -109,14 +113,21 @@ const promptOf = (order: Order, n: number): string =>
     ],
   });
 
+/** The end of an answer, by which it is known to be whole. */
+const endOf = (order: Order): string => (order.stream ? (order.dify ? "message_end" : "[DONE]") : "completion_tokens");
+
 function send(order: Order, n: number, agent: http.Agent, answered: (res: http.IncomingMessage) => void, broken: () => void): void {
-  const body = promptOf(order, n);
+  const body = order.dify ? difyPrompt(n, order.stream === true) : promptOf(order, n);
   const headers = {
     "content-type": "application/json",
     "content-length": Buffer.byteLength(body),
     authorization: `Bearer ${one(order, order.keys, n) ?? order.key}`,
   };
-  const req = http.request(new URL(`${order.url}/v1/chat/completions`), { method: "POST", agent, headers }, answered);
+  const req = http.request(
+    new URL(order.url + (order.dify ? "/dify/v1/chat-messages" : "/v1/chat/completions")),
+    { method: "POST", agent, headers },
+    answered,
+  );
   req.on("error", broken);
   req.end(body);
 }
@@ -144,7 +155,7 @@ async function load(order: Order): Promise<LoadResult> {
           res.on("data", (data: Buffer) => (tail = (tail + data.toString("latin1")).slice(-2_000)));
           res.on("end", () => {
             times.push(performance.now() - began);
-            if (res.statusCode === 200 && tail.includes(order.stream ? "[DONE]" : "completion_tokens")) resolve();
+            if (res.statusCode === 200 && tail.includes(endOf(order))) resolve();
             else fail(`${res.statusCode} ${tail}`);
           });
         },
@@ -242,7 +253,9 @@ async function start(
   });
   relay = await startRelay(places, { LOG_LEVEL: "warn", STREAM_HEARTBEAT: "60s" }, await watched(watching));
   const customer = await relay.customer({ credits: "1000000000" });
-  return { url: relay.url, key: customer.key, model: await relay.model([upstream]) };
+  const dify = await relay.model([upstream], { apiFormat: "dify" });
+  const asker = await relay.customer({ credits: "1000000000", models: [dify] });
+  return { url: relay.url, key: customer.key, model: await relay.model([upstream]), difyKey: asker.key };
 }
 
 if (process.send && process.argv[2]) {
