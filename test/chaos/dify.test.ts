@@ -2,8 +2,8 @@ import http from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "chai";
 import { messageEnd, signed } from "../support/dify.ts";
-import { operator, proveLedger, settledBalance, unique, type Person, type Product } from "../support/people.ts";
-import { startStack, waitFor, type Stack } from "../support/stack.ts";
+import { operator, proveLedger, settledBalance, unique, type Person } from "../support/people.ts";
+import { startStack, waitFor, type Product, type Stack } from "../support/stack.ts";
 import { customer } from "./support.ts";
 
 /** TEST_SCALE=full: ten thousand events at 500 a second. */
