@@ -6,6 +6,7 @@ import { endWhole, sendFailure, type Answer } from "../pipeline/answer.ts";
 import type { RelayDeps } from "../pipeline/deps.ts";
 import { failure, type Failure } from "../pipeline/failure.ts";
 import { passRequest } from "../pipeline/pass.ts";
+import { discreet } from "../pipeline/discreet.ts";
 import { failureOf } from "../pipeline/thrown.ts";
 import { upstreamAuth, upstreamUrl } from "../providers/index.ts";
 import { ask, NoAnswer } from "../upstream/ask.ts";
@@ -75,7 +76,7 @@ async function askProvider(deps: RelayDeps, kept: KeptRow, method: "GET" | "DELE
       limit: BODY_LIMIT,
     });
     if (status === 200) return body;
-    if (status !== 404) refused = readError(status, body, retryAfterSeconds(headers));
+    if (status !== 404) refused = discreet(readError(status, body, retryAfterSeconds(headers)), served, kept.model);
   }
   return refused;
 }

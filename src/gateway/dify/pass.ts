@@ -14,6 +14,7 @@ import { failure, type Failure } from "../pipeline/failure.ts";
 import type { Form } from "../pipeline/form.ts";
 import type { EncodedRequest } from "../pipeline/format.ts";
 import { passRequest } from "../pipeline/pass.ts";
+import { discreet } from "../pipeline/discreet.ts";
 import { failureOf } from "../pipeline/thrown.ts";
 import { upstreamAuth, upstreamUrl } from "../providers/index.ts";
 import { ask, NoAnswer, type WholeAnswer } from "../upstream/ask.ts";
@@ -49,7 +50,9 @@ export async function servePassed(
     const place = await findApp(deps, who.caller, owner, { named, things: route.things?.(read) ?? [] });
     if ("code" in place) return refuse(place);
     const got = await askDify(deps, route, read, place, owner);
-    if (got.status < 200 || got.status > 299) return refuse(readError(got.status, got.body, retryAfterSeconds(got.headers)));
+    if (got.status < 200 || got.status > 299) {
+      return refuse(discreet(readError(got.status, got.body, retryAfterSeconds(got.headers)), place.candidate, place.model));
+    }
     await remember(deps, route, read, place, owner, got);
     pass(answer, got);
   } catch (error) {

@@ -8,6 +8,7 @@ import { keeperHash, ruleOf, sessionHash, type Route } from "../routing/index.ts
 import { closeAttempt, openAttempt, type Said } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
+import { discreet } from "./discreet.ts";
 import { failure, type Failure } from "./failure.ts";
 import { finish } from "./finish.ts";
 import type { Dialect, EncodedRequest, Made } from "./format.ts";
@@ -137,8 +138,9 @@ function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefine
 }
 
 /** The provider failed: the next one is asked while the client has seen no event, else the call has failed. */
-export function upstreamFailed(deps: RelayDeps, call: Call, why: Failure, said?: Said): void {
+export function upstreamFailed(deps: RelayDeps, call: Call, met: Failure, said?: Said): void {
   if (call.phase !== "relaying") return;
+  const why = discreet(met, call.candidate!, call.request!.model);
   letGo(deps, call, "retry");
   closeAttempt(deps, call, { kind: "failed", failure: why, said });
   if (ruleOf(why).elsewhere && !call.delivered && !call.gone) proceed(deps, call, why);

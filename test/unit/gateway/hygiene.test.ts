@@ -1,11 +1,13 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { openaiVoice, readError } from "../../../src/gateway/formats/openai-chat/errors.ts";
+import { discreet } from "../../../src/gateway/pipeline/discreet.ts";
 import { failure } from "../../../src/gateway/pipeline/failure.ts";
 import { cutLongRuns } from "../../../src/gateway/tokens/pieces.ts";
 import { createTokenizer, newBudget } from "../../../src/gateway/tokens/index.ts";
 import { upstreamHeaders } from "../../../src/gateway/upstream/headers.ts";
 import { sanitizeMessage } from "../../../src/gateway/upstream/sanitize.ts";
+import { candidate } from "./routing/support.ts";
 
 describe("headers to a provider", () => {
   it("carry nothing of the caller but what is on the list", () => {
@@ -83,9 +85,43 @@ describe("a provider's words to a stranger", () => {
     ["key sk-1234****cdef bad", "key [key] bad"],
     ["organization org-AbCdEf123456 over", "organization [id] over"],
     ["host vllm-0.models.svc.cluster.local down", "host [address] down"],
+    ["API key AIzaSyA1234567890abcdefghijklmnopqrstuv expired", "API key [key] expired"],
+    ["token hf_abcdefGHIJKLmnopqrstuvwxyz0123456789 bad", "token [key] bad"],
+    ["key 0123456789abcdef0123456789abcdef.AbCdEf123456 bad", "key [key] bad"],
+    ["key 0123456789abcdef0123456789abcdef bad", "key [key] bad"],
+    ["dial llm-7.prod.example.com:8443/v1 failed", "dial [address] failed"],
+    ["no host gpu.models.acme.cn", "no host [address]"],
+    ["upstream vllm:8000/v1/chat died", "upstream [address] died"],
+    ["tool call call_9pw1qnYScqvGrCH58HWCvFH6 has no answer", "tool call call_9pw1qnYScqvGrCH58HWCvFH6 has no answer"],
+    [
+      "messages.0.content.1.image.source.data: claude-sonnet-4-5-20250929",
+      "messages.0.content.1.image.source.data: claude-sonnet-4-5-20250929",
+    ],
+    ["response_format.json_schema.schema at 12:30", "response_format.json_schema.schema at 12:30"],
     ["max_tokens is too large: 5", "max_tokens is too large: 5"],
   ] as const) {
     it(`"${said}" becomes "${told}"`, () => expect(sanitizeMessage(said)).to.equal(told));
+  }
+});
+
+describe("what a provider is known by", () => {
+  const known = candidate("p", { model: "gpt-4.1-2025" });
+  Object.assign(known.provider, {
+    baseUrl: "https://models-7:8443/v1",
+    keys: [{ fingerprint: "f", value: "short+key" }],
+    headers: { x: "secret" },
+  });
+  for (const [said, told] of [
+    ["short+key is bad", "[key] is bad"],
+    ["header secret", "header [key]"],
+    ["models-7:8443 and models-7 and models-77", "[address] and [address] and models-77"],
+    ["The model GPT-4.1-2025 is away, gpt-4.1-2025-mini is not", "The model mine is away, gpt-4.1-2025-mini is not"],
+  ] as const) {
+    it(`"${said}" becomes "${told}"`, () => {
+      const why = failure("upstream_error", { message: said, verbatim: Buffer.from(said) });
+      const { message, verbatim } = discreet(why, known, "mine");
+      expect([message, String(verbatim)]).to.deep.equal([told, told]);
+    });
   }
 });
 

@@ -1,0 +1,54 @@
+import { expect } from "chai";
+import { useStack } from "../../support/stack.ts";
+import { startRelay, type Customer, type Relay } from "./harness.ts";
+import { answerOf, type RawUpstream, ROLE, startRawUpstream, streamOf, text } from "./rawUpstream.ts";
+
+const KEY = "a-key-like-no-other";
+const WORDS = `Key ${KEY} may not use upstream-model at llm-7.prod.example.com:8443/v1, AIzaSyA1234567890abcdefghijklmnopqrstuv neither`;
+const SECRET = /a-key-like|upstream-model|prod\.example|8443|AIza/;
+
+describe("what a provider says of itself", () => {
+  const places = useStack();
+  let relay: Relay;
+  let upstream: RawUpstream;
+  let ada: Customer;
+  let model: string;
+
+  before(async () => {
+    upstream = await startRawUpstream();
+    relay = await startRelay(places);
+    ada = await relay.customer();
+    model = await relay.model([upstream.url], { providers: [{ keys: [KEY] }] });
+  });
+  after(async () => {
+    await relay?.close();
+    await upstream?.close();
+  });
+
+  async function call(stream: boolean): Promise<{ status: number; said: string }> {
+    const response = await fetch(`${relay.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${ada.key}`, "content-type": "application/json" },
+      body: JSON.stringify({ model, messages: [{ role: "user", content: "Hi" }], max_tokens: 50, stream }),
+    });
+    return { status: response.status, said: await response.text() };
+  }
+
+  it("in an error answer does not reach the client; what it says of the request does", async () => {
+    upstream.behave(
+      answerOf(400, JSON.stringify({ error: { message: `max_tokens is too large. ${WORDS}`, type: "invalid_request_error" } })),
+    );
+    const { status, said } = await call(false);
+    expect(status).to.equal(400);
+    expect(said).to.contain("max_tokens is too large").and.contain(model).and.not.match(SECRET);
+  });
+
+  it("in an error in the middle of a stream does not either", async () => {
+    upstream.behave(streamOf(ROLE, text("Hello"), `data: ${JSON.stringify({ error: { message: WORDS } })}\n\n`));
+    const { status, said } = await call(true);
+    expect(status).to.equal(200);
+    expect(said.slice(said.indexOf("error")))
+      .to.contain("The provider failed")
+      .and.not.match(SECRET);
+  });
+});
