@@ -10,6 +10,7 @@ import { benchRelay } from "./relay.ts";
 import { benchScale } from "./scale.ts";
 import { benchSettlement } from "./settlement.ts";
 import { benchSystem } from "./system.ts";
+import { benchWebhook } from "./webhook.ts";
 
 const NAMES = {
   whole: "whole answer",
@@ -21,7 +22,7 @@ const NAMES = {
 /**
  * `npm run bench`: what a relayed call costs beside a bare pass-through, holds and settlements per second, memory per idle stream.
  * Everything runs on this machine and shares its cores, on servers of its own. Not a test: figures depend on the machine.
- * `--only relay|latency|scale|system|watching|ledger|settlement` runs one part, `--profile FOLDER` leaves a CPU profile of the relay there.
+ * `--only relay|latency|scale|system|webhook|watching|ledger|settlement` runs one part, `--profile FOLDER` leaves a CPU profile of the relay there.
  */
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: "string" }, profile: { type: "string" } } });
@@ -33,6 +34,7 @@ async function main(): Promise<void> {
     if (wanted("latency")) await latency();
     if (wanted("scale")) await scale();
     if (wanted("system")) await system();
+    if (wanted("webhook")) await webhook();
     if (wanted("watching")) await watching();
     if (wanted("ledger")) await ledger();
     if (wanted("settlement")) await settlement();
@@ -64,6 +66,13 @@ async function system(): Promise<void> {
   const { byPart, total } = await benchSystem();
   const parts = Object.entries(byPart).map(([name, ms]) => `${name} ${ms.toFixed(3)}`);
   console.log(`  ${total.toFixed(3)} ms: ${parts.join(", ")}`);
+}
+
+async function webhook(): Promise<void> {
+  const { perSecond, byPart, total, p50Ms, p99Ms } = await benchWebhook();
+  console.log(`\nDify's webhook at ${perSecond} events a second, each charged before its answer`);
+  const parts = Object.entries(byPart).map(([name, ms]) => `${name} ${ms.toFixed(3)}`);
+  console.log(`  CPU per event ${total.toFixed(3)} ms: ${parts.join(", ")}; answer p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms`);
 }
 
 async function watching(): Promise<void> {

@@ -23,7 +23,8 @@ export interface SystemResult {
   total: number;
 }
 
-function used(): Record<string, number> {
+/** CPU seconds of each part of a product that runs below this process. */
+export function used(): Record<string, number> {
   const tasks = descendants();
   return Object.fromEntries(
     Object.entries(PARTS).map(([name, pattern]) => [
