@@ -204,6 +204,8 @@ export function createIntake(deps: {
   const batcher = createBatcher<Item, Taken | Error>({
     run,
     maxBatch: MAX_BATCH,
+    // The second takes and records while the first, which alone may post to the revenue, settles.
+    lanes: 2,
     ...(deps.onBatch ? { onBatch: deps.onBatch } : {}),
   });
 
