@@ -2,6 +2,7 @@ import { createIdentityActivities, type IdentityServices } from "./identity.ts";
 import { createNoticeActivities, type NoticeServices } from "./notices.ts";
 import { createPaymentActivities, type PaymentServices } from "./payments.ts";
 import { createRewardActivities, type RewardServices } from "./rewards.ts";
+import { createQuotaActivities, type QuotaServices } from "./quotas.ts";
 import { createUsageActivities, type UsageServices } from "./usage.ts";
 
 /** What all activities need, by domain. */
@@ -10,6 +11,7 @@ export interface Services {
   notices: NoticeServices;
   payments: PaymentServices;
   rewards: RewardServices;
+  quotas: QuotaServices;
   usage: UsageServices;
 }
 
@@ -20,6 +22,7 @@ export function createActivities(services: Services) {
     ...createNoticeActivities(services.notices),
     ...createPaymentActivities(services.payments),
     ...createRewardActivities(services.rewards),
+    ...createQuotaActivities(services.quotas),
     ...createUsageActivities(services.usage),
   };
 }

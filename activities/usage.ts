@@ -1,5 +1,6 @@
 import { Context } from "@temporalio/activity";
 import type { Drain, DrainResult, HouseKept, Housekeeping } from "../src/usage/index.ts";
+import { beating } from "./beating.ts";
 
 /** What the activities of usage need. */
 export interface UsageServices {
@@ -13,19 +14,6 @@ export interface UsageServices {
 
 const DRAIN_MS = 10_000;
 const LINGER_MS = 1_500;
-const HEARTBEAT_MS = 1_000;
-
-/** Heartbeats as long as `work` runs, so that a dead worker is told from a slow Postgres. */
-async function beating<T>(work: (beat: (progress: number) => void) => Promise<T>): Promise<T> {
-  const context = Context.current();
-  let progress = 0;
-  const timer = setInterval(() => context.heartbeat(progress), HEARTBEAT_MS);
-  try {
-    return await work((next) => (progress = next));
-  } finally {
-    clearInterval(timer);
-  }
-}
 
 /** Settlement and housekeeping as activities; each is idempotent and safe to run twice at once. */
 export function createUsageActivities(services: UsageServices) {

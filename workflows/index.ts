@@ -6,3 +6,4 @@ export { topUp } from "./topUp.ts";
 export { callbackDelivery } from "./callbackDelivery.ts";
 export { rewardDelivery } from "./rewardDelivery.ts";
 export { noticeDelivery } from "./noticeDelivery.ts";
+export { quotaReset } from "./quotaReset.ts";

@@ -44,6 +44,7 @@ import { findUser, presentUser, type Locale, type UserView } from "./users.ts";
 
 export type { CallerKey } from "./caller.ts";
 export type { PriceClass, PriceClasses } from "./priceClass.ts";
+export { activePeople, giveTier, signInFailures } from "./standing.ts";
 export type { RegistrationSteps } from "./registrationSteps.ts";
 export { ensureAdmin } from "./firstAdmin.ts";
 export type { UserAdmin } from "./userAdmin.ts";

@@ -2,6 +2,7 @@ import type { Logger } from "../platform/logger.ts";
 import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { forgetBudgets, readBudgets, type SpentSince } from "./budgets.ts";
+import { creditMany, expireWallets } from "./batches.ts";
 import { createHolds } from "./holds.ts";
 import { lookAtBudgets, lookAtHold } from "./look.ts";
 import { createHoldMetrics } from "./metrics.ts";
@@ -9,10 +10,12 @@ import { credit, debit } from "./postings.ts";
 import type { Tolerance } from "./rules.ts";
 import { settle } from "./settle.ts";
 import type { Ledger } from "./types.ts";
+import { holdingSince, turnoverAfter, turnoverSince } from "./turnover.ts";
 import { verify } from "./verify.ts";
 import { ensureWallet, readBalance, readHeld, readHistory, readIncidents, readShortfalls } from "./wallets.ts";
 
 export type { SpentSince } from "./budgets.ts";
+export { purchasedOn } from "./purchases.ts";
 export { watchLedger } from "./metrics.ts";
 export type * from "./types.ts";
 
@@ -33,6 +36,11 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
     ensureWallet,
     balance: (walletId) => readBalance(pool, walletId),
     credit,
+    creditMany,
+    expireWallets,
+    turnoverAfter,
+    turnoverSince,
+    holdingSince,
     debit,
     authorize: holds.authorize,
     look: (hold) => lookAtHold(deps, hold),

@@ -111,11 +111,30 @@ export function spendingOrder(a: Spendable, b: Spendable): number {
   return a.priority - b.priority || (Number.isNaN(expiry) ? 0 : expiry) || (a.id < b.id ? -1 : 1);
 }
 
-/** What expires at `now`: due grants in spending order, but never what open holds need. */
-export function expireDue(grants: readonly Spendable[], wallet: { available: bigint }, now: Date): { id: bigint; amount: bigint }[] {
+/** What expiry looks at: what is available, and what holds that were made before a moment hold. */
+export interface ExpiryGround {
+  available: bigint;
+  heldBefore?: (expiresAt: Date) => bigint;
+}
+
+/**
+ * What expires at `now`: due grants in spending order, but never what open holds need, nor what holds made before a grant's expiry may
+ * still burn of it.
+ */
+export function expireDue(grants: readonly Spendable[], wallet: ExpiryGround, now: Date): { id: bigint; amount: bigint }[] {
   const due = grants.filter((grant) => grant.remaining > 0n && grant.expiresAt !== null && grant.expiresAt <= now);
-  const sum = due.reduce((total, grant) => total + grant.remaining, 0n);
-  return burnDown(due, least(sum, wallet.available));
+  const expired: { id: bigint; amount: bigint }[] = [];
+  let kept = 0n;
+  let left = wallet.available;
+  for (const { id, remaining, expiresAt } of due.sort(spendingOrder)) {
+    const wanted = (wallet.heldBefore?.(expiresAt!) ?? 0n) - kept;
+    const keep = wanted > 0n ? least(remaining, wanted) : 0n;
+    const part = least(remaining - keep, left);
+    kept += keep;
+    left -= part;
+    if (part > 0n) expired.push({ id, amount: part });
+  }
+  return expired;
 }
 
 export function least(a: bigint, b: bigint): bigint {

@@ -241,6 +241,23 @@ export interface Proof {
 }
 
 /** The only thing that moves money. Methods without a `db` argument use the ledger's own pool, one transaction each. */
+/** A wallet as it is, locked. */
+export interface WalletState {
+  walletId: bigint;
+  balance: bigint;
+  held: bigint;
+  /** Its newest transfer; 0 before the first. */
+  lastSeq: bigint;
+  nextExpiry: Date | null;
+}
+
+/** A sum of what went in (positive, with its source) or out (negative). */
+export interface Turnover {
+  type: TransferType;
+  source: GrantSource | null;
+  amount: bigint;
+}
+
 /** Those of the holds that are still to be settled. */
 export type Owing = (tx: Queryable, ids: readonly string[]) => Promise<string[]>;
 
@@ -251,6 +268,16 @@ export interface Ledger {
   balance(walletId: bigint): Promise<Balance>;
   /** Once per id: the same id again gets the first result; with other content it throws `idempotency_mismatch`. */
   credit(db: Queryable, credit: Credit): Promise<CreditResult>;
+  /** Credits many wallets in the caller's transaction, each once per id; answers the ids that were credited now. From one account, of one kind. */
+  creditMany(tx: Queryable, credits: readonly Credit[]): Promise<string[]>;
+  /** Takes out what has expired by `now` in the caller's transaction, which locks the wallets, and answers how they are then. */
+  expireWallets(tx: Queryable, walletIds: readonly bigint[], now: Date): Promise<WalletState[]>;
+  /** What went in and out of wallets after a transfer (by its seq), by type and source, in the order asked. */
+  turnoverAfter(tx: Queryable, asked: readonly { walletId: bigint; seq: bigint }[]): Promise<Turnover[][]>;
+  /** What of it belongs to the time from a moment on, charges of calls left out; see turnover.ts. */
+  turnoverSince(tx: Queryable, asked: readonly { walletId: bigint; at: Date }[]): Promise<Turnover[][]>;
+  /** Those of the wallets on which a hold that was made before its moment is still open. */
+  holdingSince(tx: Queryable, asked: readonly { walletId: bigint; before: Date }[]): Promise<Set<bigint>>;
   /** Once per id, like credit. Refused when balance - held does not cover it. */
   debit(db: Queryable, debit: Debit): Promise<DebitResult>;
   /**

@@ -37,6 +37,7 @@ import { listen } from "./listen.ts";
 import { loadEnv } from "./load-env.ts";
 import { serveMetrics } from "./metrics-server.ts";
 import { createPlatform } from "./platform.ts";
+import { createQuotaServices } from "./quota-services.ts";
 import { createCoreServices } from "./services.ts";
 import { onShutdown } from "./shutdown.ts";
 import { takeTemporalMetrics } from "./temporal-metrics.ts";
@@ -89,6 +90,7 @@ const activities = createActivities({
     }),
   },
   rewards: { topUps: rewards.topUps },
+  quotas: createQuotaServices({ pool, ledger, log }),
   usage: {
     drain: createDrain({ pool, settlement, batch: config.SETTLEMENT_BATCH, log }),
     housekeeping: createHousekeeping({

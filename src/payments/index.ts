@@ -20,6 +20,7 @@ import { createSettlePayment, type RewardsOfTopUps } from "./settle.ts";
 import { createTopUpSteps, type TopUpSteps } from "./steps.ts";
 import { CONFIRM_MS, createWorkflowLink, LATE_POLL, POLL, QUERIES_PER_RUN, type TopUpTimings } from "./workflowLink.ts";
 
+export { failedPaymentsSince } from "./outcomes.ts";
 export { watchCallbacks } from "./metrics.ts";
 export { paymentReviewRoutes } from "./reviewRoutes.ts";
 export { paymentRoutes } from "./routes.ts";

@@ -11,6 +11,8 @@ export { createAverages, type AverageCall, type Averages } from "./averages.ts";
 export type { UpstreamAttempt } from "./attempts.ts";
 export { createDifyUsage, createDifyWebhook, forgetRefusals, watchOpenEvents } from "./dify/index.ts";
 export { difyMessageKey, difyUser } from "./difyMessage.ts";
+export { accountOfDifyUser, claimMessage, difyMessageKey, difyUser } from "./difyMessage.ts";
+export { behaviourSince, spentOf } from "./behaviour.ts";
 export { createDrain, type Drain, type DrainResult } from "./drain.ts";
 export { shardOf, type UsageEvent } from "./event.ts";
 export { createHousekeeping, type HouseKept, type Housekeeping } from "./housekeeping.ts";
@@ -18,6 +20,7 @@ export { createIncidentReporter, reportIncidents, type Incident } from "./incide
 export { lastMinute } from "./lastMinute.ts";
 export { backlog } from "./repository.ts";
 export { ratesOf } from "./rates.ts";
+export { paidSince, unsettledBefore, usedByModel, type ModelUse } from "./periods.ts";
 export { createSettlementTrace, createTraceLeaver } from "./traces.ts";
 export { usageRoutes } from "./routes.ts";
 export { servedCalls } from "./served.ts";

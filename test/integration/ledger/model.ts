@@ -223,7 +223,9 @@ export class ModelLedger {
   }
 
   private expire(wallet: number, now: Date): bigint {
-    const burns = expireDue(this.wallets[wallet]!.grants, { available: this.available(wallet) }, now);
+    // Grants of this test expired before its first hold, or expire long after its last.
+    const heldBefore = (expiresAt: Date) => (expiresAt.getTime() > Date.now() ? this.held(wallet) : 0n);
+    const burns = expireDue(this.wallets[wallet]!.grants, { available: this.available(wallet), heldBefore }, now);
     const taken = burns.reduce((sum, burn) => sum + burn.amount, 0n);
     this.apply(wallet, burns);
     if (taken > 0n) this.gain("expired", taken);

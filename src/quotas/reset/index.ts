@@ -1,0 +1,88 @@
+import type { Ledger } from "../../ledger/index.ts";
+import { systemClock, type Clock } from "../../platform/clock.ts";
+import type { Logger } from "../../platform/logger.ts";
+import type { Pool } from "../../platform/postgres.ts";
+import { writeBatch, type CallBooks } from "../statements/write.ts";
+import { adjustBatch, openBatch } from "./open.ts";
+
+/** What a step did; `more` when it stopped before all was done. Amounts are micro-credits as text, for workflows carry no bigint. */
+export interface OpenResult {
+  subscriptions: number;
+  periods: number;
+  granted: string;
+  more: boolean;
+}
+
+export interface StateResult {
+  written: number;
+  putOff: number;
+  more: boolean;
+}
+
+export interface StepOptions {
+  /** Told what has been done so far. */
+  onProgress?: (done: number) => void;
+  /** Ends the step after the batch that runs. */
+  signal?: AbortSignal;
+}
+
+export interface QuotaReset {
+  /** Opens every period that has begun, and brings open ones up to a plan that was changed with effect at once. */
+  openPeriods(options?: StepOptions): Promise<OpenResult>;
+  /** Writes every statement that can be written. */
+  writeStatements(options?: StepOptions): Promise<StateResult>;
+}
+
+const BATCH = 500;
+const STATEMENT_BATCH = 200;
+/** A step ends by itself after this long; the workflow begins another. */
+const STEP_MS = 30_000;
+/** Longer than a request may take to reach its hold. */
+const GRACE_MS = 600_000;
+
+/** The steps of a reset; each in batches of one transaction, idempotent by period, safe with any number of others at the same time. */
+export function createQuotaReset(deps: {
+  pool: Pool;
+  ledger: Pick<Ledger, "creditMany" | "expireWallets" | "turnoverAfter" | "turnoverSince" | "holdingSince">;
+  calls: CallBooks;
+  log: Logger;
+  clock?: Clock;
+  graceMs?: number;
+  batch?: number;
+}): QuotaReset {
+  const { pool, ledger, calls, log, clock = systemClock, graceMs = GRACE_MS, batch = BATCH } = deps;
+
+  return {
+    async openPeriods({ onProgress, signal } = {}) {
+      const until = performance.now() + STEP_MS;
+      const done = { subscriptions: 0, periods: 0, granted: 0n };
+      let more = true;
+      while (more && performance.now() < until && !signal?.aborted) {
+        const now = clock.now();
+        const opened = await openBatch({ pool, ledger, graceMs }, now, batch);
+        const adjusted = opened.subscriptions === 0 ? await adjustBatch({ pool, ledger }, now, batch) : { periods: 0, granted: 0n };
+        done.subscriptions += opened.subscriptions;
+        done.periods += opened.periods;
+        done.granted += opened.granted + adjusted.granted;
+        more = opened.subscriptions > 0 || adjusted.periods > 0;
+        onProgress?.(done.subscriptions);
+      }
+      if (done.periods > 0) log.info({ subscriptions: done.subscriptions, periods: done.periods }, "periods were opened");
+      return { ...done, granted: done.granted.toString(), more };
+    },
+
+    async writeStatements({ onProgress, signal } = {}) {
+      const until = performance.now() + STEP_MS;
+      const done = { written: 0, putOff: 0 };
+      let more = true;
+      while (more && performance.now() < until && !signal?.aborted) {
+        const { written, putOff } = await writeBatch({ pool, ledger, calls, graceMs }, clock.now(), STATEMENT_BATCH);
+        done.written += written;
+        done.putOff += putOff;
+        more = written + putOff > 0;
+        onProgress?.(done.written);
+      }
+      return { ...done, more };
+    },
+  };
+}
