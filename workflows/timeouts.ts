@@ -19,9 +19,9 @@ export const HOUSEKEEPING: ActivityOptions = {
 
 /**
  * A step of a reset: batches of one transaction for half a minute. A worker that dies is noticed by its missing heartbeat, and another goes
- * on with what is not done. Without attempts without end a run would give up while Postgres is away; the next scheduled one would go on.
+ * on with what is not done. Tried for ever: the next scheduled run waits for this one.
  */
-export const QUOTA_STEP: ActivityOptions = { startToCloseTimeout: "3m", heartbeatTimeout: "10s", retry: PATIENT };
+export const QUOTA_STEP: ActivityOptions = { startToCloseTimeout: "3m", heartbeatTimeout: "5s", retry: PATIENT };
 
 /** Queueing a mail with a code or link: pointless once nobody waits for it any more. */
 export const QUEUE_PROOF_MAIL: ActivityOptions = { startToCloseTimeout: "10s", scheduleToCloseTimeout: "10m", retry: PATIENT };

@@ -34,6 +34,12 @@ export async function signInFailures(db: Queryable, userIds: readonly string[]):
 /** Gives a user the tier that rules decided on, on every copy at once, with its reasons in the audit log. */
 export async function giveTier(tx: Queryable, userId: string, change: { tier: string; reasons: unknown }): Promise<void> {
   await tx.query("UPDATE users SET tier = $2, updated_at = now() WHERE id = $1", [userId, change.tier]);
-  await recordAudit(tx, { actorId: null, action: "user.tier", target: `user:${userId}`, details: { ...change, by: "rules" }, traceId: null });
+  await recordAudit(tx, {
+    actorId: null,
+    action: "user.tier",
+    target: `user:${userId}`,
+    details: { ...change, by: "rules" },
+    traceId: null,
+  });
   await announce(tx, "user", userId);
 }

@@ -42,7 +42,7 @@ export async function turnoverAfter(tx: Queryable, asked: readonly { walletId: b
 export async function turnoverSince(tx: Queryable, asked: readonly { walletId: bigint; at: Date }[]): Promise<Turnover[][]> {
   // A day's grace, as a transaction may be posted later than it says it began.
   const newer = `coalesce((SELECT b.seq FROM ledger_transfers b WHERE b.SIDE = q.wallet AND b.created_at < least(q.at, now()) - interval '1 day'
-    ORDER BY b.seq DESC LIMIT 1), 0)`;
+    ORDER BY b.SIDE DESC, b.seq DESC LIMIT 1), 0)`;
   const { rows } = await tx.query<SumRow>(
     `SELECT q.n, l.type, l.source, sum(l.amount)::bigint AS amount
      FROM unnest($1::bigint[], $2::timestamptz[]) WITH ORDINALITY AS q (wallet, at, n) CROSS JOIN LATERAL ${LEGS(newer)}

@@ -48,14 +48,10 @@ const sources: TierSources = {
 };
 
 /** Resets and reviews, as the worker's activities and operators' routes use them. */
-export function createQuotaServices(deps: {
-  pool: Pool;
-  ledger: Ledger;
-  log: Logger;
-  clock?: Clock;
-  graceMs?: number;
-  batch?: number;
-}): { reset: QuotaReset; tierReview: TierReview } {
+export function createQuotaServices(deps: { pool: Pool; ledger: Ledger; log: Logger; clock?: Clock; graceMs?: number; batch?: number }): {
+  reset: QuotaReset;
+  tierReview: TierReview;
+} {
   const { pool, clock } = deps;
   return {
     reset: createQuotaReset({ ...deps, calls: { usedByModel, paidSince, unsettledBefore } }),

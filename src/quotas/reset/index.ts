@@ -40,6 +40,12 @@ const STEP_MS = 30_000;
 /** Longer than a request may take to reach its hold. */
 const GRACE_MS = 600_000;
 
+/** Whether a step is to end: its time is over, or its worker stops. */
+export function stopAfter(ms: number, signal: AbortSignal | undefined): () => boolean {
+  const until = performance.now() + ms;
+  return () => performance.now() >= until || signal?.aborted === true;
+}
+
 /** The steps of a reset; each in batches of one transaction, idempotent by period, safe with any number of others at the same time. */
 export function createQuotaReset(deps: {
   pool: Pool;
@@ -54,10 +60,10 @@ export function createQuotaReset(deps: {
 
   return {
     async openPeriods({ onProgress, signal } = {}) {
-      const until = performance.now() + STEP_MS;
+      const stopped = stopAfter(STEP_MS, signal);
       const done = { subscriptions: 0, periods: 0, granted: 0n };
       let more = true;
-      while (more && performance.now() < until && !signal?.aborted) {
+      while (more && !stopped()) {
         const now = clock.now();
         const opened = await openBatch({ pool, ledger, graceMs }, now, batch);
         const adjusted = opened.subscriptions === 0 ? await adjustBatch({ pool, ledger }, now, batch) : { periods: 0, granted: 0n };
@@ -72,10 +78,10 @@ export function createQuotaReset(deps: {
     },
 
     async writeStatements({ onProgress, signal } = {}) {
-      const until = performance.now() + STEP_MS;
+      const stopped = stopAfter(STEP_MS, signal);
       const done = { written: 0, putOff: 0 };
       let more = true;
-      while (more && performance.now() < until && !signal?.aborted) {
+      while (more && !stopped()) {
         const { written, putOff } = await writeBatch({ pool, ledger, calls, graceMs }, clock.now(), STATEMENT_BATCH);
         done.written += written;
         done.putOff += putOff;

@@ -27,7 +27,11 @@ export interface PeriodDeps {
 const grantId = (userId: string, startsAt: Date, nth: number): string =>
   `allowance:${userId}:${startsAt.toISOString()}${nth === 0 ? "" : `:${nth}`}`;
 
-function allowance(period: { userId: string; walletId: bigint; startsAt: Date; endsAt: Date; plan: string }, amount: bigint, nth: number): Credit {
+function allowance(
+  period: { userId: string; walletId: bigint; startsAt: Date; endsAt: Date; plan: string },
+  amount: bigint,
+  nth: number,
+): Credit {
   const { userId, walletId, startsAt, endsAt, plan } = period;
   return {
     id: grantId(userId, startsAt, nth),
@@ -128,7 +132,11 @@ export async function adjustPeriod(
 }
 
 /** Brings up to `limit` open periods up to a plan that was changed with effect at once. Answers how many there were. */
-export async function adjustBatch(deps: Pick<PeriodDeps, "pool" | "ledger">, now: Date, limit: number): Promise<{ periods: number; granted: bigint }> {
+export async function adjustBatch(
+  deps: Pick<PeriodDeps, "pool" | "ledger">,
+  now: Date,
+  limit: number,
+): Promise<{ periods: number; granted: bigint }> {
   return inTransaction(deps.pool, async (tx) => {
     const changed = await repository.takeChanged(tx, now, limit);
     if (changed.length === 0) return { periods: 0, granted: 0n };

@@ -126,12 +126,8 @@ export async function noteChanged(
   period: Pick<PeriodRow, "user_id" | "starts_at">,
   now: { plan: string; planVersion: number; granted: bigint; grants: number },
 ): Promise<void> {
-  await tx.query("UPDATE subscription_periods SET plan = $3, plan_version = $4, granted = $5, grants = $6 WHERE user_id = $1 AND starts_at = $2", [
-    period.user_id,
-    period.starts_at,
-    now.plan,
-    now.planVersion,
-    now.granted,
-    now.grants,
-  ]);
+  await tx.query(
+    "UPDATE subscription_periods SET plan = $3, plan_version = $4, granted = $5, grants = $6 WHERE user_id = $1 AND starts_at = $2",
+    [period.user_id, period.starts_at, now.plan, now.planVersion, now.granted, now.grants],
+  );
 }

@@ -103,6 +103,9 @@ export async function listStatements(
 
 /** One of a user's statements; undefined also for somebody else's. */
 export async function findStatement(db: Queryable, userId: string, id: bigint): Promise<StatementRow | undefined> {
-  const { rows } = await db.query<StatementRow>(`SELECT id, created_at, ${COLUMNS} FROM statements WHERE user_id = $1 AND id = $2`, [userId, id]);
+  const { rows } = await db.query<StatementRow>(`SELECT id, created_at, ${COLUMNS} FROM statements WHERE user_id = $1 AND id = $2`, [
+    userId,
+    id,
+  ]);
   return rows[0];
 }

@@ -72,7 +72,9 @@ export function drawUp({ balance, since, later, before }: Ground): Statement {
   };
   const { opening, credits, consumption, expiry, other, closing } = statement;
   if (opening + credits - consumption - expiry + other !== closing) {
-    throw new Error(`a statement does not come out even: ${opening} + ${credits} - ${consumption} - ${expiry} + ${other} is not ${closing}`);
+    throw new Error(
+      `a statement does not come out even: ${opening} + ${credits} - ${consumption} - ${expiry} + ${other} is not ${closing}`,
+    );
   }
   return statement;
 }

@@ -106,7 +106,12 @@ async function statementsOf(
 ): Promise<NewStatement[]> {
   const { ledger, calls } = deps;
   const known = await repository.statementsBefore(tx, periods);
-  const asked = periods.map(({ user_id: userId, wallet_id: walletId, starts_at, ends_at }) => ({ userId, walletId, starts_at, at: ends_at }));
+  const asked = periods.map(({ user_id: userId, wallet_id: walletId, starts_at, ends_at }) => ({
+    userId,
+    walletId,
+    starts_at,
+    at: ends_at,
+  }));
   const later = await laterOf(deps, tx, asked);
   const first = asked.filter(({ userId }) => !known.has(userId)).map((one) => ({ ...one, at: one.starts_at }));
   const fromStart = await laterOf(deps, tx, first);

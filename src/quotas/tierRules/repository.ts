@@ -32,7 +32,9 @@ export interface DecisionRow {
 
 /** The rules in force; undefined before the first. */
 export async function newestRules(db: Queryable): Promise<RulesRow | undefined> {
-  const { rows } = await db.query<RulesRow>("SELECT version, rules, author_id, reason, created_at FROM tier_rules ORDER BY version DESC LIMIT 1");
+  const { rows } = await db.query<RulesRow>(
+    "SELECT version, rules, author_id, reason, created_at FROM tier_rules ORDER BY version DESC LIMIT 1",
+  );
   return rows[0];
 }
 

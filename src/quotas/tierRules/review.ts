@@ -1,7 +1,7 @@
 import { systemClock, type Clock } from "../../platform/clock.ts";
 import { formatCredits } from "../../platform/credits.ts";
 import { inTransaction, type Pool, type PoolClient, type Queryable } from "../../platform/postgres.ts";
-import type { StepOptions } from "../reset/index.ts";
+import { stopAfter, type StepOptions } from "../reset/index.ts";
 import { decideTier, limitPercent, type Decision, type Facts, type TierRules } from "./decide.ts";
 import * as repository from "./repository.ts";
 import type { StandingRow } from "./repository.ts";
@@ -140,10 +140,10 @@ export function createTierReview(deps: { pool: Pool; sources: TierSources; clock
 
   return {
     async review({ onProgress, signal } = {}) {
-      const until = performance.now() + STEP_MS;
+      const stopped = stopAfter(STEP_MS, signal);
       const done = { reviewed: 0, changed: 0 };
       let more = true;
-      while (more && performance.now() < until && !signal?.aborted) {
+      while (more && !stopped()) {
         const { reviewed, changed } = await inTransaction(pool, (tx) => reviewBatch(tx, clock.now()));
         done.reviewed += reviewed;
         done.changed += changed;

@@ -24,7 +24,10 @@ describe("a reset", () => {
   const at = (time: string) => (rig.clock.at = new Date(time));
   const balance = async (walletId: bigint) => (await rig.ledger.balance(walletId)).total;
   async function opened(userId: string): Promise<number> {
-    const { rows } = await rig.pool.query<{ periods: number }>("SELECT count(*)::integer AS periods FROM subscription_periods WHERE user_id = $1", [userId]);
+    const { rows } = await rig.pool.query<{ periods: number }>(
+      "SELECT count(*)::integer AS periods FROM subscription_periods WHERE user_id = $1",
+      [userId],
+    );
     return rows[0]!.periods;
   }
   async function statements(userId: string) {

@@ -11,7 +11,11 @@ export interface QuotaRig extends UsageRig, ReturnType<typeof createQuotaService
   /** Another worker's services, on the same database and clock. */
   another(): ReturnType<typeof createQuotaServices>;
   /** A user with a wallet, subscribed since a moment. */
-  subscriber(since: string, plan?: string, rhythm?: { resetDay?: number; timeZone?: string }): Promise<{ userId: string; walletId: bigint }>;
+  subscriber(
+    since: string,
+    plan?: string,
+    rhythm?: { resetDay?: number; timeZone?: string },
+  ): Promise<{ userId: string; walletId: bigint }>;
   /** A plan with an allowance in credits. */
   plan(name: string, allowance: number, more?: { limits?: object; takesEffect?: string; version?: number }): Promise<string>;
   /** A call that began at a moment: held, recorded and settled unless told. 93 credits. */
