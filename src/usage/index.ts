@@ -11,7 +11,6 @@ export { createAverages, type AverageCall, type Averages } from "./averages.ts";
 export type { UpstreamAttempt } from "./attempts.ts";
 export { createDifyUsage, createDifyWebhook, forgetRefusals, watchOpenEvents } from "./dify/index.ts";
 export { difyMessageKey, difyUser } from "./difyMessage.ts";
-export { accountOfDifyUser, claimMessage, difyMessageKey, difyUser } from "./difyMessage.ts";
 export { behaviourSince, spentOf } from "./behaviour.ts";
 export { createDrain, type Drain, type DrainResult } from "./drain.ts";
 export { shardOf, type UsageEvent } from "./event.ts";
