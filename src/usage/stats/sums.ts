@@ -76,6 +76,7 @@ function statement(group: StatGroup, filter: SumsFilter): string {
       FROM hours h CROSS JOIN LATERAL (
         SELECT * FROM usage_events e WHERE e.created_at >= h.begins AND e.created_at < h.ends AND e.created_at >= $1 AND e.created_at < $2
           AND e.settled_at IS NOT NULL AND ${who}
+        OFFSET 0 -- hour by hour, each by the index
       ) AS e
       WHERE NOT h.whole
     )
