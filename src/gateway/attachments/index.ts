@@ -21,8 +21,8 @@ const VIDEO_SECOND = 800;
 const VIDEO_SECONDS = 60;
 const VIDEO_SECONDS_MOST = 3_600;
 
-const PDF = "JVBERi";
-const ZIP = "UEsD";
+/** Readers look for a PDF's first line within its first kilobyte. */
+const HEAD = 1_024;
 
 /** A count with so many tokens more. */
 export const plusTokens = (count: number | PromptCount, more: number): number | PromptCount =>
@@ -83,13 +83,14 @@ export class Attachments {
     if (data === undefined) return this.#add(Math.min(FILE, most), most);
     // Base64 is four characters for three bytes; a token covers at least three bytes of most documents.
     const bySize = Math.ceil(data.length / 4);
-    if (data.startsWith(PDF)) {
+    const head = Buffer.from(data.slice(0, Math.ceil(HEAD / 3) * 4), "base64");
+    if (head.includes("%PDF-")) {
       const pages = pdfPages(Buffer.from(data, "base64"));
       if (pages !== undefined) return this.#add(Math.min(pages * PAGE, most), Math.min(pages * PAGE_MOST, most));
       return this.#add(Math.min(Math.max(PAGE, bySize), most), most);
     }
-    // Packed, as the documents of offices are.
-    this.#add(Math.min(bySize, most), Math.min(data.startsWith(ZIP) ? 3 * bySize : bySize, most));
+    // What is no text is packed, as the documents of offices are.
+    this.#add(Math.min(bySize, most), Math.min(head.includes(0) ? 3 * bySize : bySize, most));
   }
 
   /** A part of no known kind: what it holds, or a file where that lies behind a link. Returns the tokens of the part itself. */

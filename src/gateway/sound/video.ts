@@ -7,6 +7,6 @@ const UNKNOWN_BYTES_A_SECOND = 8_000;
 /** How long a video is, in seconds, by the times of its pictures; by its size where those cannot be read. */
 export function videoSeconds(data: Buffer): number {
   const tracks = mp4Tracks(data).filter(({ kind }) => kind === "vide");
-  const seconds = Math.max(0, ...tracks.map(({ claimed, timed }) => Math.max(claimed, timed)), webmSeconds(data) ?? 0);
-  return seconds > 0 ? seconds : data.length / UNKNOWN_BYTES_A_SECOND;
+  const seconds = tracks.length > 0 ? Math.max(...tracks.map(({ claimed, timed }) => Math.max(claimed, timed))) : webmSeconds(data);
+  return seconds || data.length / UNKNOWN_BYTES_A_SECOND;
 }

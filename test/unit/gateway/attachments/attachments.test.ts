@@ -41,6 +41,7 @@ describe("what attachments are held for", () => {
     for (const packed of [false, true]) {
       expect(cost({}, (all) => all.file(base64(pdf(7, { packed }))))).to.deep.equal([7 * 3_000, 7 * 4_800]);
     }
+    expect(cost({}, (all) => all.file(base64(Buffer.concat([Buffer.alloc(500, " "), pdf(7)]))))).to.deep.equal([7 * 3_000, 7 * 4_800]);
     expect(cost({ maxFileTokens: 20_000 }, (all) => all.file(base64(pdf(7))))).to.deep.equal([20_000, 20_000]);
   });
 
@@ -50,6 +51,7 @@ describe("what attachments are held for", () => {
     expect(cost({ maxFileTokens: 50_000 }, (all) => all.file(undefined))).to.deep.equal([10_000, 50_000]);
     expect(cost({ maxFileTokens: 5_000 }, (all) => all.file(undefined))).to.deep.equal([5_000, 5_000]);
     expect(cost({}, (all) => all.file(base64(Buffer.alloc(9_000, "a"))))).to.deep.equal([3_000, 3_000]);
+    expect(cost({}, (all) => all.file(base64(Buffer.alloc(9_000))))).to.deep.equal([3_000, 9_000]);
   });
 
   it("a video by its seconds, whatever its headers claim", () => {
