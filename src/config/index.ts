@@ -103,6 +103,7 @@ export const environmentSchema = z.object({
   PERMIT_LEASE: duration("25s"),
   UPSTREAM_CONNECT_TIMEOUT: duration("5s"),
   UPSTREAM_FIRST_BYTE_TIMEOUT: duration("120s"),
+  UPSTREAM_WHOLE_TIMEOUT: duration("10m"),
   UPSTREAM_IDLE_TIMEOUT: duration("60s"),
   UPSTREAM_TOTAL_TIMEOUT: duration("15m"),
   UPSTREAM_PRIVATE_ADDRESSES: flag(false),

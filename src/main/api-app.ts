@@ -53,6 +53,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
   const timeouts = {
     connectMs: config.UPSTREAM_CONNECT_TIMEOUT,
     firstByteMs: config.UPSTREAM_FIRST_BYTE_TIMEOUT,
+    wholeMs: config.UPSTREAM_WHOLE_TIMEOUT,
     idleMs: config.UPSTREAM_IDLE_TIMEOUT,
     totalMs: config.UPSTREAM_TOTAL_TIMEOUT,
   };

@@ -28,7 +28,7 @@ export function watch(deps: RelayDeps, call: Call, nowMs: number): void {
         return;
       }
       if (call.firstByteMs === null) {
-        if (nowMs - call.sentMs > limits.firstByteMs) return upstreamFailed(deps, call, timeouts.firstByte());
+        if (nowMs - call.sentMs > firstByteMs(call)) return upstreamFailed(deps, call, timeouts.firstByte());
       } else if (nowMs - call.lastReadMs > limits.idleMs) return upstreamFailed(deps, call, timeouts.idle());
       return heartbeat(deps, call, nowMs);
     }
@@ -39,6 +39,12 @@ export function watch(deps: RelayDeps, call: Call, nowMs: number): void {
       if (nowMs - call.endedMs > (call.awaitsStop ? stopPatience(call) : LINGER_MS)) call.exchange?.abort();
       if (nowMs - call.endedMs > config.clientIdleMs) call.res.destroy();
   }
+}
+
+/** What puts something out as it is made and is to answer at once has its first byte only when it is done; the rest begins as it is asked. */
+function firstByteMs({ request, candidate }: Call): number {
+  const { timeouts } = candidate!.provider;
+  return request!.answer === "whole" && request!.outputCap !== 0 ? timeouts.wholeMs : timeouts.firstByteMs;
 }
 
 /** A body of which nothing more comes ends the call; nothing was held for it yet. */

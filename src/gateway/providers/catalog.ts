@@ -10,10 +10,11 @@ import { customFormat, type CustomFormat } from "./custom.ts";
 import { fingerprintOf, type ProviderKey } from "./key.ts";
 import { activeRoutes, type ApiFormat, type ProviderRow } from "./repository.ts";
 
-/** Milliseconds until a connection stands, until the first byte, between chunks, and for the whole call. */
+/** Milliseconds until a connection stands, until the first byte of a stream or of a whole answer, between chunks, and for the whole call. */
 export interface UpstreamTimeouts {
   connectMs: number;
   firstByteMs: number;
+  wholeMs: number;
   idleMs: number;
   totalMs: number;
 }
@@ -103,6 +104,7 @@ export function openProvider(row: ProviderRow, deps: Pick<CatalogDeps, "secretBo
     timeouts: {
       connectMs: row.timeouts.connect_ms ?? deps.timeouts.connectMs,
       firstByteMs: row.timeouts.first_byte_ms ?? deps.timeouts.firstByteMs,
+      wholeMs: row.timeouts.whole_ms ?? deps.timeouts.wholeMs,
       idleMs: row.timeouts.idle_ms ?? deps.timeouts.idleMs,
       totalMs: row.timeouts.total_ms ?? deps.timeouts.totalMs,
     },

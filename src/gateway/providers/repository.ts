@@ -8,6 +8,7 @@ export type Currency = "CREDITS" | "CNY" | "USD";
 export interface GivenTimeouts {
   connect_ms?: number | undefined;
   first_byte_ms?: number | undefined;
+  whole_ms?: number | undefined;
   idle_ms?: number | undefined;
   total_ms?: number | undefined;
 }

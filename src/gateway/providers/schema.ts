@@ -26,7 +26,13 @@ const baseUrl = z
 const DAY_MS = 86_400_000;
 const milliseconds = z.number().int().min(10).max(DAY_MS).optional();
 const timeouts = z
-  .strictObject({ connect_ms: milliseconds, first_byte_ms: milliseconds, idle_ms: milliseconds, total_ms: milliseconds })
+  .strictObject({
+    connect_ms: milliseconds,
+    first_byte_ms: milliseconds,
+    whole_ms: milliseconds.meta({ description: "Until the first byte of an answer that is no stream and is made token by token" }),
+    idle_ms: milliseconds,
+    total_ms: milliseconds,
+  })
   .meta({ description: "Milliseconds; what is left out is as configured for all providers" });
 
 const headers = z

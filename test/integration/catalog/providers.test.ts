@@ -190,7 +190,7 @@ describe("providers", () => {
         apiRoot: `${upstreamUrl}/v1`,
         speaks: "openai",
         headers: { "x-tenant": "t" },
-        timeouts: { connectMs: 1_000, firstByteMs: 2_000, idleMs: 300, totalMs: 4_000 },
+        timeouts: { connectMs: 1_000, firstByteMs: 2_000, wholeMs: 2_500, idleMs: 300, totalMs: 4_000 },
         flags: { skipDone: true, forwardTrace: false },
       });
       expect(candidate!.provider.keys.map(({ value }) => value)).to.deep.equal([KEY]);

@@ -65,7 +65,7 @@ export async function startCopy(options: {
   const invalidation = createInvalidation({ url: options.databaseUrl, log });
   await invalidation.start();
   const secretBox = createSecretBox([{ id: "k", secret: Buffer.alloc(32, 7) }]);
-  const timeouts = { connectMs: 1_000, firstByteMs: 2_000, idleMs: 3_000, totalMs: 4_000 };
+  const timeouts = { connectMs: 1_000, firstByteMs: 2_000, wholeMs: 2_500, idleMs: 3_000, totalMs: 4_000 };
   const pricing = createPricing({ pool, invalidation });
   const catalog = createCatalog({ pool, invalidation, secretBox, timeouts, log });
   const redis = createRedis({ url: options.redisUrl ?? "redis://127.0.0.1:1", log });

@@ -28,7 +28,7 @@ describe("what clients see of a stream", () => {
 
   before(async () => {
     upstream = rig.raw;
-    model = await rig.model({ raw: true, timeouts: { first_byte_ms: 700, idle_ms: 700, total_ms: 3_000 } });
+    model = await rig.model({ raw: true, timeouts: { first_byte_ms: 700, whole_ms: 700, idle_ms: 700, total_ms: 3_000 } });
   });
 
   const openai = (): OpenAI => rig.client();

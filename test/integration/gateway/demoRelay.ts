@@ -20,7 +20,7 @@ export function useDemoRelay(options: ModelOptions): DemoRelay {
   before(async () => {
     demo.upstream = await startUpstream({ key: "upstream-key" });
     demo.relay = await startRelay(places, { STREAM_HEARTBEAT: "200ms", HOLD_TTL: "30s" });
-    const timeouts = { first_byte_ms: 900, idle_ms: 900, total_ms: 5_000 };
+    const timeouts = { first_byte_ms: 900, whole_ms: 900, idle_ms: 900, total_ms: 5_000 };
     demo.model = await demo.relay.model([demo.upstream.url], { maxOutput: 10_000, timeouts, ...options });
   });
   beforeEach(async () => {

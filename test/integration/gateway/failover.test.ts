@@ -1,10 +1,12 @@
 import { expect } from "chai";
+import { setTimeout as delay } from "node:timers/promises";
 import OpenAI from "openai";
 import { useStack, waitFor } from "../../support/stack.ts";
 import { startRelay, type Customer, type Relay } from "./harness.ts";
 import {
   answerOf,
   closed,
+  completion,
   DONE,
   FULL,
   piece,
@@ -56,7 +58,7 @@ describe("a provider that fails before the client has seen anything", () => {
   let first: RawUpstream;
   let second: RawUpstream;
   let ada: Customer;
-  const timeouts = { first_byte_ms: 300, idle_ms: 300, total_ms: 10_000 };
+  const timeouts = { first_byte_ms: 300, whole_ms: 300, idle_ms: 300, total_ms: 10_000 };
 
   before(async () => {
     [first, second] = await Promise.all([startRawUpstream(), startRawUpstream()]);
@@ -136,6 +138,23 @@ describe("a provider that fails before the client has seen anything", () => {
     first.behave(hang);
     expect(await stream(model).catch((error: unknown) => (error as { status: number }).status)).to.equal(504);
     expect(first.requests.length).to.equal(1);
+  });
+
+  it("a whole answer has a time of its own until it is done, in which a stream would have begun", async () => {
+    const model = await relay.model([first.url, second.url], { timeouts: { ...timeouts, whole_ms: 8_000 } });
+    const slow: Behaviour = async (socket, request) => {
+      await delay(900);
+      if (!socket.destroyed) await (request.body["stream"] ? good : answerOf(200, completion(1_500, 800)))(socket, request);
+    };
+    first.behave(slow);
+    second.behave(good);
+    const answer = await openai().chat.completions.create({ model, messages, max_tokens: 900 });
+    expect(answer.choices[0]!.message.content).to.equal("hello");
+    expect([first.requests.length, second.requests.length]).to.deep.equal([1, 0]);
+    await relay.settle();
+    expect((await relay.balance(ada)).total).to.equal((100_000_000_000n - 93_000_000n).toString());
+    expect(await stream(model)).to.equal(REST);
+    expect([first.requests.length, second.requests.length]).to.deep.equal([2, 1]);
   });
 
   it("after the first content nothing is tried again: the client gets the error", async () => {

@@ -36,7 +36,7 @@ describe("an exception on our side", () => {
   });
 
   const model = (apiFormat: "openai" | "claude"): Promise<string> =>
-    relay.model([first.url, second.url], { timeouts: { first_byte_ms: 300 }, providers: [{ apiFormat: "openai" }, { apiFormat }] });
+    relay.model([first.url, second.url], { timeouts: { whole_ms: 300 }, providers: [{ apiFormat: "openai" }, { apiFormat }] });
 
   async function call(name: string, more: object[] = [], customer = ada): Promise<{ status: number; text: string }> {
     const response = await fetch(`${relay.url}/v1/chat/completions`, {

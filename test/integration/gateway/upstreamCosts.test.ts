@@ -109,7 +109,7 @@ describe("what a call cost us", () => {
   ];
   for (const [what, behaviour, bills] of faults) {
     it(`of ${what} is ${bills}, beside the answer of the next provider`, async () => {
-      const model = await relay.model([first.url, second.url], { cost: COST, timeouts: { first_byte_ms: 200 } });
+      const model = await relay.model([first.url, second.url], { cost: COST, timeouts: { first_byte_ms: 200, whole_ms: 200 } });
       const customer = await relay.customer();
       first.behave(behaviour);
       second.behave(answerOf(200, completion(100, 10)));

@@ -82,7 +82,7 @@ const failing = (client: Client): Case[] => [
     ...whole(client, "[[fault:hang]]"),
     name: "a provider that takes too long is a time-out, repeated as the client likes, and costs nothing",
     alone: true,
-    provider: { timeouts: { first_byte_ms: 300 } },
+    provider: { timeouts: { first_byte_ms: 300, whole_ms: 300 } },
     options: { retries: 1 },
     sent: [504, 504],
     sees: () => ({ error: { status: 504, type: client === "openai" ? "timeout" : "timeout_error" } }),

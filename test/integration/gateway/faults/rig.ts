@@ -8,7 +8,7 @@ import type { Asking } from "./askings.ts";
 /** What every provider counts and says, unless a fault says otherwise: 1500 and 800 tokens, eight pieces. */
 export const HEALTHY = "[[usage:1500,800]] [[chunks:8]]";
 
-const SHORT_MS = { first_byte_ms: 500, idle_ms: 500, total_ms: 1_500 };
+const SHORT_MS = { first_byte_ms: { first_byte_ms: 500, whole_ms: 500 }, idle_ms: { idle_ms: 500 }, total_ms: { total_ms: 1_500 } };
 /** Calls at once. Most of a call's time is waiting. */
 const LANES = 6;
 
@@ -40,7 +40,7 @@ function laneOf(rig: FaultRig, told: Directed): Lane {
       const known = once ? undefined : models.get(name);
       if (known) return known;
       const urls = backed ? [told.url, rig.well.url] : [told.url];
-      const timeouts = short ? { timeouts: { [short]: SHORT_MS[short] } } : {};
+      const timeouts = short ? { timeouts: SHORT_MS[short] } : {};
       const model = rig.relay.model(urls, { apiFormat: speaks, maxOutput: 10_000, ...prices, ...timeouts });
       if (!once) models.set(name, model);
       return model;

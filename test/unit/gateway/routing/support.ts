@@ -21,7 +21,7 @@ export function candidate(id: string, more: { priority?: number; weight?: number
       speaks: "openai",
       custom: undefined,
       headers: {},
-      timeouts: { connectMs: 1, firstByteMs: 1, idleMs: 1, totalMs: 1 },
+      timeouts: { connectMs: 1, firstByteMs: 1, wholeMs: 1, idleMs: 1, totalMs: 1 },
       flags: { skipDone: false, forwardTrace: false },
       config: {},
     },
