@@ -232,6 +232,27 @@ export function createIntake(deps: {
     return result;
   }
 
+  /** One that cannot be charged at all is left open, and keeps no other from being charged. */
+  async function retrySafely(ids: readonly string[], attempt = 1): Promise<{ tried: number; charged: number }> {
+    try {
+      return await retryBatch(ids);
+    } catch (error) {
+      if (isWorthRepeating(error) && attempt < ATTEMPTS) return retrySafely(ids, attempt + 1);
+      if (!isTheirFault(error)) throw error;
+      if (ids.length === 1) {
+        log.error({ err: error, event: ids[0] }, "an open dify event cannot be charged");
+        return { tried: 1, charged: 0 };
+      }
+      const total = { tried: 0, charged: 0 };
+      for (const id of ids) {
+        const { tried, charged } = await retrySafely([id]);
+        total.tried += tried;
+        total.charged += charged;
+      }
+      return total;
+    }
+  }
+
   return {
     async take(delivery) {
       const taken = await batcher.add({ ...delivery, id: uuidv7() });
@@ -241,17 +262,9 @@ export function createIntake(deps: {
     async retry(ids) {
       const total = { tried: 0, charged: 0 };
       for (let from = 0; from < ids.length; from += MAX_BATCH) {
-        const batch = ids.slice(from, from + MAX_BATCH);
-        for (let attempt = 1; ; attempt++) {
-          try {
-            const { tried, charged } = await retryBatch(batch);
-            total.tried += tried;
-            total.charged += charged;
-            break;
-          } catch (error) {
-            if (!isWorthRepeating(error) || attempt === ATTEMPTS) throw error;
-          }
-        }
+        const { tried, charged } = await retrySafely(ids.slice(from, from + MAX_BATCH));
+        total.tried += tried;
+        total.charged += charged;
       }
       return total;
     },

@@ -45,7 +45,7 @@ const tokens = z
 export const difyBody = z.object({
   event: text.min(1).meta({ examples: ["message_end"] }),
   data: z.object({
-    conversation_id: text,
+    conversation_id: text.nullable().meta({ description: "null where there is no conversation" }),
     message_id: id,
     user_id: id,
     model_name: id,
@@ -96,7 +96,7 @@ export function parseDelivery(raw: Buffer, now: number): Parsed {
     message: {
       requestId,
       messageId: data.message_id,
-      conversationId: data.conversation_id,
+      conversationId: data.conversation_id ?? "",
       user: data.user_id,
       model: data.model_name,
       inputTokens: data.input_tokens,

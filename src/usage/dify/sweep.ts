@@ -10,6 +10,8 @@ import { openEvents } from "./repository.ts";
 export type Sweep = () => Promise<{ charged: number; closed: number }>;
 
 const PAGE = 500;
+/** Events tried in one run; the next takes the rest. */
+const MOST = 10_000;
 
 /** Creates the sweep; it may run at any time, twice, and on several workers. What cannot be charged yet costs it one question per name. */
 export function createSweep(deps: {
@@ -30,18 +32,22 @@ export function createSweep(deps: {
     return rows.map(({ name }) => name);
   }
 
-  async function retryAll(filter: { user?: string; model?: string; reason?: string }): Promise<number> {
-    let charged = 0;
-    for (let after: string | undefined; ;) {
-      const ids = await openEvents(pool, { ...filter, after, limit: PAGE });
-      if (ids.length > 0) charged += (await intake.retry(ids)).charged;
-      if (ids.length < PAGE) return charged;
-      after = ids.at(-1);
-    }
-  }
-
   return async () => {
     let charged = 0;
+    let tried = 0;
+
+    async function retryAll(filter: { user?: string; model?: string; reason?: string }): Promise<number> {
+      let done = 0;
+      for (let after: string | undefined; tried < MOST;) {
+        const ids = await openEvents(pool, { ...filter, after, limit: PAGE });
+        tried += ids.length;
+        if (ids.length > 0) done += (await intake.retry(ids)).charged;
+        if (ids.length < PAGE) return done;
+        after = ids.at(-1);
+      }
+      return done;
+    }
+
     const known = await payers(await names("external_user", ["user_not_found"]));
     for (const user of known.keys()) charged += await retryAll({ user });
     for (const name of await names("model_name", ["model_not_found", "model_not_priced"])) {
