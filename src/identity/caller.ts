@@ -12,10 +12,11 @@ import {
 import { createIpList } from "./ipList.ts";
 import type { UserStatus } from "./status.ts";
 
-/** An API key, or an end-user token of one, as the relay needs it: everything parsed and ready. */
+/** An API key, an end-user token of one, or a session of a user without any key, as the relay needs it: everything parsed and ready. */
 export interface CallerKey {
   principal: Principal;
-  keyId: string;
+  /** Null for a session. */
+  keyId: string | null;
   /** The end-user token that was sent in place of its key, or null. */
   tokenId: string | null;
   /** Whom the token is for, in the words of who asked for it; null without. */
@@ -44,7 +45,8 @@ export interface CallerKey {
 
 /** A row of {@link FIND_KEY}. */
 export interface KeyRow {
-  id: string;
+  /** Null where a session stands in place of a key. */
+  id: string | null;
   limits: Limits;
   models: string[] | null;
   allowed_ips: string[] | null;
@@ -101,7 +103,13 @@ export function callerOf(row: KeyRow, { tier, book }: { tier: Limits; book: Plan
   const key = row.limits;
   const models = token?.token_models ? both(row.models, token.token_models) : row.models;
   return {
-    principal: { userId: row.user_id, walletId: row.wallet_id, roles: row.roles, emailVerified: row.email_verified, apiKeyId: row.id },
+    principal: {
+      userId: row.user_id,
+      walletId: row.wallet_id,
+      roles: row.roles,
+      emailVerified: row.email_verified,
+      ...(row.id === null ? {} : { apiKeyId: row.id }),
+    },
     keyId: row.id,
     tokenId: token?.token_id ?? null,
     endUser: token?.end_user ?? null,
@@ -118,7 +126,7 @@ export function callerOf(row: KeyRow, { tier, book }: { tier: Limits; book: Plan
       row.time_zone,
       {
         fixed: token && [lifeBudget(`token:${token.token_id}`, token.token_expires_at, token.budget)],
-        quotas: { userId: row.user_id, keyId: row.id, terms, book, limits: { tier, own: row.user_limits, key } },
+        quotas: { userId: row.user_id, keyId: row.id ?? undefined, terms, book, limits: { tier, own: row.user_limits, key } },
       },
     ),
     models,

@@ -35,6 +35,7 @@ import { createPrincipals } from "./principals.ts";
 import { createRegistrationWorkflows } from "./registration.ts";
 import { createRegistrationSteps, type RegistrationSteps } from "./registrationSteps.ts";
 import { identityRoutes } from "./routes.ts";
+import { createSessionCallers } from "./sessionCallers.ts";
 import { createSessions } from "./sessions.ts";
 import { spendOf } from "./spendOf.ts";
 import { createSignUp } from "./signUp.ts";
@@ -43,6 +44,7 @@ import { createUserAdmin, type UserAdmin } from "./userAdmin.ts";
 import { findUser, presentUser, type Locale, type UserView } from "./users.ts";
 
 export type { CallerKey } from "./caller.ts";
+export { claimsToBeAccessToken } from "./sessionCallers.ts";
 export type { PriceClass, PriceClasses } from "./priceClass.ts";
 export { activePeople, giveTier, signInFailures } from "./standing.ts";
 export type { RegistrationSteps } from "./registrationSteps.ts";
@@ -58,7 +60,9 @@ export interface Identity {
   /** Whose session this is, now, for what outlives an access token. Throws like {@link Identity.authenticateToken}. */
   principalOf(userId: string, sessionId: string): Promise<Principal>;
   /** undefined for an unknown, revoked or expired key; rejects when Postgres is needed and away. Cheap: see keyCache.ts. */
-  authenticateKey(raw: string): Promise<CallerKey | undefined>;
+  authenticateKey(raw: string, options?: { known: boolean }): Promise<CallerKey | undefined>;
+  /** Whose calls come with an access token; undefined for a bad one. As cheap: see sessionCallers.ts. */
+  authenticateSession(jwt: string): Promise<CallerKey | undefined>;
   /** Notes that a key, or a token of it, was used from an address; nobody waits for it to be written. */
   noteUse(caller: CallerKey, ip: string): void;
   /** For HTTP routes: by API key or access token, through passport. */
@@ -141,7 +145,9 @@ export function createIdentity(deps: IdentityDeps): Identity {
   const codes = createEmailCodes({ pool, notify, clock, log, hashSecret, ttlMs: config.CODE_TTL });
   const login = createLogin({ pool, codes, lockout: createLockout({ pool }), emit });
   const lastUsed = createLastUsed({ pool, log });
-  const noteUse = (caller: CallerKey, ip: string) => lastUsed.note(caller.keyId, ip);
+  const noteUse = ({ keyId }: CallerKey, ip: string): void => {
+    if (keyId !== null) lastUsed.note(keyId, ip);
+  };
   const strategies = createStrategies({ login, tokens, principalOf, authenticateKey, noteUse });
   const workflows = createRegistrationWorkflows({
     temporal: deps.temporal,
@@ -177,6 +183,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
     authenticateToken: async (token) => principalOf(tokens.verify(token)),
     principalOf: (userId, sessionId) => principalOf({ userId, sessionId }),
     authenticateKey,
+    authenticateSession: createSessionCallers({ pool, tiers, tokens, changes }),
     noteUse,
     authenticate: strategies.authenticate,
     async getUser(id) {

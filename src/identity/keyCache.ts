@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { Topic } from "../platform/invalidation.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { Tiers } from "../quotas/index.ts";
@@ -10,6 +11,8 @@ import { statusAt } from "./status.ts";
 const CACHE_MAX = 50_000;
 const CACHE_TTL_MS = 60_000;
 const ABSENT_TTL_MS = 2_000;
+/** So long a key that was good is let through to be asked for again, whatever else comes from its address. */
+const GOOD_MS = 3_600_000;
 
 /** A token is cached under another name than a key with the same hash would be. */
 const TOKEN_MARK = "t";
@@ -26,13 +29,14 @@ async function load(pool: Pool, tiers: Tiers, name: string): Promise<CallerKey |
 
 /**
  * Answers who a key belongs to: a hash and a map lookup while the key is known here and changes arrive, one query otherwise.
- * undefined for a key that is malformed, unknown, switched off, revoked or expired. Rejects when Postgres is needed and away.
+ * undefined for a key that is malformed, unknown, switched off, revoked or expired; with `known` also for one that was not good here within
+ * the hour, without a query. Rejects when Postgres is needed and away.
  */
 export function createKeyAuthenticator(deps: {
   pool: Pool;
   tiers: Tiers;
   changes: Changes;
-}): (raw: string) => Promise<CallerKey | undefined> {
+}): (raw: string, options?: { known: boolean }) => Promise<CallerKey | undefined> {
   const cache = createFreshCache<CallerKey>({
     changes: deps.changes,
     max: CACHE_MAX,
@@ -41,20 +45,23 @@ export function createKeyAuthenticator(deps: {
     topics: ["user", "api_key", "settings"],
     tags: (key) => [
       ["user", key.principal.userId],
-      ["api_key", key.keyId],
+      ["api_key", key.keyId!],
       ["settings", "tiers"],
       ...(key.tokenId === null ? [] : ([["api_key", key.tokenId]] as [Topic, string][])),
     ],
     load: (name) => load(deps.pool, deps.tiers, name),
   });
 
-  return async function authenticateKey(raw) {
+  const good = new LRUCache<string, true>({ max: CACHE_MAX, ttl: GOOD_MS, ttlResolution: 1_000 });
+
+  return async function authenticateKey(raw, options) {
     const name = claimsToBeToken(raw) ? TOKEN_MARK + hashKey(raw) : hashKey(raw);
     let key = cache.peek(name);
     if (!key) {
-      if (!isWellFormedKey(raw)) return undefined;
+      if (!isWellFormedKey(raw) || (options?.known && !good.has(name))) return undefined;
       key = await cache.get(name);
       if (!key) return undefined;
+      good.set(name, true);
     }
     const now = Date.now();
     if (key.expiresAt !== null && key.expiresAt.getTime() <= now) return undefined;

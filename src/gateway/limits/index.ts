@@ -14,6 +14,7 @@ export { plansOf } from "./callers.ts";
 export { limitRoutes } from "./settings/routes.ts";
 export { allWeights, createSharedLimits, type SharedLimits } from "./settings/shared.ts";
 export { createShadowLog } from "./shadow.ts";
+export { createStrangers, type Strangers } from "./strangers.ts";
 export type { Limiter, LimitVerdict, Permit } from "./types.ts";
 
 interface Waiting {

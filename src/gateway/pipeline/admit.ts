@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { CallerKey } from "../../identity/index.ts";
+import { claimsToBeAccessToken, type CallerKey } from "../../identity/index.ts";
 import { multiplierFor } from "../../pricing/index.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
@@ -7,33 +7,50 @@ import { failure, type Failure } from "./failure.ts";
 import type { Speaks } from "./format.ts";
 import { canCharge, isPriced } from "./meters.ts";
 
-/** The API key of a request: `Authorization: Bearer …` or `x-api-key`. */
-function keyOf(req: IncomingMessage): string | undefined {
+/** What a caller shows: `Authorization: Bearer …` or `x-api-key`. */
+function proofOf(req: IncomingMessage): string | undefined {
   const header = req.headers.authorization;
   if (header !== undefined && /^bearer /i.test(header)) return header.slice(7).trim();
   const key = req.headers["x-api-key"];
   return typeof key === "string" ? key.trim() : undefined;
 }
 
-/** Who calls, or why nobody may; then with whose key it was tried, if that is known. */
+type Who = { caller: CallerKey } | { failure: Failure; caller?: CallerKey };
+
+/** Who calls, by an API key, a token of one, or an access token; or why nobody may, then with whose key it was tried, if that is known. */
 export async function authenticate(
-  deps: Pick<RelayDeps, "identity">,
+  deps: Pick<RelayDeps, "identity" | "strangers" | "metrics">,
   req: IncomingMessage,
   ip: string,
-): Promise<{ caller: CallerKey } | { failure: Failure; caller?: CallerKey }> {
-  const key = keyOf(req);
-  if (key === undefined || key === "")
-    return { failure: failure("unauthenticated", { message: "Send an API key: Authorization: Bearer sk-tk-…" }) };
-  const caller = await deps.identity.authenticateKey(key);
-  if (!caller) return { failure: failure("unauthenticated", { message: "The API key is not valid" }) };
+): Promise<Who> {
+  const who = await identify(deps, proofOf(req), ip);
+  if ("failure" in who && who.failure.code === "rate_limited") deps.metrics.limited("ip", "keys");
+  else if ("failure" in who) deps.strangers.refused(ip);
+  else deps.identity.noteUse(who.caller, ip);
+  return who;
+}
+
+async function identify(
+  { identity, strangers }: Pick<RelayDeps, "identity" | "strangers">,
+  proof: string | undefined,
+  ip: string,
+): Promise<Who> {
+  if (proof === undefined || proof === "") return unauthenticated("Send an API key: Authorization: Bearer sk-tk-…");
+  const session = claimsToBeAccessToken(proof);
+  const waitMs = session ? 0 : strangers.waitMs(ip);
+  const caller = session ? await identity.authenticateSession(proof) : await identity.authenticateKey(proof, { known: waitMs > 0 });
+  if (!caller && waitMs > 0) return { failure: failure("rate_limited", { message: TOO_MANY, retryAfter: waitMs / 1_000 }) };
+  if (!caller) return unauthenticated(session ? "The access token is not valid or has expired" : "The API key is not valid");
   if (caller.status === "closed") return { caller, failure: failure("account_suspended", { message: "This account is closed" }) };
   if (caller.status !== "active") return { caller, failure: failure("account_suspended") };
   if (!caller.principal.emailVerified) return { caller, failure: failure("email_not_verified") };
   if (caller.ipList && !caller.ipList.has(ip))
     return { caller, failure: failure("forbidden", { message: "This key may not be used from this address" }) };
-  deps.identity.noteUse(caller, ip);
   return { caller };
 }
+
+const TOO_MANY = "Too many requests with keys that are not valid from this address";
+const unauthenticated = (message: string): Who => ({ failure: failure("unauthenticated", { message }) });
 
 /** Finds the model, its price and its providers. The hold needs all three. */
 export async function chooseModel(deps: Pick<RelayDeps, "pricing" | "catalog">, call: Call): Promise<Failure | undefined> {

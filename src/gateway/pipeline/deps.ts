@@ -9,7 +9,7 @@ import type { Guardrail } from "../guardrail/index.ts";
 import type { KeptAnswers } from "../answers/index.ts";
 import type { OwnedIds } from "../dify/owned/index.ts";
 import type { Routing } from "../routing/index.ts";
-import type { Limiter, SharedLimits } from "../limits/index.ts";
+import type { Limiter, SharedLimits, Strangers } from "../limits/index.ts";
 import type { RelayMetrics } from "../metrics.ts";
 import type { RelayTracing } from "../trace.ts";
 import type { Tokenizer } from "../tokens/index.ts";
@@ -33,7 +33,7 @@ export interface RelayConfig {
 
 /** Everything a call needs, made once. */
 export interface RelayDeps {
-  identity: Pick<Identity, "authenticateKey" | "noteUse">;
+  identity: Pick<Identity, "authenticateKey" | "authenticateSession" | "noteUse">;
   pricing: Pick<Pricing, "model" | "models" | "switchedOff" | "cost" | "estimate" | "affordableOutput">;
   ledger: Pick<Ledger, "authorize" | "extend" | "release">;
   usage: Pick<Usage, "record" | "recordFailure">;
@@ -45,6 +45,7 @@ export interface RelayDeps {
   cache: AnswerCache;
   guardrail: Guardrail | undefined;
   limiter: Limiter;
+  strangers: Strangers;
   limits: Pick<SharedLimits, "peek" | "get">;
   tokenizer: Tokenizer;
   upstream: Upstream;

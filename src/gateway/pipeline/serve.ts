@@ -12,7 +12,7 @@ import type { Form } from "./form.ts";
 import type { Format } from "./format.ts";
 import { makeHold } from "./hold.ts";
 import { takeUp } from "./keep.ts";
-import { passLimits } from "./pass.ts";
+import { passLimits, passRequest } from "./pass.ts";
 import { relay } from "./relay.ts";
 import { releaseWithin } from "./release.ts";
 import { thrown } from "./thrown.ts";
@@ -58,35 +58,40 @@ async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> 
   const who = await authenticate(deps, call.req, call.ip);
   call.caller = who.caller;
   if ("failure" in who) return who.failure;
-  const body = await readBody(call.req, call.format, deps.config.bodyLimitBytes);
-  if (!body || call.phase !== "admitting") return undefined;
-  if (!body.ok) return body.failure;
-  const reading = call.format.read(body.value, call.req.headers);
-  const read = reading instanceof Promise ? await reading : reading;
+  const read = await readCall(deps, call);
+  // Who goes on sending what cannot be served is held against his limits like anybody.
+  if ("code" in read) return (await passRequest(deps, who.caller, call.ip, call.answer.headers, call.format.voice.vendor)) ?? read;
   if (call.phase !== "admitting") return undefined;
-  if (!read.ok) return read.failure;
-  call.request = read.request;
-  if (call.request.prepare) {
-    const unprepared = await call.request.prepare(deps, call);
-    if (unprepared || call.phase !== "admitting") return unprepared;
-  }
-  const unserved = await chooseModel(deps, call);
-  if (unserved) return unserved;
-  const { refersTo } = call.request;
-  if (refersTo && refersTo.length > 0) {
-    const unknown = await takeUp(deps, call, refersTo);
-    if (unknown) return unknown;
-  }
   const limited = await passLimits(deps, call);
   if (limited || call.format.free) return limited;
   if (call.phase !== "admitting") return undefined;
-  call.cached = await deps.cache.find(call, body.value);
+  call.cached = await deps.cache.find(call, read.body);
   if (call.cached) call.priceMultiplier = Math.ceil((call.priceMultiplier * deps.config.cacheChargePercent) / 100);
   if (call.phase !== "admitting") return undefined;
   const uncovered = await makeHold(deps, call);
   if (uncovered || !deps.guardrail || call.phase !== "admitting") return uncovered;
-  if (deps.guardrail.withholds && call.request.answer === "stream") call.withheld = { parts: [], bytes: 0 };
-  return deps.guardrail.checkRequest(call, isForm(call.req) ? Object.fromEntries((body.value as Form).fields) : body.value);
+  if (deps.guardrail.withholds && call.request!.answer === "stream") call.withheld = { parts: [], bytes: 0 };
+  return deps.guardrail.checkRequest(call, isForm(call.req) ? Object.fromEntries((read.body as Form).fields) : read.body);
+}
+
+/** What is asked, of which model, at which price and of whom; its body, or why that cannot be served. The call may have ended meanwhile. */
+async function readCall(deps: RelayDeps, call: Call): Promise<{ body: unknown } | Failure> {
+  const body = await readBody(call.req, call.format, deps.config.bodyLimitBytes);
+  if (!body || call.phase !== "admitting") return { body: undefined };
+  if (!body.ok) return body.failure;
+  const read = { body: body.value };
+  const reading = call.format.read(body.value, call.req.headers);
+  const result = reading instanceof Promise ? await reading : reading;
+  if (call.phase !== "admitting") return read;
+  if (!result.ok) return result.failure;
+  const { request } = result;
+  call.request = request;
+  const unprepared = await request.prepare?.(deps, call);
+  if (unprepared || call.phase !== "admitting") return unprepared ?? read;
+  const unserved = await chooseModel(deps, call);
+  if (unserved) return unserved;
+  const { refersTo } = request;
+  return (refersTo && refersTo.length > 0 ? await takeUp(deps, call, refersTo) : undefined) ?? read;
 }
 
 /** The answer that was given before, charged for by its share. */

@@ -8,6 +8,8 @@ import { createHttpServer } from "../../../src/http/server.ts";
 import { createChanges } from "../../../src/identity/changes.ts";
 import { createKeyAuthenticator } from "../../../src/identity/keyCache.ts";
 import { makeKey } from "../../../src/identity/keyFormat.ts";
+import { createSessionCallers } from "../../../src/identity/sessionCallers.ts";
+import { createAccessTokens } from "../../../src/identity/tokens.ts";
 import { createLedger, type Ledger } from "../../../src/ledger/index.ts";
 import { parseCredits } from "../../../src/platform/credits.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
@@ -41,6 +43,8 @@ export interface Relay {
   invalidation: Invalidation;
   /** A verified user with credit and a key. */
   customer(options?: CustomerOptions): Promise<Customer>;
+  /** Opens a session of a customer's; answers its access token and its id. */
+  signIn(customer: Customer): Promise<{ token: string; sessionId: string }>;
   /** A priced model served by these base URLs, the first one first. */
   model(baseUrls: string[], options?: ModelOptions): Promise<string>;
   /** Settles everything that is recorded. */
@@ -111,9 +115,12 @@ export async function startRelay(
     },
   });
   const limits = createSharedLimits({ pool, invalidation });
+  const changes = createChanges(invalidation);
+  const tokens = createAccessTokens({ secrets: config.JWT_SECRETS, ttlMs: config.ACCESS_TOKEN_TTL });
   const gateway = createGateway({
     identity: {
-      authenticateKey: createKeyAuthenticator({ pool, tiers, changes: createChanges(invalidation) }),
+      authenticateKey: createKeyAuthenticator({ pool, tiers, changes }),
+      authenticateSession: createSessionCallers({ pool, tiers, tokens, changes }),
       noteUse: () => undefined,
     },
     pricing,
@@ -178,6 +185,14 @@ export async function startRelay(
         });
       }
       return { userId, keyId, key: made.key, walletId };
+    },
+    async signIn({ userId }) {
+      const sessionId = uuidv7();
+      await pool.query(
+        "INSERT INTO sessions (id, user_id, ip, created_at, last_used_at, expires_at) VALUES ($1, $2, '127.0.0.1', now(), now(), now() + interval '1 day')",
+        [sessionId, userId],
+      );
+      return { token: tokens.sign({ userId, sessionId }), sessionId };
     },
     async model(baseUrls, options = {}) {
       const name = `model-${uuidv7().slice(-12)}`;
