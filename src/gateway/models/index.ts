@@ -34,12 +34,25 @@ async function serveModels(
   }
 }
 
+/** Dify's apps, in lower case: clients of these lists could not call them. */
+async function appsAlone({ catalog }: Pick<RelayDeps, "catalog">): Promise<ReadonlySet<string>> {
+  const alone = new Set<string>();
+  for (const name of await catalog.difyApps()) {
+    const routes = await catalog.route(name);
+    if (routes.every(({ provider }) => provider.speaks === "dify")) alone.add(name.toLowerCase());
+  }
+  return alone;
+}
+
 const isAllowed = (allowed: Allowed, name: string): boolean => !allowed || allowed.has(name.toLowerCase());
 
 /** `GET /v1/models`: the active, priced models this key may call; in Anthropic's shape, and page by page, for its clients. */
 export function listModels(deps: RelayDeps, req: IncomingMessage, answer: Answer): Promise<void> {
   return serveModels(deps, req, answer, async (allowed) => {
-    const models = (await deps.pricing.models()).filter((model) => model.price !== null && isAllowed(allowed, model.name));
+    const apps = await appsAlone(deps);
+    const models = (await deps.pricing.models()).filter(
+      (model) => model.price !== null && isAllowed(allowed, model.name) && !apps.has(model.name.toLowerCase()),
+    );
     if (isAnthropic(req)) return anthropicPage(models, new URLSearchParams((req.url ?? "").split("?")[1] ?? ""));
     return { object: "list", data: models.map((model) => openaiModel(model)) };
   });
@@ -50,7 +63,11 @@ export function showModel(deps: RelayDeps, req: IncomingMessage, answer: Answer,
   return serveModels(deps, req, answer, async (allowed) => {
     const name = decoded(id);
     const model: PricedModel | undefined = await deps.pricing.model(name);
-    if (!model?.price || !(isAllowed(allowed, name) || isAllowed(allowed, model.name))) {
+    if (
+      !model?.price ||
+      (await appsAlone(deps)).has(model.name.toLowerCase()) ||
+      !(isAllowed(allowed, name) || isAllowed(allowed, model.name))
+    ) {
       return failure("model_not_found", { message: "There is no such model", param: "model" });
     }
     return isAnthropic(req) ? anthropicModel(model) : openaiModel(model);

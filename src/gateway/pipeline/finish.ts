@@ -25,8 +25,9 @@ export type End =
  * The one way out of a call; runs once, whatever comes together. After a hold it does exactly one of two things: a record that will be
  * charged, or a release. It never throws.
  */
-export function finish(deps: RelayDeps, call: Call, end: End): void {
+export function finish(deps: RelayDeps, call: Call, asked: End): void {
   if (call.phase === "settling" || call.phase === "ended") return;
+  const end = endRead(deps, call) ?? asked;
   call.phase = "settling";
   call.cancelWait?.();
   try {
@@ -45,6 +46,15 @@ export function finish(deps: RelayDeps, call: Call, end: End): void {
       close(deps, call, end);
     },
   );
+}
+
+/** An answer whose end was read is complete, whatever happens while the rest of it is waited for. */
+function endRead(deps: RelayDeps, call: Call): End | undefined {
+  const { reader } = call;
+  if (!reader?.closing || call.phase !== "relaying") return undefined;
+  if (reader.state === "open") reader.end();
+  const { tail } = reader;
+  return tail && { kind: "done", last: tail, count: () => reader.count(deps.tokenizer, newBudget()) };
 }
 
 /**

@@ -2,7 +2,6 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect } from "chai";
-import { createDifyEndpoints } from "../../../dev/dify/endpoints.ts";
 import { createUpstream } from "../../../dev/upstream/server.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
 import { startCopy, type Copy } from "./support.ts";
@@ -127,26 +126,6 @@ describe("operators", () => {
     const { rows } = await copy.pool.query("SELECT 1 FROM audit_log WHERE action = 'provider.reset' AND target = $1", [`provider:${id}`]);
     expect(rows).to.have.length(1);
     expect((await copy.call("POST", `/api/admin/providers/${NOBODY}/reset`)).status).to.equal(404);
-  });
-
-  it("test Dify's apps by asking them about themselves", async () => {
-    const dify = createUpstream({ key: KEY, paceMs: 0, endpoints: createDifyEndpoints() });
-    const base_url = await listen(dify);
-    const id = await add({ api_format: "dify", base_url });
-    const listed = await copy.call("POST", `/api/admin/providers/${id}/test`, {});
-    expect(listed.body.data).to.deep.include({ ok: true, models: ["Demo app"] });
-    expect((await copy.call("POST", `/api/admin/providers/${id}/test`, { model: "demo" })).body.data).to.include({ ok: true });
-    for (const [change, kind] of [
-      [{ api_key: "wrong" }, "authentication"],
-      [{ base_url: `${base_url}/elsewhere`, api_key: KEY }, "not_found"],
-    ] as const) {
-      await copy.call("PATCH", `/api/admin/providers/${id}`, change);
-      const { body } = await copy.call("POST", `/api/admin/providers/${id}/test`, {});
-      expect(body.data["error"]).to.include({ kind });
-      expect(JSON.stringify(body)).to.not.contain(KEY);
-    }
-    dify.closeAllConnections();
-    dify.close();
   });
 
   it("test providers of Anthropic's format", async () => {

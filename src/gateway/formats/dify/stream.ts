@@ -86,7 +86,7 @@ export class DifyStream implements StreamReader {
   }
 
   hasContent(): boolean {
-    return this.#nodeTokens > 0 || this.#delivered.hasContent;
+    return this.closing || this.#nodeTokens > 0 || this.#delivered.hasContent;
   }
 
   /** What finished nodes have used is known, if only as a total; the words since are counted. */
