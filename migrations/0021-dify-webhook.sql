@@ -79,7 +79,9 @@ ALTER TABLE dify_events ENABLE ALWAYS TRIGGER dify_events_keep, ENABLE ALWAYS TR
 -- Takes deliveries: claims their keys, waiting for whoever is just claiming one of them, and answers which of them (n, from 1) came before
 -- as what; those are counted. `times` is how often each came at once.
 CREATE FUNCTION dify_take(ids uuid[], messages uuid[], requests uuid[], times integer[]) RETURNS TABLE (n bigint, first dify_events)
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql
+  -- By key always: a connection keeps the plans it made while the tables were small.
+  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
   known uuid[];
 BEGIN
@@ -101,6 +103,10 @@ BEGIN
     WHERE e.id = q.first;
   RETURN QUERY SELECT q.n, e FROM unnest(known) WITH ORDINALITY AS q (first, n) JOIN dify_events e ON e.id = q.first;
 END $$;
+
+ALTER FUNCTION usage_claim_messages SET enable_seqscan = off;
+ALTER FUNCTION usage_claim_messages SET enable_hashjoin = off;
+ALTER FUNCTION usage_claim_messages SET enable_mergejoin = off;
 
 -- Keeps what became of deliveries: new ones whole, of those that were open the outcome.
 CREATE FUNCTION dify_store(rows jsonb) RETURNS void LANGUAGE sql AS $$
