@@ -102,6 +102,7 @@ export const environmentSchema = z.object({
   REQUESTS_PER_MINUTE: integer(100, 1, 1_000_000),
   REFUSED_KEYS_PER_MINUTE: integer(300, 0, 1_000_000),
   PERMIT_LEASE: duration("25s"),
+  PERMIT_WAIT: duration("0ms"),
   UPSTREAM_CONNECT_TIMEOUT: duration("5s"),
   UPSTREAM_FIRST_BYTE_TIMEOUT: duration("120s"),
   UPSTREAM_WHOLE_TIMEOUT: duration("10m"),

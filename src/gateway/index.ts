@@ -15,7 +15,7 @@ import { createGuardrail, type Guardrail } from "./guardrail/index.ts";
 import { createKeptAnswers } from "./answers/index.ts";
 import { createOwnedIds } from "./dify/owned/index.ts";
 import type { WalletDeps } from "./billing/view.ts";
-import { createLimiter, createShadowLog, createStrangers } from "./limits/index.ts";
+import { createLimiter, createPermitWait, createShadowLog, createStrangers } from "./limits/index.ts";
 import { createRelayMetrics, watchRelay } from "./metrics.ts";
 import { createProviderStates, watchProviders, type ProviderState } from "./providerStates.ts";
 import type { Catalog } from "./providers/index.ts";
@@ -117,6 +117,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     guardrail: guardrailOf(config, log, relayMetrics.guarded),
     limits,
     limiter,
+    permitWait: createPermitWait(limiter, config.PERMIT_WAIT),
     strangers: createStrangers(config.REFUSED_KEYS_PER_MINUTE),
     metrics: relayMetrics,
     emit: events.emit,

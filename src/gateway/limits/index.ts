@@ -13,6 +13,7 @@ import type { Ask, Check, Limiter, LimitVerdict, Permit } from "./types.ts";
 export { plansOf } from "./callers.ts";
 export { limitRoutes } from "./settings/routes.ts";
 export { allWeights, createSharedLimits, type SharedLimits } from "./settings/shared.ts";
+export { createPermitWait, type PermitWait } from "./permitWait.ts";
 export { createShadowLog } from "./shadow.ts";
 export { createStrangers, type Strangers } from "./strangers.ts";
 export type { Limiter, LimitVerdict, Permit } from "./types.ts";

@@ -83,7 +83,7 @@ export class Call {
   session: number | undefined;
   /** Decides the key alone, for what a provider keeps. */
   keySession: number | undefined;
-  /** While it is waiting. */
+  /** While it is waiting, for a permit or to be sent again. */
   cancelWait: (() => void) | undefined;
   exchange: Exchange | undefined;
   upstreamRequestId: string | null = null;

@@ -9,7 +9,7 @@ import type { Guardrail } from "../guardrail/index.ts";
 import type { KeptAnswers } from "../answers/index.ts";
 import type { OwnedIds } from "../dify/owned/index.ts";
 import type { Routing } from "../routing/index.ts";
-import type { Limiter, SharedLimits, Strangers } from "../limits/index.ts";
+import type { Limiter, PermitWait, SharedLimits, Strangers } from "../limits/index.ts";
 import type { RelayMetrics } from "../metrics.ts";
 import type { RelayTracing } from "../trace.ts";
 import type { Tokenizer } from "../tokens/index.ts";
@@ -45,6 +45,7 @@ export interface RelayDeps {
   cache: AnswerCache;
   guardrail: Guardrail | undefined;
   limiter: Limiter;
+  permitWait: PermitWait;
   strangers: Strangers;
   limits: Pick<SharedLimits, "peek" | "get">;
   tokenizer: Tokenizer;

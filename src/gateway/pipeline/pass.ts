@@ -8,7 +8,7 @@ import { failure, type Failure } from "./failure.ts";
 import type { Voice } from "./format.ts";
 import { measure } from "./measure.ts";
 
-type PassDeps = Pick<RelayDeps, "limiter" | "limits" | "metrics" | "tokenizer" | "config">;
+type PassDeps = Pick<RelayDeps, "limiter" | "permitWait" | "limits" | "metrics" | "tokenizer" | "config">;
 type Refused = Extract<LimitVerdict, { allowed: false }>;
 
 /** A client's timer may fire this much early. */
@@ -16,7 +16,7 @@ const TIMER_SLACK_MS = 1;
 
 /**
  * Counts a call against all its limits, reserves its tokens, takes a permit and tells the figures. One that is free uses no tokens, but
- * works at a provider like any other.
+ * works at a provider like any other. Nothing is taken when the call ended while it waited for a permit.
  */
 export async function passLimits(deps: PassDeps, call: Call): Promise<Failure | undefined> {
   const rules = deps.limits.peek() ?? (await deps.limits.get());
@@ -35,7 +35,10 @@ export async function passLimits(deps: PassDeps, call: Call): Promise<Failure | 
     const seen = weighted(call.promptTokens, call.model!.safetyPercent ?? DEFAULT_SAFETY_PERCENT);
     tokens = weighted(seen + call.unseenTokens + call.outputLimit + call.besideAnswer, weightPercent);
   }
-  const verdict = await deps.limiter.admit({ plan, callId: call.id, tokens, weightPercent });
+  const ask = { plan, callId: call.id, tokens, weightPercent };
+  const verdict = await deps.permitWait.admit(ask, call.caller!.principal.userId, (cancel) => (call.cancelWait = cancel));
+  call.cancelWait = undefined;
+  if (!verdict) return undefined;
   addRateHeaders(call.answer.headers, call.format.voice.vendor, verdict);
   if (!verdict.allowed) return refused(deps, verdict);
   call.permit = verdict.permit;
