@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { claimsToBeAccessToken, type CallerKey } from "../../identity/index.ts";
 import { multiplierFor } from "../../pricing/index.ts";
+import type { Candidate } from "../providers/index.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
@@ -103,9 +104,15 @@ function leaveOutUnfit(call: Call): Failure | undefined {
     return known.get(speaks);
   });
   if (call.candidates.length > 0) return undefined;
-  if (refusal || !candidates.every(({ provider }) => (provider.speaks === "dify") !== (native === "dify"))) return refusal;
-  const message = native === "dify" ? "model: is no Dify app" : "model: is a Dify app, which is called at /dify/v1";
-  return failure("validation_failed", { message, param: "model" });
+  // A refusal that stays: 503 would be repeated for nothing.
+  return refusal ?? failure("validation_failed", { message: `model: ${whyNot(candidates, native)}`, param: "model" });
+}
+
+function whyNot(candidates: readonly Candidate[], native: Speaks | undefined): string {
+  if (native === "dify") return "is no Dify app";
+  return candidates.every(({ provider }) => provider.speaks === "dify")
+    ? "is a Dify app, which is called at /dify/v1"
+    : "is not offered at this route";
 }
 
 const notPriced = (): Failure => failure("model_not_priced", { param: "model", shouldRetry: false });

@@ -35,8 +35,9 @@ describe("who may call what", () => {
     key: string | undefined,
     payload: string,
     headers: Record<string, string> = {},
+    route = "/v1/chat/completions",
   ): Promise<{ response: Response; told: Told }> {
-    const response = await fetch(`${relay.url}/v1/chat/completions`, {
+    const response = await fetch(relay.url + route, {
       method: "POST",
       headers: { "content-type": "application/json", ...(key ? { authorization: `Bearer ${key}` } : {}), ...headers },
       body: payload,
@@ -90,6 +91,20 @@ describe("who may call what", () => {
     const off = await relay.model([upstream.url], { status: "inactive" });
     await refused(ada.key, body({ model: off }), 404, "model_not_found");
   });
+
+  for (const [route, asked] of [
+    ["/v1/embeddings", { input: "hi" }],
+    ["/v1/responses", { input: "hi" }],
+    ["/v1/completions", { prompt: "hi" }],
+  ] as const) {
+    it(`${route} is refused for good with a model whose providers have nothing like it`, async () => {
+      const claude = await relay.model([upstream.url], { apiFormat: "claude" });
+      const { response, told } = await post(ada.key, JSON.stringify({ model: claude, ...asked }), {}, route);
+      expect([response.status, told.error.param, response.headers.get("retry-after")]).to.deep.equal([400, "model", null]);
+      expect(told.error.message).to.contain("is not offered at this route");
+      expect(upstream.requests).to.have.length(0);
+    });
+  }
 
   it("not with a broken, oversized or foreign body", async () => {
     const { told } = await refused(ada.key, "{not json", 400, "validation_failed");
