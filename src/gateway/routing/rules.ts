@@ -56,7 +56,7 @@ const ASKS_FOR_LESS = /max_(completion_|output_)?tokens|can only afford/i;
 /** The beginning of what a provider said; empty for what is no JSON: a page of something in front of it, which knows nothing of keys. */
 function saidIn(body: Buffer | undefined): string {
   const text = body?.toString("latin1", 0, 4_096) ?? "";
-  return /^\s*\{/.test(text) ? text : "";
+  return /^\s*[[{]/.test(text) ? text : "";
 }
 
 /** Whether an error answer is about the key: another one of the same provider may be taken then. */
@@ -76,6 +76,9 @@ export function concernsKey(status: number | null, record: string, body: Buffer 
 export function restReason(status: number | null, record: string, body: Buffer | undefined): RestReason | undefined {
   if (record === "upstream_quota_exceeded") return "spent";
   switch (status) {
+    case 400:
+      // As doubtful as a 403.
+      return record === "upstream_refused" && ABOUT_THE_KEY.test(saidIn(body)) ? "forbidden" : undefined;
     case 401:
       return "refused";
     case 402:

@@ -145,6 +145,15 @@ describe("a provider's error status", () => {
     it(`${status} is told as ${expected.status}`, () => expect(readError(status, body, undefined)).to.include(expected));
   }
 
+  it("a key that the provider does not know is not the caller's mistake, though Google says so by a 400", () => {
+    for (const wrap of [(error: object) => ({ error }), (error: object) => [{ error }]]) {
+      const said = wrap({ code: 400, message: "API key not valid. Please pass a valid API key.", status: "INVALID_ARGUMENT" });
+      const told = readError(400, Buffer.from(JSON.stringify(said)), undefined);
+      expect(told).to.include({ status: 502, record: "upstream_refused" });
+      expect(told.message).to.not.contain("API key");
+    }
+  });
+
   it("a spent account of the operator is not the caller's rate limit", () => {
     expect(readError(429, Buffer.from('{"error":{"code":"insufficient_quota","message":"x"}}'), undefined)).to.include({ status: 502 });
   });

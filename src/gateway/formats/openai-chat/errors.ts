@@ -61,7 +61,9 @@ interface VendorError {
 const word = (value: unknown): string | null => (typeof value === "string" && /^[\w.:-]{1,64}$/.test(value) ? value : null);
 
 /** Finds message and code in whatever JSON a provider calls an error. */
-export function readVendorError(value: unknown): VendorError {
+export function readVendorError(said: unknown): VendorError {
+  // Google's are in a list.
+  const value: unknown = Array.isArray(said) ? said[0] : said;
   const outer = typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
   const inner = typeof outer["error"] === "object" && outer["error"] !== null ? (outer["error"] as Record<string, unknown>) : outer;
   const text = typeof inner["message"] === "string" ? inner["message"] : typeof outer["error"] === "string" ? outer["error"] : undefined;
@@ -89,6 +91,9 @@ export function inBandFailure(value: unknown): Failure {
   });
 }
 
+/** Google says by a 400 that our key is no good. */
+const OUR_KEY = /^API key (?:not valid|expired|not found)/i;
+
 const PASSED = new Set([400, 404, 413, 415, 422]);
 
 /** What a provider's error answer means for the client: its own mistake, the operator's problem, or a failure worth another try. */
@@ -99,7 +104,7 @@ export function readError(status: number, body: Buffer, retryAfter: number | und
   } catch {
     // Not JSON: a proxy's page, nothing for a stranger.
   }
-  if (PASSED.has(status)) {
+  if (PASSED.has(status) && !OUR_KEY.test(said.message ?? "")) {
     return failure("validation_failed", {
       status,
       message: said.message ?? "The provider refused the request",
@@ -130,7 +135,7 @@ export function readError(status: number, body: Buffer, retryAfter: number | und
     message: "The provider refused our request",
     record: "upstream_refused",
     class: "refused",
-    elsewhere: status === 429,
+    elsewhere: true,
     // Nothing the caller repeats will mend it.
     shouldRetry: false,
   });

@@ -64,6 +64,8 @@ describe("what follows from a failure", () => {
   );
   for (const [status, record, body, reason] of [
     [401, "upstream_refused", undefined, "refused"],
+    [400, "upstream_refused", Buffer.from('[{"error":{"message":"API key not valid"}}]'), "forbidden"],
+    [400, "upstream_rejected", Buffer.from('{"error":{"message":"API key not valid"}}'), undefined],
     [402, "upstream_refused", undefined, "spent"],
     [402, "upstream_refused", tooLong, undefined],
     [403, "upstream_refused", denied, "forbidden"],
