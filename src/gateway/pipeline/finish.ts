@@ -43,6 +43,7 @@ export function finish(deps: RelayDeps, call: Call, asked: End): void {
       deps.log.error({ err: error, trace_id: call.traceId }, "a call could not be ended in order");
       call.res.destroy();
       endPermit(deps, call, 0);
+      if (call.holdOpen) void dropHold(deps, call);
       close(deps, call, end);
     },
   );

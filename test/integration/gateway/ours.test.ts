@@ -104,6 +104,22 @@ describe("an exception on our side", () => {
     expect(await billOf(relay, ada)).to.include({ charged: 93_000_000n });
   });
 
+  it("while a call is ended leaves nothing held", async () => {
+    const name = await model("openai");
+    first.behave(answerOf(500, "oops"));
+    second.behave(answerOf(500, "oops"));
+    const usage = relay.usage as { recordFailure(...about: unknown[]): void };
+    const { recordFailure } = usage;
+    usage.recordFailure = () => {
+      usage.recordFailure = recordFailure;
+      throw new Error("a mistake of ours");
+    };
+    const broken = await call(name).catch((error: unknown) => error);
+    expect(broken).to.be.instanceOf(Error);
+    await waitFor(async () => (await relay.balance(ada)).held === "0", { timeoutMs: 3_000, message: "nothing held" });
+    expect(await relay.balance(ada)).to.include({ total: "1000000000" });
+  });
+
   it("while a provider's answer is read ends that call, which is free", async () => {
     const name = await model("openai");
     const { routing } = relay.gateway as unknown as { routing: { failed(...about: unknown[]): void } };
