@@ -10,7 +10,7 @@ import type { Delivered } from "./format.ts";
 import { noteKept } from "./keep.ts";
 import { releaseWithin } from "./release.ts";
 import { letGo } from "./stop.ts";
-import { allTokens, counted, NO_TOKENS, reported, seen, usageEvent, type Tally } from "./tally.ts";
+import { allTokens, counted, NO_TOKENS, reported, seen, soFar, usageEvent, type Tally } from "./tally.ts";
 
 /** How a call may end. */
 export type End =
@@ -122,7 +122,9 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
     deps.usage.recordFailure(usageEvent(call, seen(deps, call), failed));
     return dropHold(deps, call);
   }
-  const tally = reader.usage ? reported(reader.usage) : counted(deps, call, reader.count(deps.tokenizer, newBudget()));
+  const delivered = counted(deps, call, reader.count(deps.tokenizer, newBudget()));
+  const said = reader.usage && reported(reader.usage);
+  const tally = said ? (reader.closing ? said : soFar(said, delivered)) : delivered;
   endPermit(deps, call, allTokens(tally.tokens));
   void noteKept(deps, call, tally);
   if (call.made) void call.request!.noteMade?.(deps, call, call.made, tally.tokens);

@@ -29,6 +29,16 @@ export const allTokens = ({ input, cachedInput, cacheWrite, cacheWriteLong, outp
 export const reported = (usage: Usage): Tally => ({ tokens: usage.tokens, units: usage.units, estimated: false });
 
 /**
+ * What a provider said before the end, of an answer that was left: some say it with the first chunk alone, before there is any output.
+ * When much more was delivered than it said, that counts; a little more is only another way to count.
+ */
+export function soFar(said: Tally, delivered: Tally): Tally {
+  const { output, reasoning } = said.tokens;
+  if (delivered.tokens.output <= 2 * (output + reasoning)) return said;
+  return { ...said, tokens: { ...said.tokens, output: delivered.tokens.output - reasoning }, estimated: true };
+}
+
+/**
  * Tokens as we count them when the provider did not: the prompt, and what was delivered. Never above the cap of request or model, and
  * never more than the hold pays for.
  */

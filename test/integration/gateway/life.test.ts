@@ -45,8 +45,9 @@ describe("the life of a call", () => {
     await upstream?.close();
   });
 
-  const call = (more: object = {}): Promise<Response> =>
+  const call = (more: object = {}, signal?: AbortSignal): Promise<Response> =>
     fetch(`${relay.url}/v1/chat/completions`, {
+      ...(signal && { signal }),
       method: "POST",
       headers: { "content-type": "application/json", authorization: `Bearer ${ada.key}` },
       body: JSON.stringify({ model, stream: true, max_tokens: 100, messages: [{ role: "user", content: "hi" }], ...more }),
@@ -133,6 +134,26 @@ describe("the life of a call", () => {
     expect(relay.gateway.live).to.equal(0);
     expect(await relay.balance(ada)).to.deep.equal({ total: "1000000000", held: "0" });
     await waitFor(() => upstream.aborted === 5, { timeoutMs: 3_000, message: "the provider to be told" });
+  });
+
+  it("a client that leaves pays for what it was given, though the provider counted before it had begun", async () => {
+    const early = { usage: { prompt_tokens: 5, completion_tokens: 0, total_tokens: 5 } };
+    upstream.behave((socket) => {
+      socket.write(Buffer.concat([Buffer.from(STREAM_HEAD), piece(text("Hello", early)), piece(text(" there".repeat(200)))]));
+      return closed(socket);
+    });
+    const leaving = new AbortController();
+    const response = await call({ max_tokens: 900 }, leaving.signal);
+    let said = "";
+    const reading = (async () => {
+      for await (const bytes of response.body!) said += Buffer.from(bytes as Uint8Array).toString();
+    })().catch(() => undefined);
+    await waitFor(() => said.includes("there there"), { timeoutMs: 3_000, message: "the words" });
+    leaving.abort();
+    await reading;
+    const event = await waitFor(() => relay.lastEvent(ada), { timeoutMs: 3_000, message: "the record" });
+    expect(event).to.include({ status: "client_gone", estimated: true, input_tokens: 5n });
+    expect(Number(event.output_tokens)).to.be.within(195, 205);
   });
 
   it("a client that reads nothing slows its provider down, and is gone after the idle time", async function () {
