@@ -16,6 +16,8 @@ export const HISTORY_COLUMNS: readonly CsvColumn<HistoryView>[] = [
   { name: "input_tokens", plain: true, value: (item) => item.call?.input_tokens },
   { name: "output_tokens", plain: true, value: (item) => item.call?.output_tokens },
   { name: "price_version", plain: true, value: (item) => item.call?.price_version },
+  { name: "conversation_id", value: (item) => item.call?.dify?.conversation_id },
+  { name: "message_id", value: (item) => item.call?.dify?.message_id },
   { name: "request_id", value: (item) => item.call?.request_id },
   { name: "shortfall", plain: true, value: (item) => item.shortfall },
 ];

@@ -63,12 +63,20 @@ export const historyPage = pageOf(
         request_id: z.string(),
         model: z.string(),
         key_id: z.string().nullable(),
-        input_tokens: z.number().int(),
-        output_tokens: z.number().int(),
+        input_tokens: z.number().int().meta({ description: "All input, cached or not" }),
+        cached_input_tokens: z.number().int(),
+        cache_write_tokens: z.number().int(),
+        output_tokens: z.number().int().meta({ description: "All output, reasoning included" }),
+        reasoning_tokens: z.number().int(),
         price_version: z.number().int().nullable(),
         status: z.string(),
+        duration_ms: z.number().int(),
         created_at: isoTime,
         settled_at: isoTime.nullable(),
+        dify: z
+          .object({ consumption_id: z.string(), message_id: z.string(), conversation_id: z.string(), request_id: z.string() })
+          .nullable()
+          .meta({ description: "The message that Dify's webhook reported" }),
       })
       .nullable()
       .meta({ description: "The call that was charged" }),
