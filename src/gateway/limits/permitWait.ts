@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Ask, Limiter, LimitVerdict } from "./types.ts";
 
 /** Lets calls wait a moment for one of their caller's calls to end, in place of being refused. */
@@ -14,6 +15,7 @@ export const MOST_WAITING = 10;
 /** Calls that end are told to Redis by every copy, and to nobody else. */
 const AGAIN_MS = 50;
 
+const ignore = (): void => undefined;
 const parallel = (verdict: LimitVerdict): boolean => !verdict.allowed && verdict.kind === "parallel";
 
 /** `waitMs`: how long a call waits at most; 0 for not at all. */
@@ -22,22 +24,12 @@ export function createPermitWait(limiter: Pick<Limiter, "admit">, waitMs: number
 
   async function waitFor(ask: Ask, first: LimitVerdict, waiting: (cancel: () => void) => void): Promise<LimitVerdict | undefined> {
     const endMs = performance.now() + waitMs;
+    const left = new AbortController();
+    waiting(() => left.abort());
     let verdict = first;
-    let left = false;
-    let wake = (): void => undefined;
-    waiting(() => {
-      left = true;
-      wake();
-    });
-    for (let nowMs = performance.now(); !left && nowMs < endMs && parallel(verdict); nowMs = performance.now()) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, Math.min(AGAIN_MS, endMs - nowMs));
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      if (left) return undefined;
+    for (let nowMs = performance.now(); nowMs < endMs && parallel(verdict); nowMs = performance.now()) {
+      await delay(Math.min(AGAIN_MS, endMs - nowMs), undefined, { signal: left.signal }).catch(ignore);
+      if (left.signal.aborted) return undefined;
       verdict = await limiter.admit(ask);
     }
     return verdict;
