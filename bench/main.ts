@@ -3,9 +3,11 @@ import { parseArgs } from "node:util";
 import { emptyDatabase, freshDatabase, freshNamespace, freshRedis, infra } from "../test/support/stack.ts";
 import { cleanUp } from "../test/support/cleanup.ts";
 import { startInfra } from "../test/support/infra.ts";
+import { benchEvents } from "./events.ts";
 import { benchHolds } from "./ledger.ts";
 import { benchLatency } from "./latency.ts";
 import { benchWatching } from "./observability.ts";
+import { benchMonitor } from "./monitor.ts";
 import { benchRelay } from "./relay.ts";
 import { benchScale } from "./scale.ts";
 import { benchSettlement } from "./settlement.ts";
@@ -22,7 +24,7 @@ const NAMES = {
 /**
  * `npm run bench`: what a relayed call costs beside a bare pass-through, holds and settlements per second, memory per idle stream.
  * Everything runs on this machine and shares its cores, on servers of its own. Not a test: figures depend on the machine.
- * `--only relay|latency|scale|system|webhook|watching|ledger|settlement` runs one part, `--profile FOLDER` leaves a CPU profile of the relay there.
+ * `--only relay|latency|scale|system|webhook|watching|events|ledger|settlement` runs one part, `--profile FOLDER` leaves a CPU profile of the relay there.
  */
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: "string" }, profile: { type: "string" } } });
@@ -36,6 +38,7 @@ async function main(): Promise<void> {
     if (wanted("system")) await system();
     if (wanted("webhook")) await webhook();
     if (wanted("watching")) await watching();
+    if (wanted("events")) await events();
     if (wanted("ledger")) await ledger();
     if (wanted("settlement")) await settlement();
   } finally {
@@ -80,6 +83,18 @@ async function watching(): Promise<void> {
   for (const { name, cpu, more } of await benchWatching(await places())) {
     console.log(`  ${name.padEnd(50)} ${cpu.toFixed(0)} µs (${more < 0 ? "" : "+"}${more.toFixed(0)})`);
   }
+}
+
+async function events(): Promise<void> {
+  console.log("\nCPU for each event (medians)");
+  for (const { name, cpu } of await benchEvents(await freshRedis())) console.log(`  ${name.padEnd(22)} ${cpu.toFixed(1)} µs`);
+  console.log("\nEvents and the live monitor (medians)");
+  const { without, log, listening } = await benchMonitor(await places());
+  console.log(`  CPU per call of the relay without events ${without.toFixed(0)} µs, with the activity log ${log.toFixed(0)} µs`);
+  for (const { listeners, cpu, p50Ms, p99Ms } of listening)
+    console.log(
+      `  ${String(listeners).padStart(3)} listeners: ${cpu.toFixed(0)} µs a call, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms`,
+    );
 }
 
 async function relay(profile: string | undefined): Promise<void> {

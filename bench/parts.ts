@@ -8,7 +8,7 @@ const API_FLAG = "--max-semi-space-size=64";
 /** A process of the bench and where it can be reached. */
 export interface Part {
   who: ChildProcess;
-  at: { url: string; key: string; model: string; difyKey?: string };
+  at: { url: string; key: string; model: string; difyKey?: string; monitor?: string };
 }
 
 /** Servers for the relay: a database of the bench's own, which is migrated, and a Redis. */

@@ -1,7 +1,11 @@
+import { rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { createActivityMetrics, createBus, createLinesSink, type Bus } from "../src/activity/index.ts";
 import { createLogger } from "../src/platform/logger.ts";
 import { createMetrics, type Metrics } from "../src/platform/metrics.ts";
 import { migrate } from "../src/platform/migrations.ts";
@@ -9,6 +13,7 @@ import { projectRoot } from "../src/platform/root.ts";
 import { createTracing, type Tracing } from "../src/platform/tracing/index.ts";
 import { startRelay, type Relay } from "../test/integration/gateway/harness.ts";
 import { answerAsDify, difyPrompt } from "./dify.ts";
+import { startMonitor } from "../test/integration/monitor/rig.ts";
 import { passThrough } from "./passthrough.ts";
 
 /** What the processes of the relay's bench are told: see relay.ts. */
@@ -38,6 +43,8 @@ export interface Watching {
   /** Where traces of this share of the calls go. */
   collector?: string;
   ratio?: number;
+  /** With the activity log, or that and the live monitor. */
+  events?: "none" | "log" | "monitor";
 }
 
 export interface LoadResult {
@@ -236,6 +243,20 @@ async function watched({ metrics: standard = false, collector, ratio = 0 }: Watc
   return { metrics, ...(tracing ? { tracing } : {}) };
 }
 
+/** The events of the relay as the bench wants them, and where the live monitor can be listened to. */
+async function told({ events = "none" }: Watching, redisUrl: string): Promise<{ events: Bus; monitor: string }> {
+  if (events === "none") return { events: createBus(), monitor: "" };
+  const rig = events === "monitor" ? await startMonitor(redisUrl) : undefined;
+  const bus = rig?.events ?? createBus();
+  const log = createLogger({ level: "warn", name: "bench" });
+  const dir = await mkdtemp(path.join(tmpdir(), "bench-activity-"));
+  process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
+  const files = { maxFileBytes: 2 ** 26, maxOpen: 128, keepMs: 86_400_000, maxBytes: 2 ** 40 };
+  const metrics = createActivityMetrics(createMetrics());
+  bus.addSink(createLinesSink({ dir, name: "bench", limit: 10_000, everyMs: 100, ...files, metrics, log }));
+  return { events: bus, monitor: rig?.url ?? "" };
+}
+
 async function start(
   role: string,
   upstream: string,
@@ -251,11 +272,12 @@ async function start(
     folder: path.join(projectRoot, "migrations"),
     log: createLogger({ level: "warn", name: "bench" }),
   });
-  relay = await startRelay(places, { LOG_LEVEL: "warn", STREAM_HEARTBEAT: "60s" }, await watched(watching));
+  const { events, monitor } = await told(watching, places.redisUrl);
+  relay = await startRelay(places, { LOG_LEVEL: "warn", STREAM_HEARTBEAT: "60s" }, { ...(await watched(watching)), events });
   const customer = await relay.customer({ credits: "1000000000" });
   const dify = await relay.model([upstream], { apiFormat: "dify" });
   const asker = await relay.customer({ credits: "1000000000", models: [dify] });
-  return { url: relay.url, key: customer.key, model: await relay.model([upstream]), difyKey: asker.key };
+  return { url: relay.url, key: customer.key, model: await relay.model([upstream]), difyKey: asker.key, monitor };
 }
 
 if (process.send && process.argv[2]) {

@@ -1,17 +1,6 @@
 export { createBus, type Bus, type Emit, type Sink } from "./bus.ts";
 export { EVENT_KINDS } from "./event.ts";
-export type {
-  ActivityEvent,
-  CallEnded,
-  CallRefused,
-  EventKind,
-  EventOf,
-  EventTokens,
-  KeyEvent,
-  NewEvent,
-  RefusedBy,
-  TopUpChanged,
-} from "./event.ts";
+export type { ActivityEvent, CallEnded, CallRefused, KeyEvent, NewEvent, RefusedBy } from "./event.ts";
 export { createLinesSink } from "./lines/index.ts";
 export { readDay } from "./lines/read.ts";
 export { createActivityMetrics } from "./metrics.ts";

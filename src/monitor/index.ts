@@ -13,7 +13,6 @@ import { createSnapshot, type MonitorSources } from "./snapshot.ts";
 import { createTickets } from "./tickets.ts";
 
 export { createMonitorPublisher, type MonitorPublisher } from "./publisher.ts";
-export type { LastMinute, MonitorSources } from "./snapshot.ts";
 
 export interface Monitor {
   routes: Route[];
