@@ -1,8 +1,8 @@
-import { appError } from "../platform/errors.ts";
-import { streamed, type Reply } from "./route.ts";
 import { csvFile, csvHeaders, type CsvColumn } from "./csv.ts";
+import { streamed, type Reply } from "./route.ts";
+import { createSlots } from "./slots.ts";
 
-/** Exports that run in this process: few for each person, and few at all, so that none of them is felt by others. */
+/** Files that are made while they are sent. */
 export interface Exports {
   /** A CSV file of all pages. It takes its place when it begins and frees it when it ends, however it ends. Throws `rate_limited`. */
   csv<Row>(options: {
@@ -14,41 +14,21 @@ export interface Exports {
   }): Reply;
 }
 
-const RETRY_S = 10;
-
-/** Creates the counter of running exports; one per process. */
+/** Creates the exports of a process, with so many places. */
 export function createExports(limits: { perUser: number; total: number } = { perUser: 2, total: 16 }): Exports {
-  const running = new Map<string, number>();
-  let total = 0;
+  const slots = createSlots("exports", limits);
 
-  function take(userId: string): void {
-    const own = running.get(userId) ?? 0;
-    if (own >= limits.perUser || total >= limits.total) {
-      const message = own >= limits.perUser ? `${own} exports of yours are running; wait for one to end` : "Many exports are running";
-      throw appError("rate_limited", { message, retryAfter: RETRY_S });
-    }
-    running.set(userId, own + 1);
-    total += 1;
-  }
-
-  function free(userId: string): void {
-    const left = running.get(userId)! - 1;
-    if (left > 0) running.set(userId, left);
-    else running.delete(userId);
-    total -= 1;
-  }
-
-  async function* counted(userId: string, file: AsyncIterable<string>): AsyncGenerator<string> {
-    take(userId);
+  async function* placed(userId: string, file: AsyncIterable<string>): AsyncGenerator<string> {
+    const free = slots.take(userId);
     try {
       yield* file;
     } finally {
-      free(userId);
+      free();
     }
   }
 
   return {
     csv: ({ userId, fileName, columns, pages, bom = false }) =>
-      streamed(counted(userId, csvFile(columns, pages, { bom })), csvHeaders(fileName)),
+      streamed(placed(userId, csvFile(columns, pages, { bom })), csvHeaders(fileName)),
   };
 }

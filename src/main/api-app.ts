@@ -11,6 +11,7 @@ import { createCatalog, providerRoutes } from "../gateway/providers/index.ts";
 import { createApp } from "../http/app.ts";
 import { healthRoutes } from "../http/health.ts";
 import { createExports } from "../http/exports.ts";
+import { createSlots } from "../http/slots.ts";
 import { createIdempotency } from "../http/idempotency.ts";
 import { countRequests } from "../http/metrics.ts";
 import { metricsRoute } from "../http/metricsPage.ts";
@@ -139,6 +140,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       keyNames: identity.keyNames,
       timeZoneOf: identity.timeZoneOf,
       reportPool,
+      reporting: createSlots("statistics", { perUser: 6, total: 24 }),
       pricing,
       served: async (model) => (await catalog.route(model)).length > 0,
       rates: ratesOf(config),

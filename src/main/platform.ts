@@ -55,6 +55,7 @@ export interface Platform {
 /** How long the last events of a process may take to be written. */
 const EVENTS_MS = 3_000;
 const REPORT_CONNECTIONS = 3;
+const REPORT_WAIT_MS = 10_000;
 const REPORT_STATEMENT_MS = 20_000;
 /** How long the last reported errors of a process may take to be sent. */
 const REPORTS_MS = 2_000;
@@ -88,6 +89,7 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
     max: REPORT_CONNECTIONS,
     name: `tollkeeper-${name}-reports`,
     log,
+    connectTimeoutMs: REPORT_WAIT_MS,
     statementTimeoutMs: REPORT_STATEMENT_MS,
   });
   if (tracing) for (const traced of [pool, reportPool]) traceStatements(traced);

@@ -13,7 +13,7 @@ import { metricsRoute } from "../http/metricsPage.ts";
 import { createIdempotency } from "../http/idempotency.ts";
 import { mountRoutes } from "../http/mount.ts";
 import { watchLedger } from "../ledger/index.ts";
-import { createAttempt, createTell } from "../notices/index.ts";
+import { createAttempt, createTell, watchNotices } from "../notices/index.ts";
 import { createWebhookSender, startMailWorker, startWebhookWorker, watchQueues } from "../notify/index.ts";
 import { traceActivities } from "../platform/tracing/temporal.ts";
 import { createPaymentSteps, watchCallbacks } from "../payments/index.ts";
@@ -143,6 +143,7 @@ watchOpenEvents(metrics, pool);
 watchCallbacks(metrics, pool);
 watchRewards(metrics, pool);
 watchQueues(metrics, notify.queues);
+watchNotices(metrics, pool);
 
 // Health and metrics alone; nobody calls a worker.
 const access = { token: config.METRICS_TOKEN, ownPort: true };

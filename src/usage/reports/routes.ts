@@ -51,15 +51,12 @@ async function* linesOf(report: Promise<MonthReport>): AsyncGenerator<Line[]> {
 
 /** What a person's usage comes to, where it goes, and what could be saved. */
 export function reportRoutes(deps: ReportDeps): Route[] {
-  const { reportPool: db, exports, timeZoneOf, keyNames } = deps;
+  const { reportPool: db, reporting, exports, timeZoneOf, keyNames } = deps;
   const zoneFor = async (userId: string, asked: string | undefined) => asked ?? (await timeZoneOf(userId));
-  const report = async (userId: string, query: { month?: string | undefined; time_zone?: string | undefined }) =>
-    monthReport(db, userId, {
-      month: query.month,
-      timeZone: await zoneFor(userId, query.time_zone),
-      now: new Date(),
-      keyNames: await keyNames(userId),
-    });
+  const report = async (userId: string, query: { month?: string | undefined; time_zone?: string | undefined }) => {
+    const ask = { month: query.month, timeZone: await zoneFor(userId, query.time_zone), now: new Date(), keyNames: await keyNames(userId) };
+    return reporting.within(userId, () => monthReport(db, userId, ask));
+  };
 
   return [
     route({
@@ -70,6 +67,7 @@ export function reportRoutes(deps: ReportDeps): Route[] {
       access: "user",
       query: reportQuery,
       responses: { 200: reportView },
+      errors: ["rate_limited"],
       handler: async ({ principal, query }) => ok(await report(principal.userId, query)),
     }),
     route({
@@ -95,8 +93,11 @@ export function reportRoutes(deps: ReportDeps): Route[] {
       access: "user",
       query: zoneQuery,
       responses: { 200: forecastView },
-      handler: async ({ principal: { userId }, query }) =>
-        ok(await monthForecast(db, userId, await zoneFor(userId, query.time_zone), new Date())),
+      errors: ["rate_limited"],
+      handler: async ({ principal: { userId }, query }) => {
+        const zone = await zoneFor(userId, query.time_zone);
+        return ok(await reporting.within(userId, () => monthForecast(db, userId, zone, new Date())));
+      },
     }),
     route({
       method: "get",
@@ -105,7 +106,9 @@ export function reportRoutes(deps: ReportDeps): Route[] {
       tag: TAG,
       access: "user",
       responses: { 200: hintsView },
-      handler: async ({ principal }) => ok(await savingHints({ ...deps, db }, principal, new Date())),
+      errors: ["rate_limited"],
+      handler: async ({ principal }) =>
+        ok(await reporting.within(principal.userId, () => savingHints({ ...deps, db }, principal, new Date()))),
     }),
     route({
       method: "get",
@@ -115,9 +118,11 @@ export function reportRoutes(deps: ReportDeps): Route[] {
       access: "user",
       query: patternsQuery,
       responses: { 200: patternsView },
+      errors: ["rate_limited"],
       handler: async ({ principal: { userId }, query: { time_zone, ...asked } }) => {
         const zone = await zoneFor(userId, time_zone);
-        return ok(await usagePatterns(db, userId, rangeOf(asked, zone, new Date(), "hour", PATTERN_DAYS), zone));
+        const range = rangeOf(asked, zone, new Date(), "hour", PATTERN_DAYS);
+        return ok(await reporting.within(userId, () => usagePatterns(db, userId, range, zone)));
       },
     }),
   ];

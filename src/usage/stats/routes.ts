@@ -1,9 +1,12 @@
 import { ok, route, type Route } from "../../http/route.ts";
+import type { Slots } from "../../http/slots.ts";
 import type { Pool } from "../../platform/postgres.ts";
 import { adminStatsQuery, statsQuery, statsView } from "./schema.ts";
 import { usageStats } from "./stats.ts";
 
 export interface StatsDeps {
+  /** Places for statistics and reports. */
+  reporting: Slots;
   /** Connections for statistics and reports. */
   reportPool: Pool;
   /** The time zone of somebody's profile. */
@@ -17,7 +20,7 @@ const NOTE =
   "by the hour has at most 32 days, by the day 1100. Groups without calls are left out.";
 
 /** Statistics for people over their own calls, for operators over all. */
-export function statsRoutes({ reportPool: pool, timeZoneOf, keyNames }: StatsDeps): Route[] {
+export function statsRoutes({ reportPool: pool, reporting, timeZoneOf, keyNames }: StatsDeps): Route[] {
   return [
     route({
       method: "get",
@@ -28,10 +31,12 @@ export function statsRoutes({ reportPool: pool, timeZoneOf, keyNames }: StatsDep
       access: "user",
       query: statsQuery,
       responses: { 200: statsView },
+      errors: ["rate_limited"],
       handler: async ({ principal: { userId }, query: { time_zone, ...query } }) => {
         const zone = time_zone ?? (await timeZoneOf(userId));
         const names = query.group_by === "key" ? await keyNames(userId) : undefined;
-        return ok(await usageStats(pool, { ...query, user: userId }, zone, new Date(), (key) => names?.get(key) ?? null));
+        const nameOf = (key: string) => names?.get(key) ?? null;
+        return ok(await reporting.within(userId, () => usageStats(pool, { ...query, user: userId }, zone, new Date(), nameOf)));
       },
     }),
     route({
@@ -43,9 +48,10 @@ export function statsRoutes({ reportPool: pool, timeZoneOf, keyNames }: StatsDep
       access: "operator",
       query: adminStatsQuery,
       responses: { 200: statsView },
+      errors: ["rate_limited"],
       handler: async ({ principal, query: { time_zone, ...query } }) => {
         const zone = time_zone ?? (await timeZoneOf(principal.userId));
-        return ok(await usageStats(pool, query, zone, new Date()));
+        return ok(await reporting.within(principal.userId, () => usageStats(pool, query, zone, new Date())));
       },
     }),
   ];

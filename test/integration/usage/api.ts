@@ -7,6 +7,7 @@ import { createIdempotency } from "../../../src/http/idempotency.ts";
 import { mountRoutes } from "../../../src/http/mount.ts";
 import type { Role } from "../../../src/http/principal.ts";
 import type { Route } from "../../../src/http/route.ts";
+import { createSlots } from "../../../src/http/slots.ts";
 import { traceRequests } from "../../../src/http/trace.ts";
 import { MICRO } from "../../../src/platform/credits.ts";
 import { createSequelize } from "../../../src/platform/sequelize.ts";
@@ -67,6 +68,7 @@ export async function startUsageApi(options: UsageApiOptions): Promise<UsageApi>
       keyNames: async () => new Map(),
       timeZoneOf: async () => timeZone,
       reportPool: rig.pool,
+      reporting: createSlots("statistics", { perUser: 6, total: 24 }),
       pricing: { models: async () => [] },
       served: async () => true,
       rates: { CREDITS: MICRO },

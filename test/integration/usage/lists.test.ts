@@ -5,6 +5,7 @@ import { expect } from "chai";
 import { errorHandler } from "../../../src/http/errorHandler.ts";
 import { createExports } from "../../../src/http/exports.ts";
 import { createIdempotency } from "../../../src/http/idempotency.ts";
+import { createSlots } from "../../../src/http/slots.ts";
 import { mountRoutes } from "../../../src/http/mount.ts";
 import { traceRequests } from "../../../src/http/trace.ts";
 import { MICRO } from "../../../src/platform/credits.ts";
@@ -41,6 +42,7 @@ describe("lists of calls", () => {
       keyNames: async () => new Map(),
       timeZoneOf: async () => "UTC",
       reportPool: rig.pool,
+      reporting: createSlots("statistics", { perUser: 6, total: 24 }),
       pricing: { models: async () => [] },
       served: async () => true,
       keyLimits: async (userId, keyId) =>
