@@ -12,6 +12,8 @@ export interface UpstreamAttempt {
   httpStatus?: number | null;
   errorCode?: string | null;
   errorClass?: string | null;
+  /** The provider's own words of it. */
+  said?: string | null;
   /** Milliseconds from the call's beginning to the request. */
   startedMs: number;
   /** Milliseconds from the request to the first byte; null when none came. */
@@ -35,6 +37,7 @@ export function attemptJson(attempt: UpstreamAttempt): object {
     http_status: attempt.httpStatus ?? undefined,
     error_code: attempt.errorCode ?? undefined,
     error_class: attempt.errorClass ?? undefined,
+    said: attempt.said ?? undefined,
     started_ms: Math.round(attempt.startedMs),
     first_byte_ms: attempt.firstByteMs === null ? undefined : Math.round(attempt.firstByteMs),
     duration_ms: Math.round(attempt.durationMs),

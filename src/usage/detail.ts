@@ -45,6 +45,7 @@ export function detailView(row: UsageRow, rates: Rates) {
       http_status: attempt.http_status ?? null,
       error_code: attempt.error_code ?? null,
       error_class: attempt.error_class ?? null,
+      said: attempt.said ?? null,
       started_ms: attempt.started_ms,
       first_byte_ms: attempt.first_byte_ms ?? null,
       duration_ms: attempt.duration_ms,

@@ -57,6 +57,7 @@ export interface AttemptRow {
   error_code?: string;
   error_class?: string;
   started_ms: number;
+  said?: string;
   first_byte_ms?: number;
   duration_ms: number;
   tokens?: { input: number; cached_input?: number; cache_write?: number; cache_write_long?: number; output: number; reasoning?: number };

@@ -89,6 +89,7 @@ export const usageDetail = adminUsageItem.extend({
       http_status: count.nullable(),
       error_code: z.string().nullable(),
       error_class: z.string().nullable(),
+      said: z.string().nullable().meta({ description: "The beginning of the provider's error answer, without its keys" }),
       started_ms: count.meta({ description: "After the call's beginning" }),
       first_byte_ms: count.nullable(),
       duration_ms: count,

@@ -2,6 +2,7 @@ import type { Candidate } from "../providers/index.ts";
 import { concernsKey, type Route } from "../routing/index.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
+import { forOperators } from "./discreet.ts";
 import type { Failure, FailureClass } from "./failure.ts";
 
 /** One request to one provider on behalf of a call. A call makes several when providers fail before the client has seen anything. */
@@ -25,6 +26,8 @@ export interface Attempt {
   /** It failed for the key: the provider may take another one. */
   ofKey: boolean;
   upstreamRequestId: string | null;
+  /** The beginning of its error answer, for operators. */
+  said: string | null;
 }
 
 /** What a provider said with an error answer. */
@@ -49,6 +52,7 @@ export function openAttempt(call: Call, { candidate, key }: Route, nowMs: number
     errorClass: null,
     ofKey: false,
     upstreamRequestId: null,
+    said: null,
   });
 }
 
@@ -69,6 +73,7 @@ export function closeAttempt(deps: Pick<RelayDeps, "routing">, call: Call, end: 
   const { failure, said } = end;
   attempt.errorCode = failure.record;
   attempt.errorClass = failure.class;
+  if (said) attempt.said = forOperators(said.body, attempt.candidate);
   attempt.ofKey = concernsKey(attempt.status, failure.record, said?.body);
   // Ended by us: nothing that the provider did.
   if (failure.class === "shutdown" || failure.class === "internal") return routing.abandoned(route);

@@ -59,6 +59,7 @@ function recordOf(
     key: attempt.keyFingerprint,
     ...ending,
     httpStatus: attempt.status,
+    said: attempt.said,
     startedMs: attempt.startedMs - call.startedMs,
     firstByteMs: attempt.firstByteMs === null ? null : attempt.firstByteMs - attempt.startedMs,
     durationMs: (attempt.endedMs ?? performance.now()) - attempt.startedMs,

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { useStack } from "../../support/stack.ts";
+import { useStack, waitFor } from "../../support/stack.ts";
 import { startRelay, type Customer, type Relay } from "./harness.ts";
 import { answerOf, type RawUpstream, ROLE, startRawUpstream, streamOf, text } from "./rawUpstream.ts";
 
@@ -25,10 +25,10 @@ describe("what a provider says of itself", () => {
     await upstream?.close();
   });
 
-  async function call(stream: boolean): Promise<{ status: number; said: string }> {
+  async function call(stream: boolean, who = ada): Promise<{ status: number; said: string }> {
     const response = await fetch(`${relay.url}/v1/chat/completions`, {
       method: "POST",
-      headers: { authorization: `Bearer ${ada.key}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${who.key}`, "content-type": "application/json" },
       body: JSON.stringify({ model, messages: [{ role: "user", content: "Hi" }], max_tokens: 50, stream }),
     });
     return { status: response.status, said: await response.text() };
@@ -41,6 +41,17 @@ describe("what a provider says of itself", () => {
     const { status, said } = await call(false);
     expect(status).to.equal(400);
     expect(said).to.contain("max_tokens is too large").and.contain(model).and.not.match(SECRET);
+    const event = await waitFor(() => relay.lastEvent(ada), { timeoutMs: 3_000, message: "the record" });
+    const [attempt] = event.attempts as unknown as { said: string }[];
+    expect(attempt!.said, "for operators").to.contain("Key [key] may not use upstream-model at llm-7").and.not.contain(KEY);
+  });
+
+  it("in an error answer is kept for operators whatever it is made of", async () => {
+    upstream.behave(answerOf(500, `\u0000\u0007${"😀".repeat(2_000)}`, "content-type: text/plain"));
+    const bob = await relay.customer();
+    expect((await call(false, bob)).status).to.equal(502);
+    const event = await waitFor(() => relay.lastEvent(bob), { timeoutMs: 3_000, message: "the record" });
+    expect((event.attempts as unknown as { said: string }[])[0]!.said).to.equal("😀".repeat(500));
   });
 
   it("in an error in the middle of a stream does not either", async () => {

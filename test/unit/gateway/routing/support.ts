@@ -46,6 +46,7 @@ export function tried(of: Candidate, errorCode: string, more: { key?: string; st
     errorClass: "server",
     ofKey: errorCode === "upstream_refused" || errorCode === "upstream_rate_limited",
     upstreamRequestId: null,
+    said: null,
   };
 }
 
