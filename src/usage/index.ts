@@ -20,14 +20,14 @@ export { createIncidentReporter, reportIncidents, type Incident } from "./incide
 export { lastMinute } from "./lastMinute.ts";
 export { backlog } from "./repository.ts";
 export { ratesOf } from "./rates.ts";
-export { paidSince, unsettledBefore, usedByModel, type ModelUse } from "./periods.ts";
+export { paidSince, unsettledBefore, usedByModel } from "./periods.ts";
 export { createSettlementTrace, createTraceLeaver } from "./traces.ts";
 export { usageRoutes } from "./routes.ts";
 export { servedCalls } from "./served.ts";
 export { createSettlement, type Settlement } from "./settlement.ts";
 export { createSettlementMetrics, watchBacklog } from "./settlementMetrics.ts";
 export { spentAndDueSince } from "./due.ts";
-export { chargedSince, spentSince, type Charged } from "./spent.ts";
+export { chargedSince, spentSince } from "./spent.ts";
 export { settlementWorkflowId, startSettlements } from "./wake.ts";
 export type { Recorder };
 
