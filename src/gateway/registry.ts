@@ -2,6 +2,7 @@ import type { Call } from "./pipeline/call.ts";
 import type { RelayDeps } from "./pipeline/deps.ts";
 import { failure } from "./pipeline/failure.ts";
 import { finish } from "./pipeline/finish.ts";
+import { checkPresence, type Waiting } from "./pipeline/presence.ts";
 import { thrown } from "./pipeline/thrown.ts";
 import { watch } from "./pipeline/watch.ts";
 
@@ -14,6 +15,8 @@ const LAST_PATIENCE_MS = 5_000;
 
 export interface Registry {
   add(call: Call): void;
+  /** Adds work at a provider that is no call, with a way to stop it; answers how to say that it has ended. */
+  besides(of: Pick<Call, "req" | "res">, stop: () => void): () => void;
   /** Forgets a call that has ended, once its client's and its provider's connections are done with it too. */
   retire(call: Call): void;
   readonly size: number;
@@ -28,6 +31,7 @@ export interface Registry {
 /** Every live call of this process: its time-outs and heartbeats, the renewal of holds and permits, and the end of them all. */
 export function createRegistry(deps: RelayDeps): Registry {
   const calls = new Set<Call>();
+  const others = new Set<Waiting & { stop: () => void }>();
   let timer: NodeJS.Timeout | undefined;
   let tickedMs = 0;
   let holdsMs = 0;
@@ -38,7 +42,17 @@ export function createRegistry(deps: RelayDeps): Registry {
   function retire(call: Call): void {
     if (call.phase !== "ended" || !call.res.closed || (call.exchange && !call.exchange.ended)) return;
     calls.delete(call);
-    if (calls.size === 0) empty?.();
+    if (idle()) empty?.();
+  }
+
+  const idle = (): boolean => calls.size + others.size === 0;
+
+  function startTicking(): void {
+    if (timer) return;
+    tickedMs = performance.now();
+    holdsMs = Math.max(holdsMs, tickedMs - deps.config.holdTtlMs / 6);
+    timer = setInterval(tick, TICK_MS);
+    timer.unref();
   }
 
   function tick(): void {
@@ -46,7 +60,7 @@ export function createRegistry(deps: RelayDeps): Registry {
     const late = nowMs - tickedMs > TICK_MS + LATE_MS;
     tickedMs = nowMs;
     deps.limiter.tick(nowMs);
-    if (calls.size === 0) {
+    if (idle()) {
       clearInterval(timer);
       timer = undefined;
       return;
@@ -59,6 +73,7 @@ export function createRegistry(deps: RelayDeps): Registry {
   }
 
   function look(nowMs: number): void {
+    for (const other of others) checkPresence(other, nowMs);
     for (const call of calls) {
       try {
         watch(deps, call, nowMs);
@@ -90,11 +105,16 @@ export function createRegistry(deps: RelayDeps): Registry {
   return {
     add(call) {
       calls.add(call);
-      if (timer) return;
-      tickedMs = performance.now();
-      holdsMs = Math.max(holdsMs, tickedMs - deps.config.holdTtlMs / 6);
-      timer = setInterval(tick, TICK_MS);
-      timer.unref();
+      startTicking();
+    },
+    besides({ req, res }, stop) {
+      const other = { req, res, stop, looks: 0, lookedMs: 0, stalledMs: undefined, request: undefined };
+      others.add(other);
+      startTicking();
+      return () => {
+        others.delete(other);
+        if (idle()) empty?.();
+      };
     },
     retire,
     get size() {
@@ -110,9 +130,10 @@ export function createRegistry(deps: RelayDeps): Registry {
     },
     async drain(graceMs) {
       draining = true;
-      if (calls.size === 0) return;
+      if (idle()) return;
       const gone = new Promise<void>((resolve) => (empty = resolve));
       const grace = setTimeout(() => {
+        for (const { stop } of others) stop();
         deps.log.warn({ calls: calls.size }, "calls are ended for the shutdown");
         for (const call of calls) {
           finish(deps, call, {

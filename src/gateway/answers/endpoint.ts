@@ -1,13 +1,17 @@
 import type { IncomingMessage } from "node:http";
 import { addressOf } from "../../http/address.ts";
+import type { CallerKey } from "../../identity/index.ts";
 import { openaiVoice, readError } from "../formats/openai-chat/errors.ts";
 import { authenticate } from "../pipeline/admit.ts";
 import { endWhole, sendFailure, type Answer } from "../pipeline/answer.ts";
+import type { Call } from "../pipeline/call.ts";
 import type { RelayDeps } from "../pipeline/deps.ts";
 import { failure, type Failure } from "../pipeline/failure.ts";
-import { passRequest } from "../pipeline/pass.ts";
+import { passRequest, passWork } from "../pipeline/pass.ts";
 import { discreet } from "../pipeline/discreet.ts";
 import { failureOf } from "../pipeline/thrown.ts";
+import type { Permit } from "../limits/index.ts";
+import type { Registry } from "../registry.ts";
 import { upstreamAuth, upstreamUrl } from "../providers/index.ts";
 import { ask, NoAnswer } from "../upstream/ask.ts";
 import { retryAfterSeconds } from "../upstream/headers.ts";
@@ -28,35 +32,78 @@ function queryOf(req: IncomingMessage): string | Failure {
   return kept.size > 0 ? `?${kept.toString()}` : "";
 }
 
-/** Reads or deletes a response at the provider that keeps it, for the account, or the end-user token, that made it. Counts as a request, costs nothing. */
-export async function serveKeptAnswer(deps: RelayDeps, req: IncomingMessage, answer: Answer, id: string): Promise<void> {
-  const refuse = (why: Failure): void => sendFailure(answer, openaiVoice, why);
+type Deps = RelayDeps & { registry: Pick<Registry, "besides"> };
+
+/**
+ * Reads or deletes a response at the provider that keeps it, for the account, or the end-user token, that made it. Counts as a request,
+ * takes a place among the caller's calls at once while it runs, and costs nothing.
+ */
+export async function serveKeptAnswer(deps: Deps, req: IncomingMessage, answer: Answer, id: string): Promise<void> {
+  const refuse = (why: Failure): void => {
+    if (!answer.res.destroyed) sendFailure(answer, openaiVoice, why);
+  };
   try {
     const ip = addressOf(req, deps.config.proxyHops);
     const who = await authenticate(deps, req, ip);
     if ("failure" in who) return refuse(who.failure);
-    const limited = await passRequest(deps, who.caller, ip, answer.headers, openaiVoice.vendor);
-    if (limited) return refuse(limited);
-    const { principal, tokenId } = who.caller;
-    const { userId } = principal;
-    const [kept] = ID.test(id) ? await deps.answers.find({ userId, tokenId }, [id]) : [];
-    if (!kept || kept.responseId !== id) return refuse(unknown());
-    const query = queryOf(req);
-    if (typeof query !== "string") return refuse(query);
-    const method = req.method === "DELETE" ? "DELETE" : "GET";
-    const got = await askProvider(deps, kept, method, query);
+    const { caller } = who;
+    const asked = await find(deps, caller, req, id);
+    const { vendor } = openaiVoice;
+    if ("code" in asked) return refuse((await passRequest(deps, caller, ip, answer.headers, vendor)) ?? asked);
+    const passed = await passWork(deps, caller, { model: asked.kept.model, ip, headers: answer.headers, vendor });
+    if ("code" in passed) return refuse(passed);
+    const got = await whileWanted(deps, { req, res: answer.res }, passed.permit, (signal) => askProvider(deps, asked, signal));
     if ("code" in got) return refuse(got);
-    if (method === "DELETE") await deps.answers.forget(userId, id);
-    endWhole(answer, got);
+    if (asked.method === "DELETE") await deps.answers.forget(caller.principal.userId, id);
+    if (!answer.res.destroyed) endWhole(answer, got);
   } catch (error) {
     refuse(error instanceof NoAnswer ? noAnswer(error) : failureOf(error));
   }
 }
 
-const noAnswer = ({ reason }: NoAnswer): Failure =>
-  reason === "time-out" ? failure("upstream_timeout") : failure("upstream_error", { message: "The provider could not be reached" });
+interface Asked {
+  kept: KeptRow;
+  method: "GET" | "DELETE";
+  query: string;
+}
 
-async function askProvider(deps: RelayDeps, kept: KeptRow, method: "GET" | "DELETE", query: string): Promise<Buffer | Failure> {
+/** Which response is meant, when the caller may have it. */
+async function find(deps: Deps, { principal, tokenId, modelSet }: CallerKey, req: IncomingMessage, id: string): Promise<Asked | Failure> {
+  const [kept] = ID.test(id) ? await deps.answers.find({ userId: principal.userId, tokenId }, [id]) : [];
+  if (!kept || kept.responseId !== id) return unknown();
+  if (modelSet && !modelSet.has(kept.model.toLowerCase())) return failure("model_not_allowed");
+  const query = queryOf(req);
+  if (typeof query !== "string") return query;
+  return { kept, method: req.method === "DELETE" ? "DELETE" : "GET", query };
+}
+
+/** Works until the client leaves or the process stops; the permit ends with it. */
+async function whileWanted<T>(
+  deps: Deps,
+  { req, res }: Pick<Call, "req" | "res">,
+  permit: Permit | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const stopping = new AbortController();
+  const stop = (): void => stopping.abort();
+  const ended = deps.registry.besides({ req, res }, stop);
+  res.once("close", stop);
+  if (res.destroyed) stop();
+  try {
+    return await work(stopping.signal);
+  } finally {
+    res.off("close", stop);
+    if (permit) deps.limiter.release(permit, 0);
+    ended();
+  }
+}
+
+function noAnswer({ reason }: NoAnswer): Failure {
+  if (reason === "stopped") return failure("unavailable", { message: "The server is restarting; send the request again", retryAfter: 1 });
+  return reason === "time-out" ? failure("upstream_timeout") : failure("upstream_error", { message: "The provider could not be reached" });
+}
+
+async function askProvider(deps: Deps, { kept, method, query }: Asked, signal: AbortSignal): Promise<Buffer | Failure> {
   const served = (await deps.catalog.route(kept.model)).find(({ provider }) => provider.id === kept.providerId);
   if (!served) return unknown();
   const { provider, upstreamModel } = served;
@@ -74,6 +121,7 @@ async function askProvider(deps: RelayDeps, kept: KeptRow, method: "GET" | "DELE
       connectMs: provider.timeouts.connectMs,
       totalMs: provider.timeouts.firstByteMs,
       limit: BODY_LIMIT,
+      signal,
     });
     if (status === 200) return body;
     if (status !== 404) refused = discreet(readError(status, body, retryAfterSeconds(headers)), served, kept.model);

@@ -1,7 +1,8 @@
 import type { CallerKey } from "../../identity/index.ts";
+import { uuidv7 } from "../../platform/ids.ts";
 import { DEFAULT_SAFETY_PERCENT } from "../../pricing/index.ts";
 import { addRateHeaders } from "../limits/headers.ts";
-import { plansOf, type LimitVerdict } from "../limits/index.ts";
+import { plansOf, type LimitVerdict, type Permit } from "../limits/index.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { failure, type Failure } from "./failure.ts";
@@ -58,6 +59,22 @@ export async function passRequest(
   const verdict = await deps.limiter.admit({ plan, callId: "", tokens: 0, weightPercent: 100 });
   addRateHeaders(headers, vendor, verdict);
   return verdict.allowed ? undefined : refused(deps, verdict);
+}
+
+/**
+ * Counts a request that works at a provider for a model without using tokens, and takes a permit for it; to be released at its end. The
+ * plan is that of a call.
+ */
+export async function passWork(
+  deps: Pick<PassDeps, "limiter" | "limits" | "metrics">,
+  caller: CallerKey,
+  { model, ip, headers, vendor }: { model: string; ip: string; headers: string[]; vendor: Voice["vendor"] },
+): Promise<Failure | { permit: Permit | undefined }> {
+  const rules = deps.limits.peek() ?? (await deps.limits.get());
+  const plan = rules.planFor(plansOf(caller), model, ip);
+  const verdict = await deps.limiter.admit({ plan, callId: uuidv7(), tokens: 0, weightPercent: 100 });
+  addRateHeaders(headers, vendor, verdict);
+  return verdict.allowed ? { permit: verdict.permit } : refused(deps, verdict);
 }
 
 const weighted = (tokens: number, percent: number): number => Math.ceil((tokens * percent) / 100);

@@ -1,5 +1,8 @@
 import type { Call } from "./call.ts";
 
+/** Whoever waits for an answer. */
+export type Waiting = Pick<Call, "req" | "res" | "looks" | "lookedMs" | "stalledMs" | "request">;
+
 /** A comment, which every client of an event stream skips. */
 const COMMENT = ":\n\n";
 /** The system of a client that left answers the first bytes with a reset; the next bytes then fail. Nearby that takes less than this. */
@@ -13,7 +16,7 @@ const PATIENT_MS = 1_000;
  * do. Called by the shared ticker; costs a look at the socket while a client has not closed its half. A client that left makes the
  * write fail and so `close` the response.
  */
-export function checkPresence(call: Call, nowMs: number): void {
+export function checkPresence(call: Waiting, nowMs: number): void {
   const { res } = call;
   if (res.socket?.readableEnded !== true || res.writableEnded || call.stalledMs !== undefined) return;
   if (call.looks > EAGER_LOOKS && nowMs - call.lookedMs < PATIENT_MS) return;
@@ -23,7 +26,7 @@ export function checkPresence(call: Call, nowMs: number): void {
   if (call.looks === 1) setTimeout(() => send(call), SECOND_MS).unref();
 }
 
-function send({ res, req, request }: Call): void {
+function send({ res, req, request }: Waiting): void {
   if (res.destroyed || res.writableEnded) return;
   if (res.headersSent) {
     if (request?.answer === "stream") res.write(COMMENT);
