@@ -109,14 +109,65 @@ ALTER FUNCTION usage_claim_messages SET enable_hashjoin = off;
 ALTER FUNCTION usage_claim_messages SET enable_mergejoin = off;
 
 -- Keeps what became of deliveries: new ones whole, of those that were open the outcome.
-CREATE FUNCTION dify_store(rows jsonb) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION dify_store(rows jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
   INSERT INTO dify_events AS e SELECT * FROM jsonb_populate_recordset(NULL::dify_events, rows)
     ON CONFLICT (id) DO UPDATE SET state = excluded.state, reason = excluded.reason, user_id = excluded.user_id, wallet_id = excluded.wallet_id,
       model = excluded.model, price_version_id = excluded.price_version_id, price_multiplier = excluded.price_multiplier,
       event_id = excluded.event_id, event_at = excluded.event_at, relayed = excluded.relayed, cost = excluded.cost, owed = excluded.owed,
       balance_after = excluded.balance_after, charged_at = excluded.charged_at, status = excluded.status, answer = excluded.answer,
-      resolved_at = excluded.resolved_at
-$$;
+      resolved_at = excluded.resolved_at;
+END $$;
+-- The same as before as a function whose plans a connection keeps: an SQL function is planned anew at every call, which took longer than
+-- what a small batch has to add.
+CREATE OR REPLACE FUNCTION usage_roll_up(added usage_events[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO usage_hourly AS h (hour, user_id, key_id, model, requests, failed, input_tokens, cached_input_tokens, cache_write_tokens,
+    cache_write_long_tokens, output_tokens, reasoning_tokens, cost, uncharged, duration_ms)
+  SELECT date_trunc('hour', a.created_at, 'UTC') AS hour, a.user_id, a.key_id, a.model, count(*), count(*) FILTER (WHERE a.status = 'failed'),
+    sum(a.input_tokens), sum(a.cached_input_tokens), sum(a.cache_write_tokens), sum(a.cache_write_long_tokens), sum(a.output_tokens),
+    sum(a.reasoning_tokens), sum(a.cost), sum(a.uncharged), sum(a.duration_ms)
+  FROM unnest(added) AS a
+  GROUP BY 1, 2, 3, 4
+  ORDER BY 2, 1, 3, 4
+  ON CONFLICT (user_id, hour, key_id, model) DO UPDATE SET
+    requests = h.requests + excluded.requests,
+    failed = h.failed + excluded.failed,
+    input_tokens = h.input_tokens + excluded.input_tokens,
+    cached_input_tokens = h.cached_input_tokens + excluded.cached_input_tokens,
+    cache_write_tokens = h.cache_write_tokens + excluded.cache_write_tokens,
+    cache_write_long_tokens = h.cache_write_long_tokens + excluded.cache_write_long_tokens,
+    output_tokens = h.output_tokens + excluded.output_tokens,
+    reasoning_tokens = h.reasoning_tokens + excluded.reasoning_tokens,
+    cost = h.cost + excluded.cost,
+    uncharged = h.uncharged + excluded.uncharged,
+    duration_ms = h.duration_ms + excluded.duration_ms;
+
+  INSERT INTO usage_upstream_hourly AS h (hour, model, provider_id, provider_name, currency, requests, sale, uncharged, attempts,
+    failed_attempts, cost)
+  SELECT date_trunc('hour', l.created_at, 'UTC') AS hour, l.model, l.provider_id, max(l.provider_name), l.currency, sum(l.requests),
+    sum(l.sale), sum(l.uncharged), sum(l.attempts), sum(l.failed_attempts), sum(l.cost)
+  FROM (
+    SELECT a.created_at, a.model, a.provider_id, a.provider_name, a.attempts -> -1 ->> 'currency' AS currency, 1 AS requests,
+      a.cost AS sale, a.uncharged, 0 AS attempts, 0 AS failed_attempts, 0 AS cost
+    FROM unnest(added) AS a
+    UNION ALL
+    SELECT a.created_at, a.model, t.provider_id, t.provider, t.currency, 0, 0, 0, 1, (t.status = 'failed')::integer, coalesce(t.cost, 0)
+    FROM unnest(added) AS a
+    CROSS JOIN jsonb_to_recordset(a.attempts) AS t(provider_id uuid, provider text, currency text, status text, cost bigint)
+  ) AS l
+  GROUP BY 1, 2, 3, 5
+  ORDER BY 1, 2, 3, 5
+  ON CONFLICT (hour, model, provider_id, currency) DO UPDATE SET
+    provider_name = coalesce(excluded.provider_name, h.provider_name),
+    requests = h.requests + excluded.requests,
+    sale = h.sale + excluded.sale,
+    uncharged = h.uncharged + excluded.uncharged,
+    attempts = h.attempts + excluded.attempts,
+    failed_attempts = h.failed_attempts + excluded.failed_attempts,
+    cost = h.cost + excluded.cost;
+END $$;
+
 
 -- Deliveries that were refused. The same bytes again are counted, not stored again.
 CREATE TABLE dify_refusals (

@@ -22,14 +22,18 @@ export function createBatcher<Item, Answer>(options: {
   run: (items: Item[]) => Promise<Answer[]>;
   maxBatch?: number;
   lanes?: number;
+  /** Where a batch costs much however few items it has: two begin at least so far apart, in milliseconds. An idle system waits for nothing. */
+  spacingMs?: number;
   /** Told of every batch that was answered: how many items it had and how many seconds it took. */
   onBatch?: (items: number, seconds: number) => void;
 }): Batcher<Item, Answer> {
-  const { run, maxBatch = 1_000, lanes = 1, onBatch } = options;
+  const { run, maxBatch = 1_000, lanes = 1, spacingMs = 0, onBatch } = options;
   let queue: Waiting<Item, Answer>[] = [];
   let running = 0;
   let inFlight = 0;
   let scheduled = false;
+  let begunAt = Number.NEGATIVE_INFINITY;
+  let timer: NodeJS.Timeout | undefined;
   let idleWaiters: (() => void)[] = [];
 
   async function work(batch: Waiting<Item, Answer>[]): Promise<void> {
@@ -54,6 +58,15 @@ export function createBatcher<Item, Answer>(options: {
   function pump(): void {
     scheduled = false;
     while (running < lanes && queue.length > 0) {
+      const rest = begunAt + spacingMs - performance.now();
+      if (spacingMs > 0 && rest > 0 && queue.length < maxBatch) {
+        timer ??= setTimeout(() => {
+          timer = undefined;
+          pump();
+        }, rest);
+        return;
+      }
+      begunAt = performance.now();
       const batch = queue.length <= maxBatch ? queue : queue.slice(0, maxBatch);
       queue = queue.length <= maxBatch ? [] : queue.slice(maxBatch);
       running += 1;
@@ -67,7 +80,7 @@ export function createBatcher<Item, Answer>(options: {
       return new Promise((resolve, reject) => {
         queue.push({ item, resolve, reject });
         // One turn of the event loop gathers everything that arrived in the same read from the sockets.
-        if (!scheduled && running < lanes) {
+        if (!scheduled && timer === undefined && running < lanes) {
           scheduled = true;
           setImmediate(pump);
         }

@@ -32,6 +32,28 @@ describe("group commit", () => {
     expect(batcher.size).to.equal(0);
   });
 
+  it("lets batches gather where they are to be spaced, and the first of a quiet time wait for nothing", async () => {
+    const began: { at: number; size: number }[] = [];
+    const batcher = createBatcher<number, number>({
+      spacingMs: 40,
+      run: async (items) => {
+        began.push({ at: performance.now(), size: items.length });
+        return items;
+      },
+    });
+    const start = performance.now();
+    expect(await batcher.add(1)).to.equal(1);
+    expect(performance.now() - start).to.be.below(35);
+    expect(await Promise.all([batcher.add(2), batcher.add(3)])).to.deep.equal([2, 3]);
+    const last = batcher.add(4);
+    await batcher.idle();
+    expect(await last).to.equal(4);
+    expect(began.map(({ size }) => size)).to.deep.equal([1, 2, 1]);
+    // A timer may fire a fraction of a millisecond early.
+    expect(began[1]!.at - began[0]!.at).to.be.at.least(38);
+    expect(began[2]!.at - began[1]!.at).to.be.at.least(38);
+  });
+
   it("gives every caller its own answer, whatever the sizes", async () => {
     await fc.assert(
       fc.asyncProperty(
