@@ -102,6 +102,8 @@ export class Call {
   made: Made | undefined;
   /** Its client is gone, and the provider's answer is read on only for what is needed to stop it. */
   awaitsStop = false;
+  /** The provider answered a request for a stream with a whole answer. */
+  cameWhole = false;
   /** A complete answer had usage that cannot be read. */
   unreadableUsage = false;
 

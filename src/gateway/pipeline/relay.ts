@@ -85,6 +85,9 @@ function encodeFor(call: Call, dialect: Dialect, { candidate: { provider, upstre
 
 function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefined): void {
   const request = call.request!;
+  // The one before answered whole; this one is asked for a stream again.
+  if (call.cameWhole) request.answer = "stream";
+  call.cameWhole = false;
   const { provider, upstreamModel } = route.candidate;
   const dialect = request.dialect(provider.speaks);
   if ("code" in dialect) {
@@ -192,6 +195,7 @@ class Answer implements Listener {
     if (typeof type === "string") call.contentType = type;
     if (answer === "stream" && call.dialect!.mayAnswerWhole && /[/+]json\b/i.test(type ?? "") && !call.res.headersSent) {
       call.request!.answer = "whole";
+      call.cameWhole = true;
       call.reader = undefined;
       this.#mode = "whole";
     } else if (answer === "stream" && typeof type === "string" && !type.includes("event-stream"))

@@ -70,6 +70,15 @@ describe("pictures", () => {
     expect(await rig.bill()).to.deep.include({ charged: 2_000_000n, status: "ok", units: { images: 1 } });
   });
 
+  it("that come whole but empty are asked for as a stream of the next provider", async () => {
+    const model = await rig.relay.model([rig.raw.url, rig.upstream.url], IMAGE_PRICE);
+    rig.raw.behave(answerOf(200, JSON.stringify({ created: 1, data: [] })));
+    const answer = await rig.send("/v1/images/generations", { model, prompt: "a toll booth", stream: true });
+    expect(answer.headers.get("content-type")).to.match(/^text\/event-stream/);
+    expect(await answer.text()).to.include("image_generation.completed");
+    expect(await rig.bill()).to.deep.include({ charged: 2_000_000n, status: "ok", units: { images: 1 } });
+  });
+
   it("stream to the official client, previews first", async () => {
     const model = await rig.model(IMAGE_PRICE);
     const types: string[] = [];
