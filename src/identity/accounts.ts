@@ -43,7 +43,7 @@ export async function createUser(tx: Queryable, ledger: Pick<Ledger, "ensureWall
     const username = user.username ?? suggestUsername(user.email, attempt);
     const inserted = await tx.query(
       `INSERT INTO users (id, email, username, phone, password_hash, email_verified, display_name, locale, roles, tier, limits, wallet_id)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, quota_start_tier()), $11, $12) ON CONFLICT DO NOTHING`,
       [
         id,
         user.email,
@@ -54,7 +54,7 @@ export async function createUser(tx: Queryable, ledger: Pick<Ledger, "ensureWall
         user.displayName ?? null,
         user.locale ?? "en",
         user.roles ?? ["user"],
-        user.tier ?? "free",
+        user.tier ?? null,
         JSON.stringify(user.limits ?? {}),
         walletId,
       ],

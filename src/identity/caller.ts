@@ -64,6 +64,8 @@ export interface KeyRow {
   user_limits: Limits;
   /** What the user is subscribed to; null for the standard plan. */
   quota_terms: Terms[] | null;
+  /** What the user's behaviour leaves of rates and parallel calls. */
+  limit_percent: number;
 }
 
 /** A row of {@link FIND_TOKEN}. */
@@ -82,7 +84,7 @@ export const FIND_KEY = `
   SELECT k.id, k.limits, k.models, k.allowed_ips, k.key_group, k.cache_seconds,
          least(k.expires_at, CASE WHEN k.hash <> $1 THEN k.previous_expires_at END) AS expires_at,
          u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
-         u.limits AS user_limits, quota_terms(u.id) AS quota_terms
+         u.limits AS user_limits, quota_terms(u.id) AS quota_terms, quota_limit_percent(u.id) AS limit_percent
   FROM api_keys k JOIN users u ON u.id = k.user_id
   WHERE (k.hash = $1 OR k.previous_hash = $1) AND k.status = 'active'`;
 
@@ -90,7 +92,7 @@ export const FIND_KEY = `
 export const FIND_TOKEN = `
   SELECT k.id, k.limits, k.models, k.allowed_ips, k.key_group, k.cache_seconds, least(t.expires_at, k.expires_at) AS expires_at,
          u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
-         u.limits AS user_limits, quota_terms(u.id) AS quota_terms,
+         u.limits AS user_limits, quota_terms(u.id) AS quota_terms, quota_limit_percent(u.id) AS limit_percent,
          t.id AS token_id, t.budget, t.limits AS token_limits, t.models AS token_models, t.allowed_ips AS token_ips,
          t.expires_at AS token_expires_at, t.end_user
   FROM end_user_tokens t JOIN api_keys k ON k.id = t.key_id JOIN users u ON u.id = k.user_id
@@ -99,7 +101,7 @@ export const FIND_TOKEN = `
 /** The caller that a row describes; `tier` are the limits of its user's tier, `book` all plans. */
 export function callerOf(row: KeyRow, { tier, book }: { tier: Limits; book: PlanBook }, token?: TokenRow): CallerKey {
   const terms = row.quota_terms ?? standardTerms(book);
-  const user = accountLimits({ terms, book, tier, own: row.user_limits }, Date.now());
+  const user = accountLimits({ terms, book, tier, own: row.user_limits, percent: row.limit_percent }, Date.now());
   const key = row.limits;
   const models = token?.token_models ? both(row.models, token.token_models) : row.models;
   return {

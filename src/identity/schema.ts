@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ROLES } from "../http/principal.ts";
 import { email, isoTime, timeZone } from "../http/schemas.ts";
-import { MICRO, parseCredits } from "../platform/credits.ts";
+import { limits, spend } from "../quotas/index.ts";
 import { isAddressOrRange } from "./ipList.ts";
 import { e164, usernameProblem } from "./names.ts";
 import { PASSWORD_MAX } from "./password.ts";
@@ -85,29 +85,7 @@ export const profileBody = z
     message: "send at least one of display_name, locale, time_zone",
   });
 
-const LIMIT_MAX = 1_000_000_000;
-const count = z.number().int().min(1).max(LIMIT_MAX);
-/** Credits above zero as decimal text, kept as text. */
-export const spend = z
-  .string()
-  .max(24)
-  .refine(
-    (text) => (parseCredits(text) ?? 0n) > 0n && parseCredits(text)! <= 1_000_000_000n * MICRO,
-    'must be credits above 0 as decimal text, such as "50"',
-  )
-  .meta({ examples: ["50"] });
-export const limits = z.strictObject({
-  requests_per_minute: count.optional(),
-  requests_per_second: count.optional(),
-  tokens_per_minute: count.optional().meta({ description: "Prompt and answer together, weighted by model" }),
-  max_parallel: count.optional(),
-  spend_total: spend.optional().meta({ description: "Most that may be spent, in credits" }),
-  spend_daily: spend.optional().meta({ description: "The same a day, in the account's time zone" }),
-  spend_monthly: spend.optional().meta({ description: "The same a calendar month, in the account's time zone" }),
-  quota_requests: count.optional().meta({ description: "Most requests in a period, weighted by model; the period ends on the reset day" }),
-  quota_tokens: z.number().int().min(1).max(1_000_000_000_000).optional().meta({ description: "The same in tokens of prompt and answer" }),
-  quota_credits: spend.optional().meta({ description: "The same in credits" }),
-});
+export { limits, spend };
 
 /** A moment to come, ISO 8601 with its offset, at most 100 years away. */
 export const futureTime = z.iso

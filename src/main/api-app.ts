@@ -19,8 +19,10 @@ import type { Route } from "../http/route.ts";
 import { createNoticeSettings, noticeRoutes } from "../notices/index.ts";
 import { createQueuesPage } from "../notify/index.ts";
 import { createPayments, paymentReviewRoutes, paymentRoutes } from "../payments/index.ts";
+import { createSubscriptions, planRoutes, quotaRoutes, resetRoutes, tierRoutes, tierRuleRoutes } from "../quotas/index.ts";
 import { pricingRoutes } from "../pricing/index.ts";
 import {
+  BILLING_QUEUE,
   createAverages,
   createDifyWebhook,
   createIncidentReporter,
@@ -36,6 +38,7 @@ import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
 import { partChecks, providerCheck } from "./checks.ts";
 import { createApiMonitor } from "./monitor.ts";
 import type { Platform } from "./platform.ts";
+import { createQuotaServices } from "./quota-services.ts";
 import { release } from "./release.ts";
 import { seedDemo, seedDify } from "./seed-demo.ts";
 import { createCoreServices } from "./services.ts";
@@ -109,6 +112,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
 
   const access = { token: config.METRICS_TOKEN, ownPort: false };
   const checks = [...partChecks(platform), providerCheck(gateway.providers)];
+  const subscriptions = createSubscriptions({ pool, ledger });
   const monitor = createApiMonitor(platform, { identity, notify, gateway, checks });
   const exports = createExports();
   const routes: Route[] = [
@@ -148,6 +152,11 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ...webhook.routes,
     ...pricingRoutes({ pool, pricing, tierExists: identity.tiers.exists }),
     ...userAdminRoutes(identity.users),
+    ...quotaRoutes({ pool, ledger, subscriptions, spendOf: identity.spendOf }),
+    ...planRoutes({ pool, subscriptions }),
+    ...tierRoutes({ pool }),
+    ...tierRuleRoutes({ pool, tiers: identity.tiers, review: createQuotaServices({ pool, ledger, log }).tierReview }),
+    ...resetRoutes({ pool, temporal: temporal.client, taskQueue: BILLING_QUEUE }),
     ...monitor.routes,
     ...activityRoutes(createHistory({ pool, calls: (filter, limit, counted) => servedCalls(pool, filter, limit, counted) })),
     ...keyAdminRoutes(identity.priceClasses),

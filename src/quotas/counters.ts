@@ -87,7 +87,25 @@ export function planWeights({ terms, book }: Pick<QuotaSource, "terms" | "book">
   return partsAt(book, terms, ms).at(-1)!.version.weights;
 }
 
-/** The limits of an account at an instant: its own before its plan's before its tier's. */
-export function accountLimits(of: Pick<QuotaSource, "terms" | "book"> & { tier: Limits; own: Limits }, ms: number): Limits {
-  return { ...of.tier, ...partsAt(of.book, of.terms, ms).at(-1)!.version.limits, ...of.own };
+const RATES = ["requests_per_minute", "requests_per_second", "tokens_per_minute", "max_parallel"] as const;
+
+/** A share of the rates and parallel calls among limits, rounded up; all else stays. */
+function shareOf(limits: Limits, percent: number): Limits {
+  const shrunk = RATES.flatMap((name): [string, number][] =>
+    limits[name] === undefined ? [] : [[name, Math.ceil((limits[name] * percent) / 100)]],
+  );
+  return { ...limits, ...Object.fromEntries(shrunk) };
+}
+
+/**
+ * The limits of an account at an instant: its own before its plan's before its tier's. `percent` is what behaviour leaves of rates that are
+ * not its own.
+ */
+export function accountLimits(
+  of: Pick<QuotaSource, "terms" | "book"> & { tier: Limits; own: Limits; percent?: number },
+  ms: number,
+): Limits {
+  const given = { ...of.tier, ...partsAt(of.book, of.terms, ms).at(-1)!.version.limits };
+  const { percent = 100 } = of;
+  return { ...(percent < 100 ? shareOf(given, percent) : given), ...of.own };
 }

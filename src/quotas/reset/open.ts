@@ -1,8 +1,8 @@
 import type { Credit, Ledger } from "../../ledger/index.ts";
 import { announce } from "../../platform/invalidation.ts";
 import { inTransaction, type Pool, type PoolClient } from "../../platform/postgres.ts";
-import { periodsBetween, termsAt, type Terms } from "../calendar.ts";
-import { partsAt, standardTerms, versionAt, type PlanBook } from "../planBook.ts";
+import { periodsBetween, type Terms } from "../calendar.ts";
+import { partsAt, standardTerms, type PlanBook, type PlanPart } from "../planBook.ts";
 import { readBook } from "../plans/repository.ts";
 import { prorate } from "../proration.ts";
 import * as repository from "./repository.ts";
@@ -51,10 +51,16 @@ export function periodsOf(book: PlanBook, row: DueRow, now: Date): NewPeriod[] {
   const terms = row.terms ?? standardTerms(book);
   const begin = row.opened_until ?? (row.terms ? new Date(row.terms[0]!.fromMs) : row.created_at);
   return periodsBetween(terms, begin.getTime(), now.getTime()).map((span) => {
-    const { allowance: granted, version } = versionAt(book, termsAt(terms, span.fromMs).plan, span.fromMs, span.fromMs);
-    return { ...span, userId: row.user_id, walletId: row.wallet_id, plan: termsAt(terms, span.fromMs).plan, planVersion: version, granted };
+    // Also what changed in it before it was opened.
+    const parts = partsAt(book, terms, Math.min(now.getTime(), span.untilMs - 1));
+    const { plan, version: planVersion } = parts.at(-1)!.version;
+    return { ...span, userId: row.user_id, walletId: row.wallet_id, plan, planVersion, granted: worth(parts) };
   });
 }
+
+/** What a period grants whose plan has these parts. */
+const worth = (parts: readonly PlanPart[]): bigint =>
+  prorate(parts.map(({ fromMs, untilMs, version: { allowance: amount } }) => ({ fromMs, untilMs, amount })))!;
 
 /**
  * Opens the periods of up to `limit` subscriptions that are due, all that were missed: each once, with its allowance, in one transaction.
@@ -116,7 +122,7 @@ export async function adjustPeriod(
 ): Promise<bigint> {
   const parts = partsAt(of.book, of.terms, of.now.getTime());
   const { plan, version } = parts.at(-1)!.version;
-  const target = prorate(parts.map(({ fromMs, untilMs, version: { allowance: amount } }) => ({ fromMs, untilMs, amount })))!;
+  const target = worth(parts);
   const extra = target > period.granted ? target - period.granted : 0n;
   if (extra > 0n) {
     const { user_id: userId, wallet_id: walletId, starts_at: startsAt, ends_at: endsAt } = period;

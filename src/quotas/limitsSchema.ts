@@ -1,0 +1,27 @@
+import { z } from "zod";
+import { MICRO, parseCredits } from "../platform/credits.ts";
+
+const LIMIT_MAX = 1_000_000_000;
+const count = z.number().int().min(1).max(LIMIT_MAX);
+/** Credits above zero as decimal text, kept as text. */
+export const spend = z
+  .string()
+  .max(24)
+  .refine(
+    (text) => (parseCredits(text) ?? 0n) > 0n && parseCredits(text)! <= 1_000_000_000n * MICRO,
+    'must be credits above 0 as decimal text, such as "50"',
+  )
+  .meta({ examples: ["50"] });
+/** Limits of tiers, plans, users, keys and tokens. */
+export const limits = z.strictObject({
+  requests_per_minute: count.optional(),
+  requests_per_second: count.optional(),
+  tokens_per_minute: count.optional().meta({ description: "Prompt and answer together, weighted by model" }),
+  max_parallel: count.optional(),
+  spend_total: spend.optional().meta({ description: "Most that may be spent, in credits" }),
+  spend_daily: spend.optional().meta({ description: "The same a day, in the account's time zone" }),
+  spend_monthly: spend.optional().meta({ description: "The same a calendar month, in the account's time zone" }),
+  quota_requests: count.optional().meta({ description: "Most requests in a period, weighted by model; the period ends on the reset day" }),
+  quota_tokens: z.number().int().min(1).max(1_000_000_000_000).optional().meta({ description: "The same in tokens of prompt and answer" }),
+  quota_credits: spend.optional().meta({ description: "The same in credits" }),
+});
