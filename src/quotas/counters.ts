@@ -6,7 +6,7 @@ import { prorate } from "./proration.ts";
 import type { Limits } from "./tiers.ts";
 
 /** Requests and tokens are counted in hundredths, so that a weight in percent is exact. */
-export const HUNDREDTHS = 100n;
+const HUNDREDTHS = 100n;
 
 /** Everything that decides somebody's quotas. */
 export interface QuotaSource {

@@ -1,6 +1,6 @@
 export { budgetsAt, lifeBudget, presentAt, spendLimits, type SpendLimits } from "./budgets.ts";
 export type { Terms } from "./calendar.ts";
-export { accountLimits, HUNDREDTHS } from "./counters.ts";
+export { accountLimits } from "./counters.ts";
 export { beginOf, dateAfter, periodsAt } from "./periods.ts";
 export { standardTerms, type PlanBook } from "./planBook.ts";
 export { createTiers, type Limits, type Tiers } from "./tiers.ts";
@@ -10,6 +10,6 @@ export { limits, spend } from "./limitsSchema.ts";
 export { planRoutes } from "./plans/routes.ts";
 export { resetRoutes } from "./reset/routes.ts";
 export { quotaRoutes } from "./routes.ts";
-export { createSubscriptions, type Subscriptions } from "./subscriptions.ts";
+export { createSubscriptions } from "./subscriptions.ts";
 export { tierRuleRoutes } from "./tierRules/routes.ts";
 export { tierRoutes } from "./tierRoutes.ts";

@@ -123,7 +123,6 @@ export const subscribeBody = z.strictObject({
   takes_effect: takesEffect.optional().meta({ description: "As the plan says, unless told" }),
   reason,
 });
-export type SubscribeBody = z.output<typeof subscribeBody>;
 
 export const subscriptionView = z.object({
   plan: z.string(),
