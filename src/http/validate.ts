@@ -30,9 +30,14 @@ function unacceptable(value: unknown, path: string, depth = 0): FieldProblem | u
 }
 
 /** What is wrong with a value, field by field; `root` names the value itself. */
-export function problemsOf(error: z.ZodError, root: string): FieldProblem[] {
+export function problemsOf(error: Pick<z.ZodError, "issues">, root: string): FieldProblem[] {
   return error.issues.flatMap((issue): FieldProblem[] => {
     const path = issue.path.map(String);
+    if (issue.code === "invalid_union") {
+      // The kind that was meant is the one whose fields were looked at.
+      const meant = issue.errors.find((issues) => issues.some((one) => one.path.length > 0 || one.code === "unrecognized_keys"));
+      if (meant) return problemsOf({ issues: meant.map((one) => ({ ...one, path: [...issue.path, ...one.path] })) }, root);
+    }
     if (issue.code === "unrecognized_keys") {
       return issue.keys.map((key) => ({ field: [...path, key].join("."), message: "is not a known field" }));
     }
