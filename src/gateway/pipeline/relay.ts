@@ -86,8 +86,7 @@ function encodeFor(call: Call, dialect: Dialect, { candidate: { provider, upstre
 function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefined): void {
   const request = call.request!;
   // The one before answered whole; this one is asked for a stream again.
-  if (call.cameWhole) request.answer = "stream";
-  call.cameWhole = false;
+  if (call.cameWhole) [request.answer, call.cameWhole] = ["stream", false];
   const { provider, upstreamModel } = route.candidate;
   const dialect = request.dialect(provider.speaks);
   if ("code" in dialect) {
@@ -194,9 +193,7 @@ class Answer implements Listener {
     this.#mode = answer === "whole" ? "whole" : "stream";
     if (typeof type === "string") call.contentType = type;
     if (answer === "stream" && call.dialect!.mayAnswerWhole && /[/+]json\b/i.test(type ?? "") && !call.res.headersSent) {
-      call.request!.answer = "whole";
-      call.cameWhole = true;
-      call.reader = undefined;
+      [call.request!.answer, call.cameWhole, call.reader] = ["whole", true, undefined];
       this.#mode = "whole";
     } else if (answer === "stream" && typeof type === "string" && !type.includes("event-stream"))
       this.#fail(malformed("The provider did not answer with a stream"));
