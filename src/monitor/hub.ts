@@ -50,6 +50,7 @@ export function createHub(deps: HubDeps): Hub {
   let rates: Rates = createRates(0);
   let reader: StreamReader | undefined;
   let starting: Promise<void> | undefined;
+  let generation = 0;
   let clockAheadMs = 0;
   let timers: NodeJS.Timeout[] = [];
 
@@ -138,11 +139,15 @@ export function createHub(deps: HubDeps): Hub {
   const quietly = (work: () => Promise<void>) => () => void work().catch((error: unknown) => log.debug({ err: error }, "the monitor"));
 
   async function start(): Promise<void> {
+    // Whoever leaves while this is under way, and is followed by another, ends it: there is one reader at most.
+    const mine = (generation += 1);
     const [seconds, micros] = await redis.time();
     clockAheadMs = Number(seconds) * 1_000 + Number(micros) / 1_000 - Date.now();
     await keepPresence();
+    const began = await startReader(redis, dispatch);
+    if (mine !== generation) return began.stop();
+    reader = began;
     rates = createRates(Math.floor((Date.now() + clockAheadMs) / SECOND_MS));
-    reader = await startReader(redis, dispatch);
     timers = [
       setInterval(quietly(tellRates), SECOND_MS),
       setInterval(quietly(keepPresence), PRESENCE_EVERY_MS),
@@ -160,6 +165,7 @@ export function createHub(deps: HubDeps): Hub {
   }
 
   function stopReading(): void {
+    generation += 1;
     for (const timer of timers) clearInterval(timer);
     timers = [];
     reader?.stop();
@@ -203,10 +209,11 @@ export function createHub(deps: HubDeps): Hub {
   return {
     async add(listener) {
       listeners.add(listener);
+      const started = (starting ??= start());
       try {
-        await (starting ??= start());
+        await started;
       } catch (error) {
-        starting = undefined;
+        if (starting === started) starting = undefined;
         remove(listener);
         throw error;
       }

@@ -12,7 +12,9 @@ export interface CallBehaviour {
 /** How the calls of users since a moment ended; users without calls are left out. */
 export async function behaviourSince(db: Queryable, userIds: readonly string[], since: Date): Promise<Map<string, CallBehaviour>> {
   const { rows } = await db.query<CallBehaviour & { user_id: string }>(
-    `SELECT user_id, count(*)::integer AS calls, (count(*) FILTER (WHERE error_class = 'refused'))::integer AS refused,
+    // A provider that refuses us (a key of ours that is dead, say) is none of their doing.
+    `SELECT user_id, count(*)::integer AS calls,
+       (count(*) FILTER (WHERE error_class = 'refused' AND error_code NOT LIKE 'upstream\\_%'))::integer AS refused,
        (count(*) FILTER (WHERE error_class = 'rejected'))::integer AS rejected
      FROM usage_events WHERE user_id = ANY ($1) AND created_at >= $2 GROUP BY user_id`,
     [userIds, since],

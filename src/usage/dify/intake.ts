@@ -69,9 +69,14 @@ function gather(batch: readonly Item[]): { leaders: Item[]; leaderOf: number[] }
   const leaders: Item[] = [];
   const places = new Map<string, number>();
   const leaderOf = batch.map((item) => {
-    const names = [`m${item.message.messageId}`, `r${item.message.requestId}`] as const;
-    const place = places.get(names[0]) ?? places.get(names[1]) ?? leaders.push(item) - 1;
-    for (const name of names) if (!places.has(name)) places.set(name, place);
+    const [message, request] = [`m${item.message.messageId}`, `r${item.message.requestId}`];
+    const known = places.get(message);
+    const place = known ?? places.get(request) ?? leaders.push(item) - 1;
+    // Another message under a request id that was used is answered with the first; its own message may come rightly yet.
+    if (known !== undefined || leaders[place] === item) {
+      places.set(message, place);
+      if (!places.has(request)) places.set(request, place);
+    }
     return place;
   });
   return { leaders, leaderOf };

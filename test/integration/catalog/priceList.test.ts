@@ -216,7 +216,7 @@ describe("a price list", () => {
     ["nothing at all", "", "name"],
     ["a heading alone", "name,status\n", "rows"],
     ["no entries", { models: [] }, "rows"],
-    ["a number for a list", { models: 1 }, "body"],
+    ["a number for a list", { models: 1 }, "models"],
   ];
   for (const [what, body, named] of unreadable) {
     it(`with ${what} is refused as a whole`, async () => {

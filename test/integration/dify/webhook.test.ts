@@ -91,6 +91,14 @@ describe("Dify's webhook", function () {
     expect(rows).to.deep.equal([{ deliveries: 100 }]);
   });
 
+  it("charges a message that came first under another's request id, at the same instant, when it comes under its own", async () => {
+    const ada = await rig.person(1_000);
+    const [one, two] = [message({ user_id: ada.userId }), message({ user_id: ada.userId })];
+    const answers = await Promise.all([send(one), send({ ...two, request_id: one.request_id }), send(two)]);
+    expect(answers.map(({ status }) => status)).to.deep.equal([200, 200, 200]);
+    expect((await rig.balance(ada)).total).to.equal(814n * MICRO);
+  });
+
   it("charges the parts where the total is not their sum, and reports it", async () => {
     const ada = await rig.person(1_000);
     const answer = await send(message({ user_id: ada.userId, total_tokens: 9_999 }));

@@ -2,8 +2,11 @@ import { gunzipSync } from "node:zlib";
 import { expect } from "chai";
 import { FAULTS, type FaultName } from "../../../dev/upstream/control/faults.ts";
 import { rawCall, type RawAnswer } from "../../support/rawCall.ts";
-import { encode, SAMPLES, type Sample } from "../../support/samples.ts";
+import { encode, SAMPLES as ALL, type Sample } from "../../support/samples.ts";
 import { startUpstream } from "../../support/upstream.ts";
+
+/** Dify's apps have a demo of their own. */
+const SAMPLES = ALL.filter(({ path }) => !path.startsWith("/dify/"));
 
 const PATIENCE_MS = 150;
 /** Those that end only when the caller gives up. */

@@ -3,7 +3,7 @@ import type { OwnedRow } from "../../dify/owned/index.ts";
 import type { Call } from "../../pipeline/call.ts";
 import { failure } from "../../pipeline/failure.ts";
 import type { AnswerKind, Dialect, EncodedRequest, Made, ReadResult, StreamReader, WholeResult } from "../../pipeline/format.ts";
-import { asObject } from "../checks.ts";
+import { asObject, boolean, checkFields, refuse, text, type Check } from "../checks.ts";
 import { noStream } from "../noStream.ts";
 import { readObject } from "../whole.ts";
 import { inBandFailure, readError } from "./errors.ts";
@@ -111,12 +111,17 @@ class NameRequest extends AsideRequest {
   }
 }
 
+/** Dify takes other values than `true` for a wish to have a name made, which costs what making one costs. */
+const NAME_FIELDS: Record<string, Check> = { name: text(1_000), auto_generate: boolean };
+
 /** Reads the parsed body of a request to name a conversation. */
 export const readNaming =
   (id: string) =>
   (body: unknown): ReadResult => {
     const read = asObject(body);
-    return read.ok ? { ok: true, request: new NameRequest(id, read.fields) } : read;
+    if (!read.ok) return read;
+    const problem = checkFields(NAME_FIELDS, read.fields);
+    return problem ? refuse(problem) : { ok: true, request: new NameRequest(id, read.fields) };
   };
 
 /** The events of a run that goes on after a pause: what was charged when it paused is not charged again. */

@@ -165,6 +165,9 @@ describe("what a call of a Dify app costs", () => {
     expect(((await named.json()) as { name: string }).name).to.match(/\w/);
     expect(await rig.relay.lastEvent(ada)).to.deep.include({ estimated: true, input_tokens: 1_700n });
     const before = (await rig.bill(ada)).charged;
+    for (const wish of ["true", 1]) {
+      expect((await rig.send(ada, `/conversations/${conversation}/name`, { auto_generate: wish, user: "x" })).status).to.equal(400);
+    }
     await rig.send(ada, `/conversations/${conversation}/name`, { name: "Mine", user: "x" });
     expect((await rig.bill(ada)).charged).to.equal(before);
   });
