@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { ROLES } from "../http/principal.ts";
 import { created, ok, route, type Route } from "../http/route.ts";
-import { creditsText, email, pageOf, pageQuery, signedCreditsInput, uuid } from "../http/schemas.ts";
+import { creditsText, email, line, pageOf, pageQuery, reason, signedCreditsInput, uuid } from "../http/schemas.ts";
 import { identitySchema, type UserAdmin } from "../identity/index.ts";
 import { formatCredits, MICRO } from "../platform/credits.ts";
 
 const TAG = "Operators: users";
-const { futureTime, limits, line, locale, password, phone, userView, username } = identitySchema;
+const { futureTime, limits, locale, password, phone, userView, username } = identitySchema;
 const params = z.strictObject({ id: uuid });
 const role = z.enum(ROLES);
 const status = z.enum(["active", "suspended", "closed"]);
@@ -54,7 +54,7 @@ const creditBody = z.strictObject({
     (micro) => micro !== 0n && micro <= CREDIT_MAX && micro >= -CREDIT_MAX,
     "must not be 0 nor beyond 1000000000",
   ),
-  reason: line(500),
+  reason,
 });
 
 /** Operators' routes for people and their credit. */

@@ -27,6 +27,18 @@ export const timeRange = {
     .optional(),
 };
 
+/** Text for people: trimmed, no control characters. */
+export const line = (max: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(max)
+    .regex(/^[^\p{Cc}\p{Cs}]*$/u, "must not contain control characters");
+
+/** Why an operator decided so. */
+export const reason = line(500);
+
 /** An amount in an answer: decimal text in credits. */
 export const creditsText = z.string().meta({ description: "Amount in credits, exact decimal text", examples: ["93.5"] });
 

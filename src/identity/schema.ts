@@ -1,21 +1,12 @@
 import { z } from "zod";
 import { ROLES } from "../http/principal.ts";
-import { email, isoTime, timeZone } from "../http/schemas.ts";
+import { email, isoTime, line, timeZone } from "../http/schemas.ts";
 import { limits, spend } from "../quotas/index.ts";
 import { isAddressOrRange } from "./ipList.ts";
 import { e164, usernameProblem } from "./names.ts";
 import { PASSWORD_MAX } from "./password.ts";
 
 /** Shapes of requests and answers of this domain. */
-
-/** Text for people: trimmed, no control characters. */
-export const line = (max: number) =>
-  z
-    .string()
-    .trim()
-    .min(1)
-    .max(max)
-    .regex(/^[^\p{Cc}\p{Cs}]*$/u, "must not contain control characters");
 
 export const username = z
   .string()

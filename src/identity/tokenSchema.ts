@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { creditsText, isoTime } from "../http/schemas.ts";
+import { creditsText, isoTime, line } from "../http/schemas.ts";
 import { MICRO, parseCredits } from "../platform/credits.ts";
-import { keyFields, limits, limitsView, line, spend } from "./schema.ts";
+import { keyFields, limits, limitsView, spend } from "./schema.ts";
 
 /** Shapes of requests and answers about end-user tokens. */
 

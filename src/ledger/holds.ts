@@ -3,6 +3,7 @@ import { appError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
 import { createMetrics } from "../platform/metrics.ts";
 import { inTransaction, isConnectionError, type Pool } from "../platform/postgres.ts";
+import { within } from "../platform/within.ts";
 import { checkBudget, checkCounts, createBudgetOpener, gatherBudgets, type BatchBudgets, type SpentSince } from "./budgets.ts";
 import { createLateRelease } from "./late-release.ts";
 import { createHoldMetrics, type HoldMetrics } from "./metrics.ts";
@@ -186,18 +187,10 @@ export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentS
 }
 
 /** What `ask` answers, or a connection error at the deadline: waiting for a connection takes time too. */
-async function by<T>(deadline: number, ask: () => Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const give = () => reject(Object.assign(new Error("Postgres has not answered in time"), { code: "ETIMEDOUT" }));
-    timer = setTimeout(give, Math.max(0, deadline - Date.now()));
-  });
-  try {
-    return await Promise.race([ask(), late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+const by = <T>(deadline: number, ask: () => Promise<T>): Promise<T> =>
+  within(Math.max(0, deadline - Date.now()), ask(), () =>
+    Object.assign(new Error("Postgres has not answered in time"), { code: "ETIMEDOUT" }),
+  );
 
 function answers(batch: HoldRequest[], { budgets }: BatchBudgets, row: AuthorizedRow): Answer[] {
   const { kinds } = row;

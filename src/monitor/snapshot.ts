@@ -1,4 +1,5 @@
 import { measureHealth, type HealthCheck } from "../http/health.ts";
+import { within } from "../platform/within.ts";
 
 /** What the monitor asks others. */
 export interface MonitorSources {
@@ -24,16 +25,8 @@ export interface LastMinute {
 const PATIENCE_MS = 2_000;
 const FRESH_MS = 2_000;
 
-async function within<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer")), PATIENCE_MS);
-  });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
-}
-
 /** Null for what cannot be found out now. */
-const orNull = <T>(work: Promise<T>): Promise<T | null> => within(work).catch(() => null);
+const orNull = <T>(work: Promise<T>): Promise<T | null> => within(PATIENCE_MS, work).catch(() => null);
 
 /** How the system is: its parts, what waits, how the last minute went. Asked at most every two seconds, whoever wants to know. */
 export function createSnapshot(sources: MonitorSources) {

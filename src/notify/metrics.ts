@@ -1,4 +1,5 @@
 import type { Metrics } from "../platform/metrics.ts";
+import { within } from "../platform/within.ts";
 import type { Notify } from "./index.ts";
 
 const STATES = ["waiting", "active", "delayed", "failed", "prioritized"] as const;
@@ -10,20 +11,11 @@ export function watchQueues(metrics: Metrics, { mail, webhooks }: Notify["queues
     name: "tollkeeper_queue_jobs",
     help: "Jobs in a queue by state.",
     async read() {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<never>((_resolve, reject) => {
-        timer = setTimeout(() => reject(new Error("the queue does not answer")), TIMEOUT_MS);
-      });
       const asked = Promise.all(
         [mail, webhooks].map(async (queue) => ({ queue: queue.name, counts: await queue.getJobCounts(...STATES) })),
       );
-      asked.catch(() => undefined);
-      try {
-        const found = await Promise.race([asked, late]);
-        return found.flatMap(({ queue, counts }) => STATES.map((state) => ({ labels: { queue, state }, value: counts[state] ?? 0 })));
-      } finally {
-        clearTimeout(timer);
-      }
+      const found = await within(TIMEOUT_MS, asked, () => new Error("the queue does not answer"));
+      return found.flatMap(({ queue, counts }) => STATES.map((state) => ({ labels: { queue, state }, value: counts[state] ?? 0 })));
     },
   });
 }

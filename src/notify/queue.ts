@@ -2,6 +2,7 @@ import { Queue } from "bullmq";
 import type { Logger } from "../platform/logger.ts";
 import type { Redis } from "../platform/redis.ts";
 import { sha256 } from "../platform/secrets.ts";
+import { within } from "../platform/within.ts";
 import type { MailLocale, TemplateData, TemplateName } from "./templates.ts";
 
 /** A mail to be sent, as it lies in the queue. */
@@ -52,15 +53,5 @@ export function enqueueMail(queue: MailQueue, connection: Pick<Redis, "status">,
 /** Adds a job, or rejects at once or within a moment while Redis is away, where bullmq would wait. */
 export async function withinQueue(connection: Pick<Redis, "status">, add: () => Promise<unknown>): Promise<void> {
   if (["reconnecting", "close", "end"].includes(connection.status)) throw new Error("the queue is not reachable");
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error("the queue does not answer")), ENQUEUE_TIMEOUT_MS);
-  });
-  try {
-    const added = add();
-    added.catch(() => undefined);
-    await Promise.race([added, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  await within(ENQUEUE_TIMEOUT_MS, add(), () => new Error("the queue does not answer"));
 }

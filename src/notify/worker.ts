@@ -2,6 +2,7 @@ import { Worker, type Job } from "bullmq";
 import { createTransport, type Transporter } from "nodemailer";
 import type { Logger } from "../platform/logger.ts";
 import type { Redis } from "../platform/redis.ts";
+import { within } from "../platform/within.ts";
 import { MAIL_QUEUE, QUEUE_PREFIX, type MailJob } from "./queue.ts";
 import { renderMail, type TemplateName } from "./templates.ts";
 
@@ -48,11 +49,8 @@ export function startMailWorker(deps: { redis: Redis; smtpUrl: string | undefine
 
   return {
     async close() {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_TIMEOUT_MS)));
       // While Redis is gone bullmq would wait for it.
-      await Promise.race([worker.close().catch(() => undefined), late]);
-      clearTimeout(timer);
+      await within(CLOSE_TIMEOUT_MS, worker.close()).catch(() => undefined);
       transport?.close();
     },
   };

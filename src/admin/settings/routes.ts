@@ -1,16 +1,10 @@
 import { z } from "zod";
 import { ok, route, type Route } from "../../http/route.ts";
-import { isoTime, pageOf, pageQuery } from "../../http/schemas.ts";
+import { isoTime, pageOf, pageQuery, reason } from "../../http/schemas.ts";
 import type { Settings, SettingsView } from "./store.ts";
 
 const COMMON = { tag: "Operators: settings", access: "operator" } as const;
 
-const reason = z
-  .string()
-  .trim()
-  .min(1)
-  .max(500)
-  .regex(/^[^\p{Cc}\p{Cs}]*$/u, "must not contain control characters");
 const key = z.string().regex(/^[a-z]+(\.[a-z_]+)+$/, "must be the key of a setting such as checkin.rewards");
 const json = z.unknown().meta({ description: "JSON of the form that the setting's schema says" });
 

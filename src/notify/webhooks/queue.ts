@@ -1,6 +1,7 @@
 import { Queue, Worker } from "bullmq";
 import type { Logger } from "../../platform/logger.ts";
 import type { Redis } from "../../platform/redis.ts";
+import { within } from "../../platform/within.ts";
 import { withinQueue, QUEUE_PREFIX } from "../queue.ts";
 
 /** One try of one delivery. What is sent lies in Postgres: the queue only carries when. */
@@ -53,10 +54,7 @@ export function startWebhookWorker(deps: { redis: Redis; attempt: (job: WebhookJ
   );
   return {
     async close() {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_TIMEOUT_MS)));
-      await Promise.race([worker.close().catch(() => undefined), late]);
-      clearTimeout(timer);
+      await within(CLOSE_TIMEOUT_MS, worker.close()).catch(() => undefined);
     },
   };
 }

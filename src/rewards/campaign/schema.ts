@@ -1,7 +1,6 @@
 import { z } from "zod";
-import { creditsInput, creditsText, isoTime, pageQuery, uuid } from "../../http/schemas.ts";
+import { creditsInput, creditsText, isoTime, line, pageQuery, uuid } from "../../http/schemas.ts";
 import { formatCredits, MICRO } from "../../platform/credits.ts";
-import { line } from "../schema.ts";
 import type { CampaignRow, CampaignState } from "./rules.ts";
 
 const CREDITS_MAX = 1_000_000_000n * MICRO;

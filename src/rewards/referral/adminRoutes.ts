@@ -1,10 +1,9 @@
 import { z } from "zod";
 import { ok, route, type Route } from "../../http/route.ts";
-import { creditsText, isoTime, pageOf, pageQuery, uuid } from "../../http/schemas.ts";
+import { creditsText, isoTime, pageOf, pageQuery, reason, uuid } from "../../http/schemas.ts";
 import { formatCredits } from "../../platform/credits.ts";
 import { appError } from "../../platform/errors.ts";
 import type { Pool } from "../../platform/postgres.ts";
-import { reason } from "../schema.ts";
 import { findReferral, listReferrals, REFERRAL_STATUSES, type ReferralRow } from "./repository.ts";
 import type { ReviewReferral } from "./review.ts";
 

@@ -5,7 +5,7 @@ import { appError } from "../../platform/errors.ts";
 import { inTransaction, type Pool } from "../../platform/postgres.ts";
 import { consumptionId } from "./answers.ts";
 import type { Intake } from "./intake.ts";
-import { openEvents, type KeptReason } from "./repository.ts";
+import { openEvents, type KeptReason, type ReportedRow } from "./repository.ts";
 
 /** Which kept events are meant. */
 export interface InboxFilter {
@@ -21,18 +21,7 @@ export interface InboxFilter {
   to?: Date | undefined;
 }
 
-interface EventRow {
-  id: string;
-  message_id: string;
-  request_id: string;
-  conversation_id: string;
-  external_user: string;
-  model_name: string;
-  input_tokens: bigint;
-  output_tokens: bigint;
-  total_tokens: bigint;
-  happened_at: Date;
-  received_at: Date;
+interface EventRow extends ReportedRow {
   deliveries: number;
   last_delivery_at: Date;
   state: "open" | "charged" | "dismissed";

@@ -61,8 +61,8 @@ export interface FirstEvent {
   answer: string;
 }
 
-interface FirstRow {
-  n: bigint;
+/** What was reported, as it is read from dify_events. */
+export interface ReportedRow {
   id: string;
   message_id: string;
   request_id: string;
@@ -74,6 +74,10 @@ interface FirstRow {
   total_tokens: bigint;
   happened_at: Date;
   received_at: Date;
+}
+
+interface FirstRow extends ReportedRow {
+  n: bigint;
   processing_ms: number;
   state: KeptEvent["state"];
   reason: KeptReason | null;

@@ -5,6 +5,7 @@ import { formatCredits } from "../../platform/credits.ts";
 import { ERROR_CODES, type ErrorCode } from "../../platform/errors.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { isConnectionError } from "../../platform/postgres.ts";
+import { within } from "../../platform/within.ts";
 import { consumptionId, ignoredAnswer, refusedAnswer, type DifyAnswer } from "./answers.ts";
 import { readBody } from "./body.ts";
 import type { Intake, Taken } from "./intake.ts";
@@ -47,17 +48,7 @@ function send(res: Response, { status, body }: DifyAnswer): void {
   endUnread(res, bytes);
 }
 
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(Object.assign(new Error("the event was not taken in time"), { code: "ETIMEDOUT" })), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+const notInTime = (): Error => Object.assign(new Error("the event was not taken in time"), { code: "ETIMEDOUT" });
 
 const outcomeOf = ({ kind, outcome }: Taken): string => (kind === "first" ? (outcome?.kept.reason ?? "charged") : kind);
 
@@ -125,7 +116,7 @@ export function difyWebhookHandler(deps: DifyWebhookDeps): RequestHandler {
 
   async function takeMessage(visit: Visit, message: DifyMessage): Promise<void> {
     const { traceId, startMs } = visit;
-    const taken = await within(ANSWER_WITHIN_MS, intake.take({ message, traceId, receivedAt: new Date(clock()), startMs }));
+    const taken = await within(ANSWER_WITHIN_MS, intake.take({ message, traceId, receivedAt: new Date(clock()), startMs }), notInTime);
     send(visit.res, taken.answer);
     metrics?.answered(outcomeOf(taken), (performance.now() - startMs) / 1_000);
     if (debug) tell(visit, message, taken);

@@ -1,10 +1,8 @@
-import { eventData } from "../../sse/data.ts";
+import { RawEvents } from "../../sse/raw.ts";
 import { GatheredText, type Delivered } from "../../tokens/gathered.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { isObject, type Fields, wordOf } from "../checks.ts";
 
-/** Raw events are kept as they came and read only beyond this much, or when someone asks. */
-const FOLD_BYTES = 16 * 1024;
 /** Of a delta: what is not said to the reader. */
 const SILENT = new Set(["type", "signature", "citation"]);
 
@@ -17,22 +15,16 @@ export class DeliveredContent {
   malformed = false;
   /** Searches that the vendor has begun. */
   #searches = 0;
-  #raw: Buffer[] = [];
-  #rawBytes = 0;
+  readonly #raw = new RawEvents((data) => this.#read(data));
   readonly #texts = new GatheredText();
 
   add(bytes: Buffer): void {
-    this.#raw.push(bytes);
-    this.#rawBytes += bytes.length;
-    if (this.#rawBytes > FOLD_BYTES) this.fold();
+    this.#raw.add(bytes);
   }
 
   /** Reads what was kept raw. */
   fold(): void {
-    const raw = this.#raw;
-    this.#raw = [];
-    this.#rawBytes = 0;
-    for (const bytes of raw) for (const data of eventData(bytes)) this.#read(data);
+    this.#raw.fold();
   }
 
   #read(data: string): void {

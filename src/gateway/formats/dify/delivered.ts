@@ -1,10 +1,7 @@
-import { eventData } from "../../sse/data.ts";
+import { RawEvents } from "../../sse/raw.ts";
 import { GatheredText } from "../../tokens/gathered.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { isObject, wordOf, type Fields } from "../checks.ts";
-
-/** Raw events are kept as they came and read only beyond this much, or when someone asks. */
-const FOLD_BYTES = 16 * 1024;
 
 /**
  * What was handed to the client's socket, for counting: answers, text of workflows, thoughts, names and inputs of tools. What tools said
@@ -13,25 +10,19 @@ const FOLD_BYTES = 16 * 1024;
 export class DeliveredWords {
   /** Set when something delivered turns out not to be JSON. */
   malformed = false;
-  #raw: Buffer[] = [];
-  #rawBytes = 0;
+  readonly #raw = new RawEvents((data) => this.#read(data));
   #texts = new GatheredText();
   /** A thought comes several times, each time whole. */
   #tools = new Map<string, string>();
   #any = false;
 
   add(bytes: Buffer): void {
-    this.#raw.push(bytes);
-    this.#rawBytes += bytes.length;
-    if (this.#rawBytes > FOLD_BYTES) this.fold();
+    this.#raw.add(bytes);
   }
 
   /** Reads what was kept raw. */
   fold(): void {
-    const raw = this.#raw;
-    this.#raw = [];
-    this.#rawBytes = 0;
-    for (const bytes of raw) for (const data of eventData(bytes)) this.#read(data);
+    this.#raw.fold();
   }
 
   #read(data: string): void {

@@ -1,11 +1,8 @@
 import { wordOf } from "../checks.ts";
 import { saidIn } from "../conversion/parts.ts";
-import { eventData } from "../../sse/data.ts";
+import { RawEvents } from "../../sse/raw.ts";
 import { GatheredText, type Delivered } from "../../tokens/gathered.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
-
-/** Raw events are kept as they came and read only beyond this much, or when someone asks. */
-const FOLD_BYTES = 16 * 1024;
 
 type Fields = Record<string, unknown>;
 
@@ -18,24 +15,18 @@ const isObject = (value: unknown): value is Fields => typeof value === "object" 
 export class DeliveredContent {
   /** Set when something delivered turns out not to be JSON. */
   malformed = false;
-  #raw: Buffer[] = [];
-  #rawBytes = 0;
+  readonly #raw = new RawEvents((data) => this.#read(data));
   readonly #texts = new GatheredText();
   readonly #open = new Set<unknown>();
   readonly #finished = new Set<unknown>();
 
   add(bytes: Buffer): void {
-    this.#raw.push(bytes);
-    this.#rawBytes += bytes.length;
-    if (this.#rawBytes > FOLD_BYTES) this.fold();
+    this.#raw.add(bytes);
   }
 
   /** Reads what was kept raw. */
   fold(): void {
-    const raw = this.#raw;
-    this.#raw = [];
-    this.#rawBytes = 0;
-    for (const bytes of raw) for (const data of eventData(bytes)) this.#read(data);
+    this.#raw.fold();
   }
 
   #read(data: string): void {
