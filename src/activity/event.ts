@@ -162,6 +162,17 @@ export interface RewardGranted {
   transfer_id: string;
 }
 
+/** What was left of a reward was taken back, because its top-up was refunded. */
+export interface RewardReversed {
+  kind: "reward.reversed";
+  /** What it had been given for. */
+  reward: string;
+  /** What was taken. */
+  amount: string;
+  order_no: string;
+  transfer_id: string;
+}
+
 type Kinds =
   | SignIn
   | SessionEnded
@@ -173,7 +184,8 @@ type Kinds =
   | CallRefused
   | CallSettled
   | OperatorActed
-  | RewardGranted;
+  | RewardGranted
+  | RewardReversed;
 
 export type ActivityEvent = Common & Kinds;
 export type EventKind = ActivityEvent["kind"];
@@ -198,4 +210,5 @@ export const EVENT_KINDS = [
   "call.settled",
   "operator.acted",
   "reward.granted",
+  "reward.reversed",
 ] as const satisfies readonly EventKind[];

@@ -33,6 +33,7 @@ export const OWN_KINDS = [
   "topup.changed",
   "operator.acted",
   "reward.granted",
+  "reward.reversed",
 ] as const satisfies readonly EventKind[];
 
 const failed = z.enum(["true", "false"]).optional().meta({ description: "true: only what failed or was refused" });

@@ -9,6 +9,16 @@ export const REWARD_CHECKS: Check[] = [
       FROM reward_payments r LEFT JOIN ledger_transfers t ON t.id = r.id WHERE r.amount IS DISTINCT FROM t.amount`,
   },
   {
+    name: "what was taken back of a reward is the sum of its transfers",
+    needs: "reward_reversals",
+    sql: `SELECT coalesce(v.payment_id, t.reference) AS subject, coalesce(t.total, 0) AS expected, coalesce(v.recovered, 0) AS found
+      FROM reward_reversals v
+      FULL JOIN (
+        SELECT reference, sum(amount) AS total FROM ledger_transfers WHERE id LIKE 'reversal:%' GROUP BY reference
+      ) t ON t.reference = v.payment_id
+      WHERE coalesce(v.recovered, 0) <> coalesce(t.total, 0)`,
+  },
+  {
     name: "a day's check-in was paid what it says",
     needs: "checkins",
     sql: `SELECT 'check-in of ' || c.user_id || ' on ' || c.day AS subject, c.reward AS expected, coalesce(r.amount, 0) AS found

@@ -6,7 +6,7 @@ import { creditMany, expireWallets } from "./batches.ts";
 import { createHolds } from "./holds.ts";
 import { lookAtBudgets, lookAtHold } from "./look.ts";
 import { createHoldMetrics } from "./metrics.ts";
-import { credit, debit } from "./postings.ts";
+import { credit, creditTogether, debit, takeBack } from "./postings.ts";
 import type { Tolerance } from "./rules.ts";
 import { settle } from "./settle.ts";
 import type { Ledger } from "./types.ts";
@@ -42,6 +42,8 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
     turnoverSince,
     holdingSince,
     debit,
+    takeBack,
+    creditTogether,
     authorize: holds.authorize,
     look: (hold) => lookAtHold(deps, hold),
     spending: (budgets) => lookAtBudgets(deps, budgets),

@@ -1,7 +1,7 @@
 import type { Queryable } from "../platform/postgres.ts";
 import { appError } from "../platform/errors.ts";
-import { DEFAULT_PRIORITY } from "./rules.ts";
-import type { Credit, CreditResult, Debit, DebitResult } from "./types.ts";
+import { DEFAULT_PRIORITY, least } from "./rules.ts";
+import type { Credit, CreditResult, Debit, DebitResult, TakeBack } from "./types.ts";
 
 interface PostedRow {
   id: string | null;
@@ -56,6 +56,33 @@ export async function debit(db: Queryable, d: Debit): Promise<DebitResult> {
   const same = row.debit_account === d.walletId && row.amount === d.amount && row.counterpart === d.to && row.type === d.type;
   if (row.replayed && !same) throw mismatch(d.id);
   return { kind: "ok", transferId: d.id, balance: row.debit_balance_after, replayed: row.replayed };
+}
+
+/** Takes back what is left of a grant and no hold needs, up to `most`. */
+export async function takeBack(tx: Queryable, { most, ...request }: TakeBack): Promise<{ taken: bigint; left: bigint }> {
+  const all = await debit(tx, { ...request, amount: most });
+  let taken = all.kind === "ok" ? most : 0n;
+  if (all.kind === "refused" && all.available > 0n) {
+    // The wallet is locked since the refusal: what was available is.
+    await debit(tx, { ...request, amount: all.available });
+    taken = all.available;
+  }
+  const { rows } = await tx.query<{ remaining: bigint }>("SELECT remaining FROM ledger_grants WHERE transfer_id = $1 AND wallet_id = $2", [
+    request.grantOf,
+    request.walletId,
+  ]);
+  return { taken, left: least(rows[0]?.remaining ?? 0n, most - taken) };
+}
+
+/**
+ * Credits one wallet from several accounts, in the order in which everybody locks: the wallet, then the accounts by code. One credit after
+ * the other would come to them behind 'unpaid', which the first locks when the wallet owes.
+ */
+export async function creditTogether(tx: Queryable, credits: readonly Credit[]): Promise<void> {
+  const [first] = credits;
+  if (!first) return;
+  await post(tx, "SELECT ledger_lock($1, $2)", [first.walletId, credits.map(({ from }) => from)]);
+  for (const one of credits) await credit(tx, one);
 }
 
 async function post<Row extends object>(db: Queryable, text: string, values: unknown[]): Promise<Row> {

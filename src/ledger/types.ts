@@ -50,6 +50,13 @@ export type DebitResult =
   | { kind: "ok"; transferId: string; balance: bigint; replayed: boolean }
   | { kind: "refused"; available: bigint; shortfall: bigint };
 
+/** Credit of one grant that goes back, as far as it is still there. */
+export interface TakeBack extends Omit<Debit, "amount" | "grantOf"> {
+  grantOf: string;
+  /** No more than this. */
+  most: bigint;
+}
+
 export interface SettleItem {
   /** The usage event's id: an item is settled exactly once by it. */
   id: string;
@@ -197,6 +204,16 @@ export interface Ledger {
   holdingSince(tx: Queryable, asked: readonly { walletId: bigint; before: Date }[]): Promise<Set<bigint>>;
   /** Once per id, like credit. Refused when balance - held does not cover it. */
   debit(db: Queryable, debit: Debit): Promise<DebitResult>;
+  /**
+   * Takes back what is left of one grant and no hold needs, up to `most`. `left` is what is left of it then, up to the rest: it may become
+   * free when holds close. To be called in the transaction that notes what was taken: another call takes again.
+   */
+  takeBack(tx: Queryable, request: TakeBack): Promise<{ taken: bigint; left: bigint }>;
+  /**
+   * Credits a wallet several times at once, each once per id: from different accounts, which one after the other would lock in the wrong
+   * order. To the same wallet.
+   */
+  creditTogether(tx: Queryable, credits: readonly Credit[]): Promise<void>;
   /**
    * Holds credit for a call. Rejects when Postgres cannot be reached; a hold that was made all the same is released later.
    * Never call it while the same caller's open transaction has touched the wallet: it would wait for itself.

@@ -71,7 +71,7 @@ const dify = createDifyUsage({
   shards: config.SETTLEMENT_SHARDS,
 });
 const startAll = () => startSettlements(temporal.client, config.SETTLEMENT_SHARDS, BILLING_QUEUE);
-const tell = createTell({ pool, notify, contact: identity.contact, publicUrl: config.PUBLIC_URL });
+const tell = createTell({ pool, notify, contact: identity.contact, publicUrl: config.PUBLIC_URL, log });
 const activities = createActivities({
   identity: { registrationSteps: identity.registrationSteps },
   notices: { tell },

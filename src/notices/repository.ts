@@ -65,30 +65,46 @@ export async function watch(tx: Queryable, walletId: bigint, thresholds: readonl
   await tx.query("SELECT balance_watch_thresholds($1, $2::bigint[])", [walletId, thresholds]);
 }
 
-/** Locks the oldest crossing that waits to be told; those that another worker is telling are passed over. */
-export async function takeNotice(tx: Queryable): Promise<WaitingNotice | undefined> {
+/**
+ * Locks the crossing that was tried least of those that wait to be told, the oldest first. Those that another worker is telling are passed
+ * over, and those that failed now (by their ids).
+ */
+export async function takeNotice(tx: Queryable, failed: readonly string[]): Promise<WaitingNotice | undefined> {
   const { rows } = await tx.query<WaitingNotice>(
     `SELECT n.id, s.user_id, n.threshold, n.balance, n.crossed_at, s.email, s.webhook_status = 'active' AS webhook
      FROM balance_notices n JOIN notice_settings s ON s.wallet_id = n.wallet_id
-     WHERE n.told_at IS NULL ORDER BY n.crossed_at, n.threshold DESC LIMIT 1 FOR UPDATE OF n SKIP LOCKED`,
+     WHERE n.told_at IS NULL AND n.id <> ALL ($1) ORDER BY n.attempts, n.crossed_at, n.threshold DESC LIMIT 1 FOR UPDATE OF n SKIP LOCKED`,
+    [failed],
   );
   return rows[0];
+}
+
+/** Counts a crossing that could not be told. */
+export async function countNotice(db: Queryable, id: string): Promise<void> {
+  await db.query("UPDATE balance_notices SET attempts = attempts + 1 WHERE id = $1", [id]);
 }
 
 export async function markTold(tx: Queryable, noticeId: string): Promise<void> {
   await tx.query("UPDATE balance_notices SET told_at = now() WHERE id = $1", [noticeId]);
 }
 
-/** Locks one person whose webhook was disabled and who was not told yet. */
-export async function takeUntold(tx: Queryable): Promise<SettingsRow | undefined> {
+/** Locks one person whose webhook was disabled and who was not told yet, likewise. */
+export async function takeUntold(tx: Queryable, failed: readonly string[]): Promise<SettingsRow | undefined> {
   const { rows } = await tx.query<SettingsRow>(
-    `SELECT ${COLUMNS} FROM notice_settings WHERE NOT webhook_told ORDER BY user_id LIMIT 1 FOR UPDATE SKIP LOCKED`,
+    `SELECT ${COLUMNS} FROM notice_settings WHERE NOT webhook_told AND user_id <> ALL ($1)
+     ORDER BY webhook_told_attempts, user_id LIMIT 1 FOR UPDATE SKIP LOCKED`,
+    [failed],
   );
   return rows[0];
 }
 
+/** Counts a person who could not be told. */
+export async function countUntold(db: Queryable, userId: string): Promise<void> {
+  await db.query("UPDATE notice_settings SET webhook_told_attempts = webhook_told_attempts + 1 WHERE user_id = $1", [userId]);
+}
+
 export async function markUntoldAsTold(tx: Queryable, userId: string): Promise<void> {
-  await tx.query("UPDATE notice_settings SET webhook_told = true WHERE user_id = $1", [userId]);
+  await tx.query("UPDATE notice_settings SET webhook_told = true, webhook_told_attempts = 0 WHERE user_id = $1", [userId]);
 }
 
 /** Forgets crossings and deliveries that are over and older than `days`. */

@@ -1,9 +1,20 @@
 import type { Identity } from "../identity/index.ts";
 import type { Notify } from "../notify/index.ts";
 import { formatCredits } from "../platform/credits.ts";
+import type { Logger } from "../platform/logger.ts";
 import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
 import { insertDelivery, overdue } from "./deliveries.ts";
-import { forgetOld, markTold, markUntoldAsTold, takeNotice, takeUntold, type SettingsRow, type WaitingNotice } from "./repository.ts";
+import {
+  countNotice,
+  countUntold,
+  forgetOld,
+  markTold,
+  markUntoldAsTold,
+  takeNotice,
+  takeUntold,
+  type SettingsRow,
+  type WaitingNotice,
+} from "./repository.ts";
 
 /** What one run told. */
 export interface Told {
@@ -11,6 +22,8 @@ export interface Told {
   disabled: number;
   /** Deliveries whose job was lost. */
   requeued: number;
+  /** Who could not be told; they are tried again. */
+  failed: number;
 }
 
 export interface TellDeps {
@@ -18,6 +31,7 @@ export interface TellDeps {
   notify: Pick<Notify, "email" | "webhook">;
   contact: Identity["contact"];
   publicUrl: string;
+  log: Logger;
 }
 
 /** A try that is so late has lost its job. */
@@ -25,6 +39,8 @@ const LATE_MS = 60_000;
 const MOST_REQUEUED = 1_000;
 const KEPT_DAYS = 90;
 const FORGOTTEN_AT_ONCE = 10_000;
+/** When so many fail one after the other it is not their fault: the queue is away. */
+const MOST_FAILED = 3;
 
 /** What is posted about a crossing; the id is the same on every try. */
 export function lowBalanceBody(notice: Pick<WaitingNotice, "id" | "user_id" | "threshold" | "balance" | "crossed_at">): string {
@@ -36,13 +52,30 @@ export function lowBalanceBody(notice: Pick<WaitingNotice, "id" | "user_id" | "t
   });
 }
 
+interface Done {
+  done: number;
+  failed: number;
+  /** The last failure. */
+  error?: unknown;
+}
+
+/** One kind of thing to tell. */
+interface Telling<T> {
+  /** Locks the next one but those that failed. */
+  take(tx: PoolClient, failed: readonly string[]): Promise<T | undefined>;
+  idOf(found: T): string;
+  tell(tx: PoolClient, found: T): Promise<void>;
+  /** Counts one that failed, so that others come first the next time. */
+  count(id: string): Promise<void>;
+}
+
 /**
  * Puts mails and webhooks about crossings on their way. A crossing counts as told in the transaction that kept its delivery and saw its
- * mail queued; whatever is cut off before is told by the next run, and queues take the same mail and the same try once. Rejects while
- * Redis is away: nothing is lost.
+ * mail queued; whatever is cut off before is told by the next run, and queues take the same mail and the same try once. One that fails holds
+ * up no other. Rejects when nobody could be told, as while Redis is away: nothing is lost.
  */
 export function createTell(deps: TellDeps) {
-  const { pool, notify, contact, publicUrl } = deps;
+  const { pool, notify, contact, publicUrl, log } = deps;
 
   async function mailLow(notice: WaitingNotice): Promise<void> {
     const person = notice.email ? await contact(notice.user_id) : undefined;
@@ -74,36 +107,65 @@ export function createTell(deps: TellDeps) {
     });
   }
 
-  /** Takes one thing after the other until there is none; returns how many there were. */
-  async function each<T>(take: (tx: PoolClient) => Promise<T | undefined>, work: (tx: PoolClient, found: T) => Promise<void>) {
-    for (let done = 0; ; done += 1) {
-      const found = await inTransaction(pool, async (tx) => {
-        const next = await take(tx);
-        if (next !== undefined) await work(tx, next);
-        return next;
-      });
-      if (found === undefined) return done;
+  /** Tells one after the other until there is none but those that failed, or several in a row did. */
+  async function each<T>({ take, idOf, tell, count }: Telling<T>): Promise<Done> {
+    const result: Done = { done: 0, failed: 0 };
+    const failed: string[] = [];
+    for (let inRow = 0; inRow < MOST_FAILED; ) {
+      let found: T | undefined;
+      try {
+        await inTransaction(pool, async (tx) => {
+          found = await take(tx, failed);
+          if (found !== undefined) await tell(tx, found);
+        });
+        if (found === undefined) break;
+        result.done += 1;
+        inRow = 0;
+      } catch (error) {
+        if (found === undefined) throw error;
+        const id = idOf(found);
+        await count(id);
+        log.error({ err: error, id }, "somebody could not be told; it is tried again");
+        failed.push(id);
+        inRow += 1;
+        result.failed += 1;
+        result.error = error;
+      }
     }
+    return result;
   }
 
   return {
     async tell(onProgress?: (told: number) => void): Promise<Told> {
       let told = 0;
-      const notices = await each(takeNotice, async (tx, notice) => {
-        if (notice.webhook)
-          await insertDelivery(tx, { id: notice.id, userId: notice.user_id, type: "balance.low", body: lowBalanceBody(notice) });
-        await mailLow(notice);
-        await markTold(tx, notice.id);
-        onProgress?.((told += 1));
+      const notices = await each<WaitingNotice>({
+        take: takeNotice,
+        idOf: ({ id }) => id,
+        count: (id) => countNotice(pool, id),
+        async tell(tx, notice) {
+          if (notice.webhook)
+            await insertDelivery(tx, { id: notice.id, userId: notice.user_id, type: "balance.low", body: lowBalanceBody(notice) });
+          await mailLow(notice);
+          await markTold(tx, notice.id);
+          onProgress?.((told += 1));
+        },
       });
-      const disabled = await each(takeUntold, async (tx, row) => {
-        await mailDisabled(row);
-        await markUntoldAsTold(tx, row.user_id);
+      const disabled = await each<SettingsRow>({
+        take: takeUntold,
+        idOf: ({ user_id }) => user_id,
+        count: (id) => countUntold(pool, id),
+        async tell(tx, row) {
+          await mailDisabled(row);
+          await markUntoldAsTold(tx, row.user_id);
+        },
       });
       // New deliveries have no job yet, others may have lost theirs.
-      const due = await overdue(pool, notices > 0 ? 0 : LATE_MS, MOST_REQUEUED);
+      const due = await overdue(pool, notices.done > 0 ? 0 : LATE_MS, MOST_REQUEUED);
       for (const { id, attempts } of due) await notify.webhook({ deliveryId: id, attempt: attempts });
-      return { notices, disabled, requeued: due.length };
+      // Nobody could be told: that is for whoever looks at the runs.
+      const error = notices.error ?? disabled.error;
+      if (error !== undefined && notices.done + disabled.done === 0) throw error;
+      return { notices: notices.done, disabled: disabled.done, requeued: due.length, failed: notices.failed + disabled.failed };
     },
     /** Forgets what was told and sent long ago. */
     forget: () => forgetOld(pool, KEPT_DAYS, FORGOTTEN_AT_ONCE),

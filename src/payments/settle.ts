@@ -1,5 +1,5 @@
 import { createBus } from "../activity/index.ts";
-import type { Ledger } from "../ledger/index.ts";
+import type { Credit, Ledger } from "../ledger/index.ts";
 import type { Logger } from "../platform/logger.ts";
 import { createMetrics } from "../platform/metrics.ts";
 import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
@@ -18,7 +18,7 @@ export type Settled = {
 /** What other credit may follow from a top-up. */
 export interface RewardsOfTopUps {
   /** Runs in the transaction that credits. */
-  note(tx: PoolClient, topUp: { orderNo: string; userId: string; credits: bigint }): Promise<void>;
+  note(tx: PoolClient, topUp: { orderNo: string; userId: string; credits: bigint }): Promise<unknown>;
   /** Runs after it; must not reject. */
   follow(orderNo: string): Promise<void>;
 }
@@ -55,7 +55,7 @@ export function createSettlePayment(deps: {
 
   async function creditOrder(tx: PoolClient, order: Order): Promise<void> {
     const common = { walletId: order.wallet_id, reference: order.order_no };
-    await ledger.credit(tx, {
+    const purchase: Credit = {
       ...common,
       id: `topup:${order.order_no}`,
       amount: order.base_credits,
@@ -63,9 +63,8 @@ export function createSettlePayment(deps: {
       source: "purchase",
       type: "PURCHASE",
       description: `Top-up ${formatMoney(order.amount)} ${order.currency}`,
-    });
-    if (order.bonus_credits === 0n) return;
-    await ledger.credit(tx, {
+    };
+    const bonus: Credit = {
       ...common,
       id: `topup-bonus:${order.order_no}`,
       amount: order.bonus_credits,
@@ -74,7 +73,8 @@ export function createSettlePayment(deps: {
       source: "bonus",
       type: "BONUS",
       description: `Bonus for a top-up of ${formatMoney(order.amount)} ${order.currency}`,
-    });
+    };
+    await ledger.creditTogether(tx, bonus.amount === 0n ? [purchase] : [purchase, bonus]);
   }
 
   return async (orderNo, report) => {

@@ -1,23 +1,29 @@
 import type { Logger } from "../platform/logger.ts";
-import type { Pool } from "../platform/postgres.ts";
-import type { Claims } from "./campaign/claim.ts";
+import type { Pool, PoolClient } from "../platform/postgres.ts";
+import type { PayDues } from "./campaign/dues.ts";
+import { noteDues } from "./campaign/repository.ts";
 import type { ReferralPayout } from "./referral/payout.ts";
 import { dueReferrals } from "./referral/repository.ts";
-import { markTopUp, noteTopUp, waitingTopUp, waitingTopUps, type TopUp } from "./topups.ts";
+import { openReversals } from "./reversals/repository.ts";
+import type { Reverse } from "./reversals/reverse.ts";
+import type { TakeBack } from "./reversals/takeBack.ts";
+import { markTopUp, noteTopUp, refundedTopUps, waitingTopUp, waitingTopUps, type TopUp } from "./topups.ts";
 
 /** What top-ups lead to. */
 export interface TopUpRewards {
   /** Notes a credited top-up; call it in the transaction that credits. */
-  note: typeof noteTopUp;
+  note(tx: PoolClient, topUp: Omit<TopUp, "completedAt">): Promise<void>;
   /** Pays what a noted top-up leads to, at once. Never rejects: what it could not do, {@link deliver} does. */
   follow(orderNo: string): Promise<void>;
-  /** Pays everything that waits. Safe to run at any time, twice, and on several workers: each payment is made once by its id. */
+  /** Pays everything that waits, and takes back what was paid for top-ups that were refunded. Safe to run at any time, twice, and on several workers: each payment is made once by its id. */
   deliver(onProgress?: (done: number) => void): Promise<Delivered>;
 }
 
 export interface Delivered {
   topUps: number;
   referrals: number;
+  /** Rewards of refunded top-ups that were looked at: taken back, or what is left of them is held. */
+  reversals: number;
   failed: number;
 }
 
@@ -27,19 +33,23 @@ export function createTopUpRewards(deps: {
   pool: Pool;
   log: Logger;
   payout: ReferralPayout;
-  claims: Pick<Claims, "byTopUp">;
+  payDues: PayDues;
+  reverse: Reverse;
+  takeBack: TakeBack;
 }): TopUpRewards {
-  const { pool, log, payout, claims } = deps;
+  const { pool, log, payout, payDues, reverse, takeBack } = deps;
 
   async function settle(topUp: TopUp): Promise<void> {
     const due = await payout.qualify(topUp);
     if (due !== undefined) await payout.pay(due);
-    await claims.byTopUp(topUp);
+    await payDues(topUp);
     await markTopUp(pool, topUp.orderNo, "done");
   }
 
   return {
-    note: noteTopUp,
+    async note(tx, topUp) {
+      if (await noteTopUp(tx, topUp)) await noteDues(tx, topUp.orderNo);
+    },
 
     async follow(orderNo) {
       try {
@@ -51,7 +61,7 @@ export function createTopUpRewards(deps: {
     },
 
     async deliver(onProgress) {
-      const delivered: Delivered = { topUps: 0, referrals: 0, failed: 0 };
+      const delivered: Delivered = { topUps: 0, referrals: 0, reversals: 0, failed: 0 };
       /** One that fails holds up no other. */
       async function attempt(work: () => Promise<void>, about: object): Promise<boolean> {
         try {
@@ -62,10 +72,17 @@ export function createTopUpRewards(deps: {
           delivered.failed += 1;
           return false;
         } finally {
-          onProgress?.(delivered.topUps + delivered.referrals + delivered.failed);
+          onProgress?.(delivered.topUps + delivered.referrals + delivered.reversals + delivered.failed);
         }
       }
 
+      // Refunds first: a referral that waits again is not paid.
+      for (const topUp of await refundedTopUps(pool, BATCH)) {
+        if (!(await attempt(() => reverse(topUp), { order_no: topUp.orderNo }))) await markTopUp(pool, topUp.orderNo, "failed");
+      }
+      for (const paymentId of await openReversals(pool, BATCH)) {
+        if (await attempt(() => takeBack(paymentId), { payment: paymentId })) delivered.reversals += 1;
+      }
       for (const topUp of await waitingTopUps(pool, BATCH)) {
         if (await attempt(() => settle(topUp), { order_no: topUp.orderNo })) delivered.topUps += 1;
         else await markTopUp(pool, topUp.orderNo, "failed");

@@ -10,6 +10,7 @@ import type { Pool } from "../platform/postgres.ts";
 import { createCampaignAdmin } from "./campaign/admin.ts";
 import { campaignAdminRoutes } from "./campaign/adminRoutes.ts";
 import { createClaims } from "./campaign/claim.ts";
+import { createPayDues } from "./campaign/dues.ts";
 import { campaignRoutes } from "./campaign/routes.ts";
 import { createMakeUp } from "./checkin/makeup.ts";
 import { createOverview } from "./checkin/overview.ts";
@@ -23,6 +24,9 @@ import { referralIntake, type ReferralIntake } from "./referral/intake.ts";
 import { createReferralPayout } from "./referral/payout.ts";
 import { createReview } from "./referral/review.ts";
 import { referralRoutes } from "./referral/routes.ts";
+import { createReverse } from "./reversals/reverse.ts";
+import { reversalRoutes } from "./reversals/routes.ts";
+import { createTakeBack } from "./reversals/takeBack.ts";
 import { checkInSettings, referralSettings, welcomeSettings } from "./settings.ts";
 import { rewardStatsRoutes } from "./stats.ts";
 import { createWelcome } from "./welcome.ts";
@@ -47,7 +51,7 @@ export interface Rewards {
 /** Puts the domain together. Opens nothing; `getUser` is asked only while something is served. */
 export function createRewards(deps: {
   pool: Pool;
-  ledger: Pick<Ledger, "credit" | "debit" | "balance" | "ensureWallet">;
+  ledger: Pick<Ledger, "credit" | "debit" | "balance" | "ensureWallet" | "takeBack">;
   settings: Settings;
   getUser: (id: string) => Promise<UserView | undefined>;
   log: Logger;
@@ -66,13 +70,21 @@ export function createRewards(deps: {
   return {
     welcome: createWelcome({ settings, payouts, clock }),
     referrals: referralIntake,
-    topUps: createTopUpRewards({ pool, log, payout, claims }),
+    topUps: createTopUpRewards({
+      pool,
+      log,
+      payout,
+      payDues: createPayDues({ pool, payouts, member: find, clock }),
+      reverse: createReverse({ pool, settings }),
+      takeBack: createTakeBack({ pool, ledger, metrics, emit: events.emit }),
+    }),
     routes: [
       ...checkInRoutes({ checkIn: createCheckIn(days), makeUp: createMakeUp(days), overview: createOverview(days), member }),
       ...referralRoutes({ pool, settings }),
       ...campaignRoutes(claims),
       ...referralAdminRoutes({ pool, review: createReview({ pool, payout }) }),
       ...campaignAdminRoutes({ pool, admin: createCampaignAdmin({ pool }), clock }),
+      ...reversalRoutes({ pool }),
       ...rewardStatsRoutes({ pool }),
     ],
   };

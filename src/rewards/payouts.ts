@@ -37,7 +37,7 @@ export interface Payouts {
 const DAY_MS = 86_400_000;
 
 /** The account that pays: one for each campaign of giving, so that what was given for what can be read off the ledger. */
-const PAYERS: Record<RewardKind, string> = {
+export const PAYERS: Record<RewardKind, string> = {
   checkin: "grants:checkin",
   welcome: "grants:welcome",
   referrer: "grants:referral",

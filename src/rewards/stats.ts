@@ -18,6 +18,9 @@ const sums = { kind, count: z.number().int(), credits: creditsText };
 const statsView = z.object({
   by_kind: z.array(z.object(sums)),
   by_day: z.array(z.object({ day: z.string().meta({ description: "UTC", examples: ["2026-11-21"] }), ...sums })),
+  reversed: z
+    .object({ count: z.number().int(), credits: creditsText, recovered: creditsText, lost: creditsText })
+    .meta({ description: "Rewards whose top-up was refunded in that time: what was paid, what was taken back of it, and the rest" }),
   held_referrals: z.number().int().meta({ description: "Referrals that wait for a decision, now" }),
 });
 
@@ -38,13 +41,18 @@ export function rewardStatsRoutes({ pool }: { pool: Pool }): Route[] {
       responses: { 200: statsView },
       handler: async ({ query }) => {
         const from = query.from ?? new Date(Date.now() - DEFAULT_DAYS * DAY_MS);
-        const [days, held] = await Promise.all([
+        const [days, held, reversed] = await Promise.all([
           pool.query<Sum>(
             `SELECT to_char(paid_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, kind, count(*) AS count, sum(amount)::text AS credits
              FROM reward_payments WHERE paid_at >= $1 AND ($2::timestamptz IS NULL OR paid_at < $2) GROUP BY 1, 2 ORDER BY 1, 2`,
             [from, query.to ?? null],
           ),
           pool.query<{ count: bigint }>("SELECT count(*) AS count FROM referrals WHERE status = 'held'"),
+          pool.query<{ count: bigint; credits: string; recovered: string }>(
+            `SELECT count(*) AS count, coalesce(sum(amount), 0)::text AS credits, coalesce(sum(recovered), 0)::text AS recovered
+             FROM reward_reversals WHERE created_at >= $1 AND ($2::timestamptz IS NULL OR created_at < $2)`,
+            [from, query.to ?? null],
+          ),
         ]);
         const byKind = REWARD_KINDS.map((name) => {
           const rows = days.rows.filter((row) => row.kind === name);
@@ -54,9 +62,16 @@ export function rewardStatsRoutes({ pool }: { pool: Pool }): Route[] {
             credits: formatCredits(rows.reduce((sum, row) => sum + BigInt(row.credits), 0n)),
           };
         });
+        const taken = reversed.rows[0]!;
         return ok({
           by_kind: byKind,
           by_day: days.rows.map((row) => ({ ...row, count: Number(row.count), credits: formatCredits(BigInt(row.credits)) })),
+          reversed: {
+            count: Number(taken.count),
+            credits: formatCredits(BigInt(taken.credits)),
+            recovered: formatCredits(BigInt(taken.recovered)),
+            lost: formatCredits(BigInt(taken.credits) - BigInt(taken.recovered)),
+          },
           held_referrals: Number(held.rows[0]!.count),
         });
       },

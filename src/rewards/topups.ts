@@ -16,30 +16,40 @@ interface Row {
   completed_at: Date;
 }
 
-/** Notes a top-up in the transaction that credits it, so that what follows from it can be late but never lost. Once per order. */
-export async function noteTopUp(tx: Queryable, topUp: Omit<TopUp, "completedAt">): Promise<void> {
-  await tx.query(
+/** Notes a top-up in the transaction that credits it, so that what follows from it can be late but never lost. False when it was noted before. */
+export async function noteTopUp(tx: Queryable, topUp: Omit<TopUp, "completedAt">): Promise<boolean> {
+  const { rowCount } = await tx.query(
     "INSERT INTO reward_topups (order_no, user_id, credits, completed_at) VALUES ($1, $2, $3, now()) ON CONFLICT (order_no) DO NOTHING",
     [topUp.orderNo, topUp.userId, topUp.credits],
   );
+  return rowCount === 1;
 }
 
 const topUpOf = (row: Row): TopUp => ({ orderNo: row.order_no, userId: row.user_id, credits: row.credits, completedAt: row.completed_at });
 
 const COLUMNS = "order_no, user_id, credits, completed_at";
+const WAITS = "done_at IS NULL";
+const REFUNDED = "refunded_at IS NOT NULL AND reversed_at IS NULL";
 
 /** Top-ups whose rewards are not paid yet: those that failed least first, so that one that always fails holds up no other. */
 export async function waitingTopUps(db: Queryable, limit: number): Promise<TopUp[]> {
-  const { rows } = await db.query<Row>(
-    `SELECT ${COLUMNS} FROM reward_topups WHERE done_at IS NULL ORDER BY attempts, completed_at LIMIT $1`,
-    [limit],
-  );
+  const { rows } = await db.query<Row>(`SELECT ${COLUMNS} FROM reward_topups WHERE ${WAITS} ORDER BY attempts, completed_at LIMIT $1`, [
+    limit,
+  ]);
   return rows.map(topUpOf);
 }
 
 export async function waitingTopUp(db: Queryable, orderNo: string): Promise<TopUp | undefined> {
-  const { rows } = await db.query<Row>(`SELECT ${COLUMNS} FROM reward_topups WHERE order_no = $1 AND done_at IS NULL`, [orderNo]);
+  const { rows } = await db.query<Row>(`SELECT ${COLUMNS} FROM reward_topups WHERE order_no = $1 AND ${WAITS}`, [orderNo]);
   return rows[0] && topUpOf(rows[0]);
+}
+
+/** Refunded top-ups of whose rewards nothing was decided yet, likewise. */
+export async function refundedTopUps(db: Queryable, limit: number): Promise<TopUp[]> {
+  const { rows } = await db.query<Row>(`SELECT ${COLUMNS} FROM reward_topups WHERE ${REFUNDED} ORDER BY attempts, refunded_at LIMIT $1`, [
+    limit,
+  ]);
+  return rows.map(topUpOf);
 }
 
 /** Marks a top-up as done, or counts a failed attempt. */
@@ -48,6 +58,48 @@ export async function markTopUp(db: Queryable, orderNo: string, outcome: "done" 
     "UPDATE reward_topups SET attempts = attempts + 1, done_at = CASE WHEN $2 THEN coalesce(done_at, now()) ELSE done_at END WHERE order_no = $1",
     [orderNo, outcome === "done"],
   );
+}
+
+/**
+ * Whether a top-up stands, to be asked first in a transaction that pays for it: who undoes it afterwards waits for that transaction. It does
+ * not wait for a refund under way, whose locks it could meet in another order.
+ */
+export async function stands(tx: Queryable, orderNo: string): Promise<boolean> {
+  const { rows } = await tx.query<{ stands: boolean }>(
+    "SELECT refunded_at IS NULL AS stands FROM reward_topups WHERE order_no = $1 FOR KEY SHARE",
+    [orderNo],
+  );
+  return rows[0]?.stands === true;
+}
+
+/** Locks a refunded top-up whose rewards are to be undone, when all payments for it under way have ended. False when somebody else has undone it. */
+export async function lockRefunded(tx: Queryable, orderNo: string): Promise<boolean> {
+  const { rowCount } = await tx.query(`SELECT FROM reward_topups WHERE order_no = $1 AND ${REFUNDED} FOR UPDATE`, [orderNo]);
+  return rowCount === 1;
+}
+
+/** It is decided what becomes of the rewards of a refunded top-up. */
+export async function markReversed(tx: Queryable, orderNo: string): Promise<void> {
+  await tx.query("UPDATE reward_topups SET reversed_at = now() WHERE order_no = $1", [orderNo]);
+}
+
+/** What top-ups of a person are asked for: at least so many micro-credits, within a time. */
+export interface Wanted {
+  userId: string;
+  least: bigint;
+  from?: Date;
+  to?: Date;
+}
+
+/** The first top-up of that kind which stands, kept from being undone until the transaction ends. */
+export async function standingTopUp(tx: Queryable, { userId, least, from, to }: Wanted): Promise<string | undefined> {
+  const { rows } = await tx.query<{ order_no: string }>(
+    `SELECT order_no FROM reward_topups WHERE user_id = $1 AND credits >= $2 AND refunded_at IS NULL
+       AND ($3::timestamptz IS NULL OR completed_at >= $3) AND ($4::timestamptz IS NULL OR completed_at < $4)
+     ORDER BY completed_at LIMIT 1 FOR KEY SHARE`,
+    [userId, least, from ?? null, to ?? null],
+  );
+  return rows[0]?.order_no;
 }
 
 /** The largest top-up of a person in a time that was not refunded, in micro-credits; 0 without one. */

@@ -18,7 +18,7 @@ const worker = startWorker({
   address,
   namespace,
   taskQueue: "billing",
-  activities: createRewardActivities({ topUps: { deliver: async () => ({ topUps: 1, referrals: 1, failed: 0 }) } }),
+  activities: createRewardActivities({ topUps: { deliver: async () => ({ topUps: 1, referrals: 1, reversals: 1, failed: 0 }) } }),
   client: link.client,
   graceMs: 1_000,
   log,

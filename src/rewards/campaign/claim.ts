@@ -3,8 +3,8 @@ import { appError } from "../../platform/errors.ts";
 import type { Pool } from "../../platform/postgres.ts";
 import { memberOrThrow, type FindMember, type Member } from "../member.ts";
 import type { Payouts } from "../payouts.ts";
-import { largestTopUp, type TopUp } from "../topups.ts";
-import { countClaims, findByCode, findClaim, insertClaim, runningCampaigns, takeFromBudget, type ClaimRow } from "./repository.ts";
+import { largestTopUp, standingTopUp } from "../topups.ts";
+import { countClaims, findByCode, findClaim, insertClaim, listedCampaigns, takeFromBudget, type ClaimRow } from "./repository.ts";
 import { refusalOf, stateOf, type CampaignRow, type Refusal } from "./rules.ts";
 
 export interface Claims {
@@ -13,17 +13,8 @@ export interface Claims {
    * `already_claimed`, or `not_eligible` naming the condition. The same request key gets the same claim again.
    */
   byCode(userId: string, code: string, requestKey: string | undefined): Promise<ClaimRow>;
-  /** Pays a top-up what running campaigns give for it, each once per order. */
-  byTopUp(topUp: TopUp): Promise<void>;
   /** Running campaigns that are listed, and why somebody gets nothing of them now, if so. */
   list(userId: string): Promise<{ campaign: CampaignRow; claims: number; refusal: Refusal | undefined }[]>;
-}
-
-/** What starts a claim. */
-interface Occasion {
-  at: Date;
-  requestKey: string | null;
-  orderNo: string | null;
 }
 
 /** Thrown to undo what was taken from the budget. */
@@ -66,14 +57,17 @@ export function createClaims(deps: { pool: Pool; payouts: Payouts; member: FindM
   }
 
   /**
-   * Budget, count and credit are one transaction. The budget's statement comes first and locks the campaign, so that claims of it go one
-   * after the other and the count of a person's claims is exact.
+   * Budget, count and credit are one transaction. The budget's statement locks the campaign, so that claims of it go one after the other and
+   * the count of a person's claims is exact.
    */
-  function take(campaign: CampaignRow, userId: string, { at, requestKey, orderNo }: Occasion): Promise<ClaimRow> {
+  function take(campaign: CampaignRow, userId: string, at: Date, requestKey: string | null): Promise<ClaimRow> {
     return payouts.run(async (tx, pay) => {
+      const { min_topup: least, starts_at: from, ends_at: to } = campaign;
+      const topUpNo = least === null ? null : await standingTopUp(tx, { userId, least, from, to });
       const taken = await takeFromBudget(tx, campaign.id, at);
-      const same = await findClaim(tx, { campaignId: campaign.id, userId, requestKey, orderNo });
+      const same = await findClaim(tx, { campaignId: campaign.id, userId, requestKey });
       if (same) throw new Repeated(same);
+      if (topUpNo === undefined) throw new Refused("min_topup");
       if (!taken) throw new Refused(stateOf(campaign, at) === "running" ? "budget_spent" : "not_running");
       const no = (await countClaims(tx, campaign.id, userId)) + 1;
       if (no > taken.most_per_user) throw new Refused("most_per_user");
@@ -94,10 +88,10 @@ export function createClaims(deps: { pool: Pool; payouts: Payouts; member: FindM
         no,
         amount: taken.reward,
         balance_after: balance!,
-        order_no: orderNo,
+        order_no: null,
         created_at: now,
       };
-      await insertClaim(tx, { ...claim, request_key: requestKey });
+      await insertClaim(tx, { ...claim, request_key: requestKey, topup_no: topUpNo });
       return claim;
     });
   }
@@ -107,37 +101,23 @@ export function createClaims(deps: { pool: Pool; payouts: Payouts; member: FindM
       const campaign = await findByCode(pool, code);
       if (campaign?.trigger !== "claim") throw appError("not_found", { message: "There is no such campaign" });
       const at = clock.now();
-      const occasion = { at, requestKey: requestKey ?? null, orderNo: null };
-      const same = await findClaim(pool, { campaignId: campaign.id, userId, ...occasion });
+      const key = requestKey ?? null;
+      const same = await findClaim(pool, { campaignId: campaign.id, userId, requestKey: key });
       if (same) return same;
       const refusal = refusalOf(campaign, await factsOf(campaign, await memberOrThrow(find, userId), at));
       if (refusal) throw refused(refusal);
       try {
-        return await take(campaign, userId, occasion);
+        return await take(campaign, userId, at, key);
       } catch (error) {
         if (error instanceof Repeated) return error.claim;
         throw error instanceof Refused ? refused(error.refusal) : error;
       }
     },
 
-    async byTopUp({ orderNo, userId, credits, completedAt: at }) {
-      const campaigns = await runningCampaigns(pool, at, { trigger: "topup" });
-      if (campaigns.length === 0) return;
-      const member = await find(userId);
-      if (!member?.active) return;
-      for (const campaign of campaigns) {
-        const claims = await countClaims(pool, campaign.id, userId);
-        if (refusalOf(campaign, { at, member, claims, topUp: credits })) continue;
-        await take(campaign, userId, { at, requestKey: null, orderNo }).catch((error: unknown) => {
-          if (!(error instanceof Refused || error instanceof Repeated)) throw error;
-        });
-      }
-    },
-
     async list(userId) {
       const member = await memberOrThrow(find, userId);
       const at = clock.now();
-      const campaigns = await runningCampaigns(pool, at, { listed: true });
+      const campaigns = await listedCampaigns(pool, at);
       const facts = await Promise.all(campaigns.map((campaign) => factsOf(campaign, member, at)));
       return campaigns.map((campaign, index) => ({
         campaign,

@@ -1,5 +1,5 @@
 import type { Queryable } from "../../platform/postgres.ts";
-import type { CampaignRow } from "./rules.ts";
+import type { CampaignRow, Due } from "./rules.ts";
 
 /** What an operator decides about a campaign. */
 export type CampaignFields = Omit<CampaignRow, "id" | "paid" | "claims" | "created_at" | "updated_at">;
@@ -11,8 +11,16 @@ export interface ClaimRow {
   no: number;
   amount: bigint;
   balance_after: bigint;
+  /** The top-up that it is paid for, when nobody claimed it. */
   order_no: string | null;
   created_at: Date;
+}
+
+/** What only this domain looks at in a claim. */
+interface ClaimGrounds {
+  request_key: string | null;
+  /** The top-up without which it would have been refused. */
+  topup_no: string | null;
 }
 
 const FIELDS = [
@@ -56,9 +64,9 @@ export async function findCampaign(db: Queryable, id: string): Promise<CampaignR
   return rows[0];
 }
 
-/** The same, locked: its budget and claims stand still. */
+/** The same, locked: its budget and claims stand still. Top-ups may note meanwhile what it owes them. */
 export async function lockCampaign(tx: Queryable, id: string): Promise<CampaignRow | undefined> {
-  const { rows } = await tx.query<CampaignRow>("SELECT * FROM campaigns WHERE id = $1 FOR UPDATE", [id]);
+  const { rows } = await tx.query<CampaignRow>("SELECT * FROM campaigns WHERE id = $1 FOR NO KEY UPDATE", [id]);
   return rows[0];
 }
 
@@ -68,17 +76,39 @@ export async function findByCode(db: Queryable, code: string): Promise<CampaignR
 }
 
 /** Campaigns that anybody could get something of at a moment, by when they end. */
-export async function runningCampaigns(
-  db: Queryable,
-  at: Date,
-  only: { trigger?: CampaignRow["trigger"]; listed?: boolean },
-): Promise<CampaignRow[]> {
+export async function listedCampaigns(db: Queryable, at: Date): Promise<CampaignRow[]> {
   const { rows } = await db.query<CampaignRow>(
-    `SELECT * FROM campaigns WHERE status = 'active' AND starts_at <= $1 AND ends_at > $1
-       AND ($2::text IS NULL OR trigger = $2) AND ($3::boolean IS NULL OR listed = $3) ORDER BY ends_at, id`,
-    [at, only.trigger ?? null, only.listed ?? null],
+    "SELECT * FROM campaigns WHERE listed AND status = 'active' AND starts_at <= $1 AND ends_at > $1 ORDER BY ends_at, id",
+    [at],
   );
   return rows;
+}
+
+/** Notes what the campaigns that run now owe a top-up, in the transaction that credits it. */
+export async function noteDues(tx: Queryable, orderNo: string): Promise<void> {
+  await tx.query(
+    `INSERT INTO campaign_dues (order_no, campaign_id, reward, most_per_user, new_within_days, tiers, expires_days)
+     SELECT t.order_no, c.id, c.reward, c.most_per_user, c.new_within_days, c.tiers, c.expires_days
+     FROM reward_topups t JOIN campaigns c ON c.trigger = 'topup' AND c.status = 'active' AND c.starts_at <= t.completed_at
+       AND c.ends_at > t.completed_at AND coalesce(c.min_topup, 0) <= t.credits
+     WHERE t.order_no = $1`,
+    [orderNo],
+  );
+}
+
+/** What is owed to a top-up and not decided yet. */
+export async function duesOf(db: Queryable, orderNo: string): Promise<Due[]> {
+  const { rows } = await db.query<Due>("SELECT * FROM campaign_dues WHERE order_no = $1 ORDER BY campaign_id", [orderNo]);
+  return rows;
+}
+
+/** Takes something owed that is being decided. False when somebody else has decided it. */
+export async function takeDue(tx: Queryable, due: Due): Promise<boolean> {
+  const { rowCount } = await tx.query("DELETE FROM campaign_dues WHERE order_no = $1 AND campaign_id = $2", [
+    due.order_no,
+    due.campaign_id,
+  ]);
+  return rowCount === 1;
 }
 
 /** Newest first. */
@@ -94,9 +124,14 @@ export async function listCampaigns(
   return { items: rows, total: Number(total.rows[0]!.total) };
 }
 
-/** Removes a campaign that has paid nothing. False when it has. */
+/** Removes a campaign that has paid nothing and owes nothing. False when it has or does. */
 export async function deleteCampaign(tx: Queryable, id: string): Promise<boolean> {
-  const { rowCount } = await tx.query("DELETE FROM campaigns WHERE id = $1 AND claims = 0", [id]);
+  // Waits for top-ups that note what it owes them, so that the next statement sees it.
+  await tx.query("SELECT FROM campaigns WHERE id = $1 FOR UPDATE", [id]);
+  const { rowCount } = await tx.query(
+    "DELETE FROM campaigns WHERE id = $1 AND claims = 0 AND NOT EXISTS (SELECT FROM campaign_dues WHERE campaign_id = $1)",
+    [id],
+  );
   return rowCount === 1;
 }
 
@@ -113,6 +148,15 @@ export async function takeFromBudget(tx: Queryable, id: string, at: Date): Promi
   return rows[0];
 }
 
+/** The same for a reward that was earned while the campaign ran, whatever it does now. False when the budget does not cover it. */
+export async function takeEarned(tx: Queryable, id: string, reward: bigint): Promise<boolean> {
+  const { rowCount } = await tx.query("UPDATE campaigns SET paid = paid + $2, claims = claims + 1 WHERE id = $1 AND paid + $2 <= budget", [
+    id,
+    reward,
+  ]);
+  return rowCount === 1;
+}
+
 export async function countClaims(db: Queryable, campaignId: string, userId: string): Promise<number> {
   const { rows } = await db.query<{ count: bigint }>(
     "SELECT count(*) AS count FROM campaign_claims WHERE campaign_id = $1 AND user_id = $2",
@@ -121,20 +165,20 @@ export async function countClaims(db: Queryable, campaignId: string, userId: str
   return Number(rows[0]!.count);
 }
 
-/** The claim that the same request or the same top-up has made before. */
+/** The claim that the same request has made before. */
 export async function findClaim(
   db: Queryable,
-  by: { campaignId: string; userId: string; requestKey: string | null; orderNo: string | null },
+  by: { campaignId: string; userId: string; requestKey: string | null },
 ): Promise<ClaimRow | undefined> {
   const { rows } = await db.query<ClaimRow>(
-    `SELECT ${CLAIM} FROM campaign_claims WHERE campaign_id = $1 AND user_id = $2 AND (request_key = $3 OR order_no = $4)`,
-    [by.campaignId, by.userId, by.requestKey, by.orderNo],
+    `SELECT ${CLAIM} FROM campaign_claims WHERE campaign_id = $1 AND user_id = $2 AND request_key = $3`,
+    [by.campaignId, by.userId, by.requestKey],
   );
   return rows[0];
 }
 
-export async function insertClaim(tx: Queryable, claim: ClaimRow & { request_key: string | null }): Promise<void> {
-  await tx.query(`INSERT INTO campaign_claims (${CLAIM}, request_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, [
+export async function insertClaim(tx: Queryable, claim: ClaimRow & ClaimGrounds): Promise<void> {
+  await tx.query(`INSERT INTO campaign_claims (${CLAIM}, request_key, topup_no) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, [
     claim.campaign_id,
     claim.user_id,
     claim.no,
@@ -143,6 +187,39 @@ export async function insertClaim(tx: Queryable, claim: ClaimRow & { request_key
     claim.order_no,
     claim.created_at,
     claim.request_key,
+    claim.topup_no,
+  ]);
+}
+
+/** A claim whose top-up was refunded. */
+export interface UngroundedClaim {
+  campaign_id: string;
+  user_id: string;
+  no: number;
+  /** It was paid for that very top-up; else it only needed one like it. */
+  for_topup: boolean;
+  min_topup: bigint | null;
+  starts_at: Date;
+  ends_at: Date;
+}
+
+/** The claims that a top-up led to. */
+export async function claimsOfTopUp(tx: Queryable, orderNo: string): Promise<UngroundedClaim[]> {
+  const { rows } = await tx.query<UngroundedClaim>(
+    `SELECT l.campaign_id, l.user_id, l.no, l.topup_no IS NULL AS for_topup, c.min_topup, c.starts_at, c.ends_at
+     FROM campaign_claims l JOIN campaigns c ON c.id = l.campaign_id WHERE l.order_no = $1 OR l.topup_no = $1 ORDER BY 1, 2, 3`,
+    [orderNo],
+  );
+  return rows;
+}
+
+/** Lets a claim rest on another top-up. */
+export async function regroundClaim(tx: Queryable, claim: UngroundedClaim, orderNo: string): Promise<void> {
+  await tx.query("UPDATE campaign_claims SET topup_no = $4 WHERE campaign_id = $1 AND user_id = $2 AND no = $3", [
+    claim.campaign_id,
+    claim.user_id,
+    claim.no,
+    orderNo,
   ]);
 }
 

@@ -1,16 +1,16 @@
 import type { Settings } from "../../admin/settings/index.ts";
 import type { Clock } from "../../platform/clock.ts";
-import { inTransaction, type Pool } from "../../platform/postgres.ts";
+import { inTransaction, type Pool, type PoolClient } from "../../platform/postgres.ts";
 import type { FindMember } from "../member.ts";
 import type { Payouts } from "../payouts.ts";
 import { referralSettings } from "../settings.ts";
-import type { TopUp } from "../topups.ts";
+import { stands, type TopUp } from "../topups.ts";
 import { findPending, findReferral, lockReferral, saveReferral, takeOfMonth, type ReferralRow } from "./repository.ts";
 
 export interface ReferralPayout {
-  /** Decides the referral of whoever topped up: due, held for an operator, or refused. Once; answers its id when it is due. */
+  /** Decides the referral of whoever topped up: due, held for an operator, or refused. Once; answers its id when it is due. A refunded top-up decides nothing. */
   qualify(topUp: TopUp): Promise<string | undefined>;
-  /** Pays a referral that is due, each side once. May stop anywhere and be called again. */
+  /** Pays a referral that is due, each side once, while its top-up stands. May stop anywhere and be called again. */
   pay(id: string): Promise<void>;
 }
 
@@ -38,6 +38,13 @@ export function createReferralPayout(deps: ReferralDeps): ReferralPayout {
     } as const;
   }
 
+  /** Locks a referral that is due for a top-up that stands. The top-up first, as whoever undoes it does. */
+  async function lockDue(tx: PoolClient, { id, order_no: orderNo }: ReferralRow): Promise<ReferralRow | undefined> {
+    if (!(await stands(tx, orderNo!))) return undefined;
+    const row = await lockReferral(tx, id);
+    return row?.status === "due" && row.order_no === orderNo ? row : undefined;
+  }
+
   return {
     async qualify({ orderNo, userId, credits }) {
       const { enabled, referrer, referred, minTopUp, expiresDays } = await settings.read(referralSettings);
@@ -46,6 +53,7 @@ export function createReferralPayout(deps: ReferralDeps): ReferralPayout {
       if (!found) return undefined;
       const active = (await member(found.referrer_id))?.active === true;
       return inTransaction(pool, async (tx) => {
+        if (!(await stands(tx, orderNo))) return undefined;
         const row = await lockReferral(tx, found.id);
         if (row?.status !== "pending") return undefined;
         const signals = active ? row.signals : [...row.signals, "referrer_not_active" as const];
@@ -70,10 +78,13 @@ export function createReferralPayout(deps: ReferralDeps): ReferralPayout {
       const found = await findReferral(pool, id);
       if (found?.status !== "due") return;
       const { monthlyCap } = await settings.read(referralSettings);
-      await payouts.run((_tx, pay) => pay(paymentOf(found, "referred")));
       await payouts.run(async (tx, pay) => {
-        const row = await lockReferral(tx, id);
-        if (row?.status !== "due") return;
+        const row = await lockDue(tx, found);
+        if (row) await pay(paymentOf(row, "referred"));
+      });
+      await payouts.run(async (tx, pay) => {
+        const row = await lockDue(tx, found);
+        if (!row) return;
         const now = clock.now();
         const within =
           row.referrer_reward === 0n || (await takeOfMonth(tx, row.referrer_id, `${now.toISOString().slice(0, 7)}-01`, monthlyCap));

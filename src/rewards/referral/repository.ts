@@ -1,7 +1,7 @@
 import type { Queryable } from "../../platform/postgres.ts";
 import type { Signal } from "./rules.ts";
 
-export const REFERRAL_STATUSES = ["pending", "held", "due", "paid", "refused"] as const;
+export const REFERRAL_STATUSES = ["pending", "held", "due", "paid", "refused", "reversed"] as const;
 export type ReferralStatus = (typeof REFERRAL_STATUSES)[number];
 
 /** A referral as the database holds it. Amounts in micro-credits. */
@@ -80,6 +80,12 @@ export async function findReferral(db: Queryable, id: string): Promise<ReferralR
 /** The same, locked. */
 export async function lockReferral(tx: Queryable, id: string): Promise<ReferralRow | undefined> {
   const { rows } = await tx.query<ReferralRow>(`${SELECT} WHERE r.id = $1 FOR UPDATE OF r`, [id]);
+  return rows[0];
+}
+
+/** The referral that a top-up decided, locked. */
+export async function lockReferralOf(tx: Queryable, orderNo: string): Promise<ReferralRow | undefined> {
+  const { rows } = await tx.query<ReferralRow>(`${SELECT} WHERE r.order_no = $1 FOR UPDATE OF r`, [orderNo]);
   return rows[0];
 }
 

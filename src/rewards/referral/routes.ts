@@ -12,11 +12,14 @@ import { codeOf, countReferrals, findCode, listReferrals, type ReferralRow } fro
 const CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789";
 const CODE_LENGTH = 8;
 
-const STATUSES = ["waiting", "in_review", "paid", "capped", "refused"] as const;
+const STATUSES = ["waiting", "in_review", "paid", "capped", "refused", "reversed"] as const;
 
 const referralView = z.object({
   id: z.string(),
-  status: z.enum(STATUSES).meta({ description: "`capped`: paid to the other side alone, because the month's referrals were used up" }),
+  status: z.enum(STATUSES).meta({
+    description:
+      "`capped`: paid to the other side alone, because the month's referrals were used up; `reversed`: the top-up was refunded, and what was left of the reward taken back",
+  }),
   reward: creditsText.meta({ description: "What it earned me" }),
   created_at: isoTime,
   paid_at: isoTime.nullable(),
@@ -32,7 +35,8 @@ const overviewView = z.object({
 
 function statusOf({ status, capped }: ReferralRow): (typeof STATUSES)[number] {
   if (status === "paid") return capped ? "capped" : "paid";
-  return status === "pending" ? "waiting" : status === "refused" ? "refused" : "in_review";
+  if (status === "refused" || status === "reversed") return status;
+  return status === "pending" ? "waiting" : "in_review";
 }
 
 /** One's code and who came by it. Whom it brought is not told: the code may have gone to strangers. */

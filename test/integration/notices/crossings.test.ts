@@ -124,7 +124,7 @@ describe("a balance that falls below a threshold", function () {
     const gone = createBlockingRedis({ url: "redis://127.0.0.1:1", log: silent });
     const notify = createNotify({ redis: gone, log: silent });
     const contact = async (userId: string) => ({ email: `${userId}@example.com`, locale: "en" as const, name: "Zoe" });
-    const cut = createTell({ pool: rig.pool, notify, contact, publicUrl: "" });
+    const cut = createTell({ pool: rig.pool, notify, contact, publicUrl: "", log: silent });
     try {
       await rig.spend([zoe, 60]);
       const failure = await cut.tell().catch((error: Error) => error);
@@ -136,6 +136,27 @@ describe("a balance that falls below a threshold", function () {
     }
     expect((await rig.tell.tell()).notices).to.be.at.least(1);
     expect(await rig.mails(zoe)).to.have.length(1);
+  });
+
+  it("that cannot be told holds up no other, and is told once it can be", async () => {
+    const [lea, max, ned, oda] = await Promise.all([1, 2, 3, 4].map(() => rig.person(100)));
+    for (const who of [lea!, max!, ned!, oda!]) {
+      await rig.settings.change(who, { thresholds: credits(50) });
+      await rig.spend([who, 60]);
+    }
+    const broken = new Set([lea!.userId, ned!.userId]);
+    const contact = async (userId: string) => {
+      if (broken.has(userId)) throw new Error("no such template");
+      return { email: `${userId}@example.com`, locale: "en" as const, name: "Max" };
+    };
+    const tell = createTell({ pool: rig.pool, notify: rig.notify, contact, publicUrl: "", log: silent });
+    const mailed = async () => Promise.all([lea!, max!, ned!, oda!].map(async (who) => (await rig.mails(who)).length));
+    expect(await tell.tell()).to.include({ notices: 2, failed: 2 });
+    expect(await mailed()).to.deep.equal([0, 1, 0, 1]);
+    expect(await tell.tell().catch((error: Error) => error.message), "nobody could be told").to.equal("no such template");
+    broken.clear();
+    expect(await tell.tell()).to.include({ notices: 2, failed: 0 });
+    expect(await mailed()).to.deep.equal([1, 1, 1, 1]);
   });
 
   it("is not mailed to who wants no mail", async () => {

@@ -102,6 +102,7 @@ export async function noticeRig(places: { databaseUrl: string; redisUrl: string 
     notify,
     contact: async (userId) => ({ email: addressOf(userId), locale: "en", name: "Ada" }),
     publicUrl: "http://toll.test",
+    log: silent,
   });
   const credit = async (owner: Owner, credits: number) => {
     await ledger.credit(pool, {

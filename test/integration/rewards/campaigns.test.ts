@@ -168,6 +168,37 @@ describe("campaigns", () => {
     await rig.operator.call("PATCH", `/api/admin/campaigns/${campaign.id}`, { status: "paused" });
   });
 
+  it("on top-ups pay what was earned while they ran, by the terms of that moment, whatever became of them since", async () => {
+    const deliver = () => rig.rewards.topUps.deliver();
+    const patch = (campaign: Campaign, changes: object) => rig.operator.call("PATCH", `/api/admin/campaigns/${campaign.id}`, changes);
+    for (const changes of [{ status: "paused" }, { ends_at: hours(-0.5) }, { reward: "1", min_topup: "90", tiers: ["pro"] }]) {
+      const campaign = await make({ trigger: "topup" });
+      const [ada, ben] = [await rig.somebody(), await rig.somebody()];
+      await rig.topUp(ada, 50);
+      expect((await patch(campaign, changes)).status).to.equal(200);
+      expect((await rig.operator.call("DELETE", `/api/admin/campaigns/${campaign.id}`)).error?.code, "it owes a reward").to.equal(
+        "invalid_state",
+      );
+      await rig.topUp(ben, 50);
+      await deliver();
+      expect([await ada.total(), await ben.total()], JSON.stringify(changes)).to.deep.equal([60n * MICRO, 50n * MICRO]);
+      expect(await get(campaign)).to.include({ paid: "10", claims: 1 });
+      await patch(campaign, { status: "paused" });
+    }
+  });
+
+  it("on top-ups that were paused or not begun when the top-up was complete pay nothing for it", async () => {
+    const paused = await make({ trigger: "topup", status: "paused" });
+    const later = await make({ trigger: "topup", starts_at: hours(1), ends_at: hours(2) });
+    const ada = await rig.somebody();
+    await rig.topUp(ada, 50);
+    await rig.operator.call("PATCH", `/api/admin/campaigns/${paused.id}`, { status: "active" });
+    await rig.operator.call("PATCH", `/api/admin/campaigns/${later.id}`, { starts_at: hours(-1) });
+    await rig.rewards.topUps.deliver();
+    expect(await ada.total()).to.equal(50n * MICRO);
+    for (const { id } of [paused, later]) await rig.operator.call("PATCH", `/api/admin/campaigns/${id}`, { status: "paused" });
+  });
+
   it("are made, changed and removed by operators, each change in the audit log", async () => {
     const campaign = await make({ description: "For everybody" });
     const at = `/api/admin/campaigns/${campaign.id}`;

@@ -5,9 +5,10 @@ import { createSettlePayment } from "../../../src/payments/settle.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { MICRO } from "../../../src/platform/credits.ts";
 import { createLogger } from "../../../src/platform/logger.ts";
+import { inTransaction } from "../../../src/platform/postgres.ts";
 import { createTemporalLink } from "../../../src/platform/temporal.ts";
 import { unique } from "../../support/people.ts";
-import { useStack } from "../../support/stack.ts";
+import { useStack, waitFor } from "../../support/stack.ts";
 import { prove, rewardsRig, type Rig, type Somebody } from "./rig.ts";
 
 const log = createLogger({ level: "silent", name: "test" });
@@ -111,6 +112,40 @@ describe("what follows from a top-up", () => {
     expect([await ada.total(), await ben.total()]).to.deep.equal([530n * MICRO, 530n * MICRO]);
     for (const worker of workers) await worker.stop();
     await link.close();
+  });
+
+  it("is credited together with its bonus, in the order in which all lock, also by a wallet that owes", async () => {
+    const ada = await rig.somebody();
+    await inTransaction(rig.pool, (tx) =>
+      rig.ledger.settle(tx, [
+        {
+          id: uuidv7(),
+          holdId: null,
+          walletId: ada.walletId,
+          cost: 7n * MICRO,
+          to: "revenue:usage",
+          type: "CONSUMPTION",
+          description: "a message",
+          reference: "m",
+        },
+      ]),
+    );
+    const orderNo = await order(ada);
+    const settle = createSettlePayment({ pool: rig.pool, ledger: rig.ledger, log });
+    const other = await rig.pool.connect();
+    await other.query("BEGIN");
+    // Somebody else's bonus, whose wallet owes too.
+    await other.query("SELECT ledger_system_account('grants:topup', 'CREDIT')");
+    const settling = settle(orderNo, payment(orderNo));
+    await waitFor(async () => {
+      const { rows } = await rig.pool.query("SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'");
+      return rows.length === 1;
+    });
+    await other.query("SELECT FROM ledger_accounts WHERE code = 'unpaid' FOR NO KEY UPDATE NOWAIT");
+    await other.query("COMMIT");
+    other.release();
+    expect((await settling).outcome).to.equal("credited");
+    expect(await ada.total()).to.equal(518n * MICRO);
   });
 
   it("one that always fails holds up no other", async () => {

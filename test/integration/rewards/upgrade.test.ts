@@ -40,7 +40,7 @@ describe("what the release before gave and sold", () => {
       await rig.set({ "welcome.credits": "7" });
       await rig.rewards.welcome(id);
       expect((await rig.ledger.balance(wallet)).total).to.equal(25n * MICRO);
-      expect(await rig.rewards.topUps.deliver()).to.deep.equal({ topUps: 0, referrals: 0, failed: 0 });
+      expect(await rig.rewards.topUps.deliver()).to.deep.equal({ topUps: 0, referrals: 0, reversals: 0, failed: 0 });
       const { rows } = await rig.pool.query("SELECT order_no, credits FROM reward_topups WHERE user_id = $1", [id]);
       expect(rows).to.deep.equal([{ order_no: "TKOLD1", credits: 100n * MICRO }]);
       await prove(rig);
