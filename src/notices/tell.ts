@@ -111,7 +111,7 @@ export function createTell(deps: TellDeps) {
   async function each<T>({ take, idOf, tell, count }: Telling<T>): Promise<Done> {
     const result: Done = { done: 0, failed: 0 };
     const failed: string[] = [];
-    for (let inRow = 0; inRow < MOST_FAILED; ) {
+    for (let inRow = 0; inRow < MOST_FAILED;) {
       let found: T | undefined;
       try {
         await inTransaction(pool, async (tx) => {

@@ -18,7 +18,9 @@ const worker = startWorker({
   address: infra().temporalAddress,
   namespace,
   taskQueue: "billing",
-  activities: createNoticeActivities({ tell: { tell: async () => ({ notices: 2, disabled: 0, requeued: 2 }), forget: async () => 0 } }),
+  activities: createNoticeActivities({
+    tell: { tell: async () => ({ notices: 2, disabled: 0, requeued: 2, failed: 0 }), forget: async () => 0 },
+  }),
   client,
   graceMs: 5_000,
   log: silent,
