@@ -13,6 +13,7 @@ interface BillRow {
   amount: bigint | null;
   currency: string | null;
   credits: bigint;
+  paid: bigint;
   description: string | null;
   provider: string | null;
   channel: string | null;
@@ -52,7 +53,7 @@ export interface Bills {
   list(walletId: bigint, query: BillQuery): Promise<object>;
   /** Undefined also for somebody else's. */
   get(walletId: bigint, id: bigint): Promise<object | undefined>;
-  /** Sums of what is completed, by type and by month (UTC). */
+  /** Sums of what was paid, by type and by month (UTC); of consumption exactly what history shows of that time. */
   stats(walletId: bigint, range: { from?: Date | undefined; to?: Date | undefined }): Promise<object>;
 }
 
@@ -69,6 +70,7 @@ export function createBills(deps: { pool: Pool; rate: bigint }): Bills {
       currency: row.currency ?? CURRENCY,
       credits,
       quota_amount: credits,
+      paid: formatCredits(row.paid),
       description: row.description ?? `Top-up by ${row.provider} (${row.channel})`,
       transaction_id: row.transaction_id,
       order_no: row.order_no,
@@ -85,8 +87,9 @@ export function createBills(deps: { pool: Pool; rate: bigint }): Bills {
   }
 
   const sums = (by: string) =>
-    `SELECT type, ${by} AS month, count(*) AS count, CASE type WHEN 'topup' THEN sum(amount)::text END AS amount, sum(credits)::text AS credits
-     FROM billing_records WHERE wallet_id = $1 AND type IS NOT NULL AND status = 'completed' AND ($2::timestamptz IS NULL OR created_at >= $2)
+    `SELECT type, ${by} AS month, count(DISTINCT bill) AS count, CASE type WHEN 'topup' THEN sum(amount)::text END AS amount,
+       sum(credits)::text AS credits
+     FROM bill_payments WHERE wallet_id = $1 AND type IS NOT NULL AND ($2::timestamptz IS NULL OR created_at >= $2)
        AND ($3::timestamptz IS NULL OR created_at < $3) GROUP BY type, month ORDER BY month, type`;
 
   return {

@@ -57,8 +57,8 @@ export interface ChargedCall {
   dify: DifyMessage | null;
 }
 
-/** A charge, or what is owed of one. */
-const CHARGE = /^(?:usage|shortfall):([0-9a-f-]{36})$/;
+/** A charge, what is owed of one, or a payment of that. */
+const CHARGE = /^(?:usage|shortfall|collect):([0-9a-f-]{36})(?::\d+)?$/;
 /** Nearly every call is settled within seconds; days before are looked through only for those that waited for an operator. */
 const SOON_MS = 2 * 86_400_000;
 

@@ -32,11 +32,21 @@ export type HistoryView = ReturnType<typeof view>;
 
 const shown = (item: HistoryView, burned: readonly Burned[]) => ({ ...item, burned });
 
-/** Charges of calls, found by what was called: the ledger names a charge, and what is owed of one, after its usage event. */
-const CALLS = `FROM usage_events u
-  JOIN ledger_transfers t ON t.id IN ('usage:' || u.id, 'shortfall:' || u.id) AND (t.debit_account = $2 OR t.id LIKE 'shortfall:%')
-  WHERE u.wallet_id = $2 AND u.user_id = $1 AND ($3::text IS NULL OR lower(u.model) = lower($3)) AND ($4::uuid IS NULL OR u.key_id = $4)
-    AND ($5::timestamptz IS NULL OR t.created_at >= $5) AND ($6::timestamptz IS NULL OR t.created_at < $6)`;
+const CALL = "u.wallet_id = $2 AND u.user_id = $1 AND ($3::text IS NULL OR lower(u.model) = lower($3)) AND ($4::uuid IS NULL OR u.key_id = $4)";
+
+/**
+ * Charges of calls, found by what was called: the ledger names a charge, and what is owed of one, after its usage event; what was paid of
+ * that later refers to it.
+ */
+const CALLS = `FROM (
+    SELECT u.id AS call, t.* FROM usage_events u
+    JOIN ledger_transfers t ON t.id IN ('usage:' || u.id, 'shortfall:' || u.id) AND (t.debit_account = $2 OR t.id LIKE 'shortfall:%')
+    WHERE ${CALL}
+    UNION ALL
+    SELECT u.id, t.* FROM ledger_shortfalls o JOIN usage_events u ON u.id::text = o.id
+    JOIN ledger_transfers t ON t.debit_account = o.wallet_id AND t.id LIKE 'collect:%' AND t.reference = o.id
+    WHERE o.wallet_id = $2 AND o.collected > 0 AND ${CALL}
+  ) t WHERE ($5::timestamptz IS NULL OR t.created_at >= $5) AND ($6::timestamptz IS NULL OR t.created_at < $6)`;
 
 const LEGS = `SELECT * FROM (
     SELECT seq, id, type, amount, credit_balance_after AS balance_after, description, reference, source, created_at, 0::bigint AS owed
@@ -91,7 +101,7 @@ export function createHistory(deps: { pool: Pool; ledger: Pick<Ledger, "history"
         `SELECT t.seq, t.id, t.type, CASE WHEN t.debit_account = $2 THEN -t.amount ELSE 0 END AS amount,
            CASE WHEN t.debit_account = $2 THEN 0 ELSE t.amount END AS owed,
            CASE WHEN t.debit_account = $2 THEN t.debit_balance_after
-             ELSE (SELECT s.balance_after FROM ledger_settlements s WHERE s.id = u.id::text) END AS balance_after,
+             ELSE (SELECT s.balance_after FROM ledger_settlements s WHERE s.id = t.call::text) END AS balance_after,
            t.description, t.reference, NULL AS source, t.created_at ${CALLS} ORDER BY t.seq DESC LIMIT $7 OFFSET $8`,
         [...values, query.page_size, (query.page - 1) * query.page_size],
       ),

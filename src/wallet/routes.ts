@@ -110,7 +110,8 @@ export function walletRoutes({ pool, ledger, exports, rate }: WalletRouteDeps): 
     route({
       method: "get",
       path: "/api/user/billing/stats",
-      summary: "Sums and counts of my completed bills by type and month",
+      summary: "Sums of what I paid, by type and month",
+      description: "Each payment when it was made, also on bills that are not paid in full; `count` is how many bills were paid on.",
       tag: "Wallet",
       access: "user",
       query: statsQuery,

@@ -50,7 +50,7 @@ export const historyPage = pageOf(
     amount: creditsText.meta({ description: "Positive when credited, negative when charged" }),
     shortfall: creditsText.nullable().meta({
       description:
-        "What of a charge the wallet could not pay and owed from then on; `amount` is 0 then, and what it could pay an item of its own",
+        "What of a charge the wallet could not pay and owed from then on; `amount` is 0 then. What it could pay, and what it paid of it later, are items of their own",
     }),
     balance_after: creditsText,
     description: z.string(),
@@ -109,6 +109,7 @@ export const billView = z.object({
   currency: z.string(),
   credits: creditsText,
   quota_amount: creditsText.meta({ description: "The same as credits" }),
+  paid: creditsText.meta({ description: "What of the credits is paid; the rest of a pending consumption is owed" }),
   description: z.string(),
   transaction_id: z.string().nullable(),
   order_no: z.string().nullable(),
