@@ -32,7 +32,8 @@ export type HistoryView = ReturnType<typeof view>;
 
 const shown = (item: HistoryView, burned: readonly Burned[]) => ({ ...item, burned });
 
-const CALL = "u.wallet_id = $2 AND u.user_id = $1 AND ($3::text IS NULL OR lower(u.model) = lower($3)) AND ($4::uuid IS NULL OR u.key_id = $4)";
+const CALL =
+  "u.wallet_id = $2 AND u.user_id = $1 AND ($3::text IS NULL OR lower(u.model) = lower($3)) AND ($4::uuid IS NULL OR u.key_id = $4)";
 
 /**
  * Charges of calls, found by what was called: the ledger names a charge, and what is owed of one, after its usage event; what was paid of
