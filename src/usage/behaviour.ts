@@ -1,4 +1,5 @@
 import type { Queryable } from "../platform/postgres.ts";
+import { COUNTS } from "./second.ts";
 
 /** How calls of a user ended, as far as that is the user's own doing. */
 export interface CallBehaviour {
@@ -16,7 +17,7 @@ export async function behaviourSince(db: Queryable, userIds: readonly string[], 
     `SELECT user_id, count(*)::integer AS calls,
        (count(*) FILTER (WHERE error_class = 'refused' AND error_code NOT LIKE 'upstream\\_%'))::integer AS refused,
        (count(*) FILTER (WHERE error_class = 'rejected'))::integer AS rejected
-     FROM usage_events WHERE user_id = ANY ($1) AND created_at >= $2 GROUP BY user_id`,
+     FROM usage_events WHERE user_id = ANY ($1) AND created_at >= $2 AND ${COUNTS} GROUP BY user_id`,
     [userIds, since],
   );
   return new Map(rows.map(({ user_id, ...behaviour }) => [user_id, behaviour]));

@@ -1,5 +1,6 @@
 import { inTransaction, type Pool, type Queryable } from "../platform/postgres.ts";
 import { keepSafetyFactors, type SafetyFactor } from "../pricing/index.ts";
+import { COUNTS } from "./second.ts";
 
 /** Fewer calls say nothing. */
 const LEAST_CALLS = 20;
@@ -15,7 +16,7 @@ async function observed(db: Queryable): Promise<SafetyFactor[]> {
      FROM (
        SELECT model, estimated_input_tokens, (input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens)::float8 AS actual
        FROM usage_events
-       WHERE created_at >= now() - interval '1 day' AND status = 'ok' AND NOT estimated AND cache IS NULL AND estimated_input_tokens >= $1
+       WHERE created_at >= now() - interval '1 day' AND status = 'ok' AND ${COUNTS} AND NOT estimated AND cache IS NULL AND estimated_input_tokens >= $1
        ORDER BY created_at DESC LIMIT $2
      ) AS calls
      GROUP BY model HAVING count(*) >= $3`,

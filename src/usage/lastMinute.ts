@@ -1,4 +1,5 @@
 import type { Pool } from "../platform/postgres.ts";
+import { COUNTS } from "./second.ts";
 
 interface Row {
   status: "ok" | "client_gone" | "failed";
@@ -14,7 +15,7 @@ export async function lastMinute(pool: Pool) {
     `SELECT status, error_class, count(*)::integer AS calls,
        sum(input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens)::float8 AS input,
        sum(output_tokens + reasoning_tokens)::float8 AS output
-     FROM usage_events WHERE created_at > now() - interval '1 minute' GROUP BY status, error_class`,
+     FROM usage_events WHERE created_at > now() - interval '1 minute' AND ${COUNTS} GROUP BY status, error_class`,
   );
   const calls = { ok: 0, client_gone: 0, failed: 0 };
   const errors: Record<string, number> = {};

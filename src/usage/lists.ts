@@ -1,9 +1,10 @@
-import { Op, QueryTypes, type Sequelize, type WhereOptions } from "sequelize";
+import { literal, Op, QueryTypes, type Sequelize, type WhereOptions } from "sequelize";
 import { formatCredits } from "../platform/credits.ts";
 import { detailView } from "./detail.ts";
 import { defineUsageModel, type UsageRow } from "./models.ts";
 import type { Rates } from "./rates.ts";
 import type { UsageFilter } from "./schema.ts";
+import { COUNTS } from "./second.ts";
 import { operatorView, sum, userView } from "./views.ts";
 
 interface Page {
@@ -26,7 +27,7 @@ export interface UsageLists {
   ofKey(keyId: string, range: { from?: Date | undefined; to?: Date | undefined }): Promise<object>;
 }
 
-/** The condition of a filter. */
+/** The condition of a filter. A call whose message was charged before is listed only to who asks for that very request. */
 export function where(filter: UsageFilter): WhereOptions<UsageRow> {
   const range = { ...(filter.from ? { [Op.gte]: filter.from } : {}), ...(filter.to ? { [Op.lt]: filter.to } : {}) };
   return {
@@ -39,6 +40,7 @@ export function where(filter: UsageFilter): WhereOptions<UsageRow> {
     ...(filter.request_id ? { request_id: filter.request_id } : {}),
     ...(filter.settled ? { settled_at: filter.settled === "true" ? { [Op.ne]: null } : null } : {}),
     ...(filter.from || filter.to ? { created_at: range } : {}),
+    ...(filter.request_id ? {} : { [Op.and]: [literal(COUNTS)] }),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Queryable } from "../platform/postgres.ts";
+import { COUNTS } from "./second.ts";
 
 /** What calls of a model used and cost (micro-credits). Failed ones are among the requests. */
 export interface ModelUse {
@@ -31,10 +32,10 @@ export async function usedByModel(tx: Queryable, asked: readonly { userId: strin
        WHERE h.user_id = q.user_id AND h.hour >= q.low AND h.hour < q.high
        UNION ALL
        SELECT model, 1, (status = 'failed')::integer, ${TOKENS}, cost FROM usage_events e
-       WHERE e.user_id = q.user_id AND e.created_at >= q.from_at AND e.created_at < q.low AND e.settled_at IS NOT NULL
+       WHERE e.user_id = q.user_id AND e.created_at >= q.from_at AND e.created_at < q.low AND e.settled_at IS NOT NULL AND ${COUNTS}
        UNION ALL
        SELECT model, 1, (status = 'failed')::integer, ${TOKENS}, cost FROM usage_events e
-       WHERE e.user_id = q.user_id AND e.created_at >= q.high AND e.created_at < q.until_at AND e.settled_at IS NOT NULL
+       WHERE e.user_id = q.user_id AND e.created_at >= q.high AND e.created_at < q.until_at AND e.settled_at IS NOT NULL AND ${COUNTS}
      ) u
      GROUP BY q.n, u.model ORDER BY q.n, cost DESC, u.model`,
     [asked.map(({ userId }) => userId), asked.map(({ from }) => from), asked.map(({ until }) => until)],

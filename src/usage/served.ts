@@ -1,5 +1,6 @@
 import { formatCredits } from "../platform/credits.ts";
 import type { Pool } from "../platform/postgres.ts";
+import { COUNTS } from "./second.ts";
 
 interface Row {
   id: string;
@@ -27,7 +28,7 @@ interface Row {
 }
 
 const WHERE = `user_id = $1 AND ($2::timestamptz IS NULL OR created_at >= $2) AND ($3::timestamptz IS NULL OR created_at < $3)
-  AND (NOT $4 OR status = 'failed')`;
+  AND (NOT $4 OR status = 'failed') AND ${COUNTS}`;
 
 /**
  * A user's calls with a record as events (`call.ended`), newest first, for the list of his activity: at most `limit` of them, and their

@@ -1,4 +1,5 @@
 import type { Queryable } from "../platform/postgres.ts";
+import { COUNTS } from "./second.ts";
 
 /** What calls used and were charged (micro-credits). Failed ones are among the requests. */
 export interface Used {
@@ -41,7 +42,7 @@ export async function usedSince(db: Queryable, owner: string, since: Date): Prom
   const part = await db.query<Used>(
     `SELECT count(*) AS requests, count(*) FILTER (WHERE status = 'failed') AS failed, ${TOKENS} FROM usage_events
      WHERE user_id = ${kind === "user" ? "$1" : "(SELECT user_id FROM usage_hourly WHERE key_id = $1 LIMIT 1)"} AND ${column} = $1
-       AND created_at >= $2 AND created_at < $3 AND settled_at IS NOT NULL`,
+       AND created_at >= $2 AND created_at < $3 AND settled_at IS NOT NULL AND ${COUNTS}`,
     [id, since, firstHour],
   );
   return add(whole.rows[0]!, part.rows[0]!);

@@ -1,4 +1,5 @@
 import type { Queryable } from "../../platform/postgres.ts";
+import { COUNTS } from "../second.ts";
 import type { Range } from "../stats/range.ts";
 
 /** What a report tells of single calls, from the calls themselves. */
@@ -15,7 +16,7 @@ export interface DearCall {
   created_at: Date;
 }
 
-const SETTLED = "user_id = $1 AND created_at >= $2 AND created_at < $3 AND settled_at IS NOT NULL";
+const SETTLED = `user_id = $1 AND created_at >= $2 AND created_at < $3 AND settled_at IS NOT NULL AND ${COUNTS}`;
 
 /** The calls of a range that cost most, the dearest first. */
 export async function dearestCalls(db: Queryable, userId: string, { from, to }: Range, limit: number): Promise<DearCall[]> {

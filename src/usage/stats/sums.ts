@@ -1,4 +1,5 @@
 import type { Queryable } from "../../platform/postgres.ts";
+import { COUNTS } from "../second.ts";
 import type { Range } from "./range.ts";
 
 /** What calls came to, from the hourly roll-ups where an hour lies whole in one group, from the calls themselves where it does not. */
@@ -75,7 +76,7 @@ function statement(group: StatGroup, filter: SumsFilter): string {
       SELECT ${key ?? bucket("e.created_at")}, 1, (e.status = 'failed')::integer, ${COUNTED}
       FROM hours h CROSS JOIN LATERAL (
         SELECT * FROM usage_events e WHERE e.created_at >= h.begins AND e.created_at < h.ends AND e.created_at >= $1 AND e.created_at < $2
-          AND e.settled_at IS NOT NULL AND ${who}
+          AND e.settled_at IS NOT NULL AND ${COUNTS} AND ${who}
         OFFSET 0 -- hour by hour, each by the index
       ) AS e
       WHERE NOT h.whole

@@ -24,10 +24,9 @@ export interface Owner {
   walletId: bigint;
 }
 
-export interface Answer {
+export interface Answer<Data = unknown> {
   status: number;
-  // oxlint-disable-next-line typescript/no-explicit-any -- a test reads whatever was answered
-  data: any;
+  data: Data;
   error?: { code: string; details: unknown };
 }
 
@@ -36,7 +35,7 @@ export interface UsageApi {
   rig: UsageRig;
   url: string;
   headers(owner: Owner, role?: Role): Record<string, string>;
-  get(path: string, owner: Owner, role?: Role): Promise<Answer>;
+  get<Data = unknown>(path: string, owner: Owner, role?: Role): Promise<Answer<Data>>;
   text(path: string, owner: Owner, role?: Role): Promise<{ status: number; type: string; body: string }>;
   /** Records and settles calls, each held for. */
   settle(calls: Parameters<UsageRig["call"]>[]): Promise<string[]>;
@@ -102,9 +101,9 @@ export async function startUsageApi(options: UsageApiOptions): Promise<UsageApi>
     rig,
     url,
     headers,
-    async get(path, owner, role) {
+    async get<Data>(path: string, owner: Owner, role?: Role) {
       const answer = await fetch(url + path, { headers: headers(owner, role) });
-      return { status: answer.status, ...((await answer.json()) as Omit<Answer, "status">) };
+      return { status: answer.status, ...((await answer.json()) as Omit<Answer<Data>, "status">) };
     },
     async text(path, owner, role) {
       const answer = await fetch(url + path, { headers: headers(owner, role) });

@@ -42,7 +42,7 @@ describe("margins", () => {
 
   it("put what calls cost upstream, failed attempts too, beside what was charged", async () => {
     for (const path of ["/api/admin/margin", "/api/admin/usage/margin"]) {
-      const { data } = await api.get(`${path}?group_by=model`, ada, "operator");
+      const { data } = await api.get<{ items: object[] }>(`${path}?group_by=model`, ada, "operator");
       expect(data.items, path).to.have.length(1);
       expect(data.items[0]).to.include({ key: "test-model", requests: 1, attempts: 2, failed_attempts: 1 });
       expect(data.items[0]).to.include({ sale: "93", cost_in_credits: "62", margin: "31", margin_percent: "33.3" });

@@ -99,7 +99,7 @@ describe("reports", function () {
   it("over HTTP show 93 for 1500 and 800 tokens, and export their lines", async () => {
     const eve = await api.rig.wallet(1_000);
     await api.settle([[eve]]);
-    const { status, data } = await api.get("/api/user/usage/report", eve);
+    const { status, data } = await api.get<{ totals: { cost: string } }>("/api/user/usage/report", eve);
     expect(status).to.equal(200);
     expect(data.totals.cost).to.equal("93");
     const { body, type } = await api.text("/api/user/usage/report/export.csv", eve);
@@ -114,10 +114,10 @@ describe("reports", function () {
     expect((await api.get("/api/user/usage/report?month=2026-13", eve)).status).to.equal(400);
     const forecast = await api.get("/api/user/usage/forecast?time_zone=UTC", eve);
     expect(forecast.data).to.include({ spent: "93", method: "weekday_run_rate", time_zone: "UTC" });
-    const patterns = await api.get("/api/user/usage/patterns", eve);
+    const patterns = await api.get<{ busiest: object }>("/api/user/usage/patterns", eve);
     expect(patterns.data).to.include({ requests: 1, average_input_tokens: 1_500, average_output_tokens: 800, time_zone: "Asia/Kolkata" });
     expect(patterns.data.busiest).to.include({ requests: 1, cost: "93" });
-    expect((await api.get("/api/user/usage/hints", eve)).data.items).to.deep.equal([]);
+    expect((await api.get<{ items: object[] }>("/api/user/usage/hints", eve)).data.items).to.deep.equal([]);
   });
 
   it("forecast from the days since the first use, in the user's own time zone", async () => {

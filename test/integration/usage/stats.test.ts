@@ -29,6 +29,12 @@ interface Item {
   cost: string;
 }
 
+interface Sums {
+  items: Item[];
+  totals: Item;
+  groups: number;
+}
+
 /** The local date of an instant, by another calendar than the one under test. */
 function dateIn(timeZone: string, at: Date): string {
   return new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short" }).format(at);
@@ -115,9 +121,9 @@ describe("statistics", function () {
       cost: parseCredits(cost)!.toString(),
     }));
   const ask = async (query: string) => {
-    const answer = await api.get(`/api/user/usage/stats?from=${FROM}&to=${TO}&${query}`, owner);
+    const answer = await api.get<Sums>(`/api/user/usage/stats?from=${FROM}&to=${TO}&${query}`, owner);
     expect(answer.status, JSON.stringify(answer.error)).to.equal(200);
-    return answer.data as { items: Item[]; totals: Item; groups: number };
+    return answer.data;
   };
 
   for (const zone of ZONES) {
@@ -150,25 +156,25 @@ describe("statistics", function () {
     const ada = await api.rig.wallet(1_000);
     await api.settle([[ada]]);
     for (const group of ["day", "hour", "model", "key"]) {
-      const { data } = await api.get(`/api/user/usage/stats?group_by=${group}`, ada);
+      const { data } = await api.get<Sums>(`/api/user/usage/stats?group_by=${group}`, ada);
       expect(data.items, group).to.have.length(1);
       expect(data.totals, group).to.include({ requests: 1, failed: 0, input_tokens: 1_500, output_tokens: 800, cost: "93" });
     }
-    const { data } = await api.get(`/api/admin/usage/stats?group_by=user&user=${ada.userId}`, owner, "operator");
+    const { data } = await api.get<Sums>(`/api/admin/usage/stats?group_by=user&user=${ada.userId}`, owner, "operator");
     expect(data.items[0]).to.include({ key: ada.userId, cost: "93" });
     expect((await api.get("/api/admin/usage/stats", ada)).status).to.equal(403);
   });
 
   it("of everybody add up what each has", async () => {
-    const all = await api.get(`/api/admin/usage/stats?from=${FROM}&to=${TO}&group_by=user`, owner, "operator");
-    const mine = (all.data.items as Item[]).find(({ key }) => key === owner.userId);
+    const all = await api.get<Sums>(`/api/admin/usage/stats?from=${FROM}&to=${TO}&group_by=user`, owner, "operator");
+    const mine = all.data.items.find(({ key }) => key === owner.userId);
     expect(mine).to.deep.include((await ask("group_by=day")).totals);
   });
 
   it("take a date for the beginning of that day in the time zone", async () => {
-    const { data } = await api.get("/api/user/usage/stats?from=2026-04-04&to=2026-04-05&time_zone=Asia/Kolkata", owner);
+    const { data } = await api.get<Sums>("/api/user/usage/stats?from=2026-04-04&to=2026-04-05&time_zone=Asia/Kolkata", owner);
     expect(data).to.include({ from: "2026-04-03T18:30:00.000Z", to: "2026-04-04T18:30:00.000Z", time_zone: "Asia/Kolkata" });
-    expect(data.items.map((item: Item) => item.key)).to.deep.equal(["2026-04-04"]);
+    expect(data.items.map((item) => item.key)).to.deep.equal(["2026-04-04"]);
   });
 
   it("refuse what cannot be, naming it", async () => {

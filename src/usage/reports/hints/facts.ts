@@ -1,5 +1,6 @@
 import type { Queryable } from "../../../platform/postgres.ts";
 import type { TokenClasses } from "../../../pricing/index.ts";
+import { COUNTS } from "../../second.ts";
 import type { Range } from "../../stats/range.ts";
 
 /** What hints are made from: sums over the calls of somebody within a range. */
@@ -50,7 +51,7 @@ export const SHORT_ANSWER = 200;
 const CACHE_LIFE_MINUTES = 5;
 const LEAST_CACHED = 1_024;
 
-const SETTLED = "user_id = $1 AND created_at >= $2 AND created_at < $3 AND settled_at IS NOT NULL";
+const SETTLED = `user_id = $1 AND created_at >= $2 AND created_at < $3 AND settled_at IS NOT NULL AND ${COUNTS}`;
 const TOTAL = "input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens";
 const OUT = "output_tokens + reasoning_tokens";
 
@@ -127,7 +128,7 @@ export async function readBroken(db: Queryable, userId: string, { from, to }: Ra
 export async function readRecent(db: Queryable, userId: string, since: Date, limit: number): Promise<RecentCall[]> {
   const { rows } = await db.query<RecentCall>(
     `SELECT id, model, cost, (${OUT})::float8 AS output FROM usage_events
-     WHERE user_id = $1 AND created_at >= $2 AND settled_at IS NOT NULL AND status = 'ok' AND cache IS NULL
+     WHERE user_id = $1 AND created_at >= $2 AND settled_at IS NOT NULL AND ${COUNTS} AND status = 'ok' AND cache IS NULL
      ORDER BY created_at DESC LIMIT $3`,
     [userId, since, limit],
   );
