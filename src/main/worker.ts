@@ -26,9 +26,9 @@ import {
   createSettlement,
   createSettlementMetrics,
   createSettlementTrace,
-  forgetRefusals,
   startSettlements,
   watchBacklog,
+  tidyDify,
   watchOpenEvents,
 } from "../usage/index.ts";
 import { partChecks } from "./checks.ts";
@@ -102,7 +102,7 @@ const activities = createActivities({
         () => forgetPassedTasks(pool),
         () => identity.forgetTokens(),
         () => dify.sweep(),
-        () => forgetRefusals(pool),
+        () => tidyDify(pool),
         () => keepPartitions(pool, new Date(Date.now() - config.ACTIVITY_LISTED)),
         () => tell.forget(),
       ],

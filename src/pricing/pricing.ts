@@ -63,9 +63,18 @@ export function createPricing(deps: { pool: Pool; invalidation: Invalidation }):
     invalidation: deps.invalidation,
     topics: ["model"],
     maxAgeMs: MAX_AGE_MS,
-    load: () => loadBook(deps.pool),
+    load: async () => {
+      const loaded = await loadBook(deps.pool);
+      for (const { price } of loaded.list) if (price) remember(price);
+      return loaded;
+    },
   });
+  // Whoever settles what it has just priced asks for nothing while it holds locks.
   const versions = new LRUCache<bigint, PriceVersion>({ max: VERSIONS_KEPT });
+  function remember(version: PriceVersion): PriceVersion {
+    versions.set(version.id, version);
+    return version;
+  }
 
   return {
     async model(name) {
@@ -85,13 +94,13 @@ export function createPricing(deps: { pool: Pool; invalidation: Invalidation }):
       const kept = versions.get(id);
       if (kept) return kept;
       const found = await findVersion(deps.pool, id);
-      if (found) versions.set(id, found);
-      return found;
+      return found && remember(found);
     },
     async versionAt(model, at) {
       const { price } = model;
       if (!price || price.createdAt <= at || price.version === 1) return price ?? undefined;
-      return findVersionAt(deps.pool, model.name, at);
+      const found = await findVersionAt(deps.pool, model.name, at);
+      return found && remember(found);
     },
     drop: book.drop,
     cost,

@@ -8,6 +8,7 @@ export type IncidentKind =
   | "price_version_missing"
   | "settlement_refused"
   | "usage_clamped"
+  | "message_differs"
   | "usage_disagrees"
   | "usage_unreadable";
 
@@ -34,6 +35,15 @@ export async function reportIncidents(db: Queryable, incidents: readonly Inciden
       incidents.map((incident) => JSON.stringify(incident.details ?? {})),
     ],
   );
+}
+
+/** Closes incidents whose cause is mended. */
+export async function resolveIncidents(db: Queryable, kind: IncidentKind, subjects: readonly string[]): Promise<void> {
+  if (subjects.length === 0) return;
+  await db.query("UPDATE incidents SET resolved_at = now() WHERE kind = $1 AND subject = ANY ($2::text[]) AND resolved_at IS NULL", [
+    kind,
+    subjects,
+  ]);
 }
 
 /** Keeps and counts incidents as they happen, without making anybody wait. Declares its metric; once per process. */

@@ -10,7 +10,7 @@ import { wakeSettlement } from "./wake.ts";
 export { createAverages, type AverageCall, type Averages } from "./averages.ts";
 export type { UpstreamAttempt } from "./attempts.ts";
 export { consumptionId } from "./dify/answers.ts";
-export { createDifyUsage, createDifyWebhook, forgetRefusals, watchOpenEvents } from "./dify/index.ts";
+export { createDifyUsage, createDifyWebhook, tidyDify, watchOpenEvents } from "./dify/index.ts";
 export { difyMessageKey, difyUser } from "./difyMessage.ts";
 export { behaviourSince, spentOf } from "./behaviour.ts";
 export { createDrain, type Drain, type DrainResult } from "./drain.ts";

@@ -116,7 +116,8 @@ function stillOpen({ decision, traceId }: Unpaid, reason: OpenReason): Outcome {
   };
 }
 
-const UNCHARGED = {
+/** Of a message that nobody was charged for. */
+export const UNCHARGED = {
   user_id: null,
   wallet_id: null,
   model: null,

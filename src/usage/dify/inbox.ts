@@ -4,8 +4,8 @@ import { formatCredits } from "../../platform/credits.ts";
 import { appError } from "../../platform/errors.ts";
 import { inTransaction, type Pool } from "../../platform/postgres.ts";
 import { consumptionId } from "./answers.ts";
-import type { Intake } from "./intake.ts";
 import { openEvents, type KeptReason, type ReportedRow } from "./repository.ts";
+import type { Retry } from "./retry.ts";
 
 /** Which kept events are meant. */
 export interface InboxFilter {
@@ -116,8 +116,8 @@ const MOST_REPLAYED = 10_000;
 const PAGE = 1_000;
 
 /** Creates the inbox. */
-export function createInbox(deps: { pool: Pool; ledger: Pick<Ledger, "shortfalls">; intake: Pick<Intake, "retry"> }): Inbox {
-  const { pool, ledger, intake } = deps;
+export function createInbox(deps: { pool: Pool; ledger: Pick<Ledger, "shortfalls">; retry: Retry }): Inbox {
+  const { pool, ledger, retry } = deps;
 
   async function shown(rows: readonly EventRow[]): Promise<EventView[]> {
     const owing = rows.filter(({ owed }) => owed !== null && owed > 0n).map(({ id }) => id);
@@ -139,7 +139,9 @@ export function createInbox(deps: { pool: Pool; ledger: Pick<Ledger, "shortfalls
     const paid = (await ledger.shortfalls(ids)).filter(({ amount, collected }) => amount === collected).map(({ id }) => id);
     if (paid.length === 0) return 0;
     const { rowCount } = await pool.query(
-      "UPDATE dify_events SET state = 'charged', resolved_at = now() WHERE id = ANY ($1::uuid[]) AND state = 'open' AND reason = 'insufficient_balance'",
+      // In the order in which whoever tries again locks them.
+      `UPDATE dify_events SET state = 'charged', resolved_at = now() WHERE id IN (
+         SELECT id FROM dify_events WHERE id = ANY ($1::uuid[]) AND state = 'open' AND reason = 'insufficient_balance' ORDER BY id FOR UPDATE)`,
       [paid],
     );
     return rowCount ?? 0;
@@ -196,7 +198,7 @@ export function createInbox(deps: { pool: Pool; ledger: Pick<Ledger, "shortfalls
     async replay(operator, id) {
       const event = await find(id);
       if (event.state !== "open") throw appError("invalid_state", { message: "This event is not open" });
-      if (event.charged_at === null) await intake.retry([event.id]);
+      if (event.charged_at === null) await retry([event.id]);
       else await closeIfPaid([event.id]);
       const after = await get(event.id);
       await recordAudit(pool, {
@@ -211,7 +213,7 @@ export function createInbox(deps: { pool: Pool; ledger: Pick<Ledger, "shortfalls
 
     async replayAll(operator, filter) {
       const ids = await openEvents(pool, { ...filter, limit: MOST_REPLAYED });
-      const result = await intake.retry(ids);
+      const result = await retry(ids);
       await recordAudit(pool, {
         actorId: operator.userId,
         action: "dify.replay_events",

@@ -2,7 +2,6 @@ import { z } from "zod";
 import { ok, route, type Route } from "../../http/route.ts";
 import { creditsText, isoTime, pageOf, pageQuery, timeRange } from "../../http/schemas.ts";
 import { appError } from "../../platform/errors.ts";
-import type { Pool } from "../../platform/postgres.ts";
 import { eventIdOf } from "./answers.ts";
 import type { Inbox } from "./inbox.ts";
 import type { KeptReason } from "./repository.ts";
@@ -15,6 +14,7 @@ const REASONS = [
   "cost_out_of_range",
   "insufficient_balance",
   "relay_waits",
+  "settlement_refused",
 ] as const satisfies KeptReason[];
 
 const name = z.string().min(1).max(200);
@@ -64,32 +64,8 @@ const event = z.object({
   note: z.string().nullable(),
 });
 
-const refusal = z.object({
-  id: z.string(),
-  reason: z.string(),
-  status: z.number().int(),
-  authenticated: z.boolean().meta({ description: "Key and signature were right" }),
-  message: z.string(),
-  headers: z.record(z.string(), z.string()).meta({ description: "Secrets by their length alone" }),
-  body: z.string().meta({ description: "Its beginning, as text" }),
-  body_bytes: z.number().int(),
-  client_ip: z.string().nullable(),
-  times: z.number().int(),
-  first_at: isoTime,
-  last_at: isoTime,
-});
-
-interface RefusalRow {
-  total: bigint;
-  body: Buffer;
-  body_bytes: bigint;
-  times: bigint;
-  first_at: Date;
-  last_at: Date;
-}
-
-/** Operators' routes of what Dify's webhook reported: kept events, what became of them, and refused deliveries. */
-export function inboxRoutes({ pool, inbox }: { pool: Pool; inbox: Inbox }): Route[] {
+/** Operators' routes of what Dify's webhook reported, and what became of it. */
+export function inboxRoutes({ inbox }: { inbox: Inbox }): Route[] {
   return [
     route({
       ...COMMON,
@@ -154,31 +130,6 @@ export function inboxRoutes({ pool, inbox }: { pool: Pool; inbox: Inbox }): Rout
       body: z.strictObject({ reason: z.enum(REASONS).optional(), user: name.optional(), model: name.optional() }),
       responses: { 200: z.object({ tried: z.number().int(), charged: z.number().int() }) },
       handler: async ({ body, principal, traceId }) => ok(await inbox.replayAll({ userId: principal.userId, traceId }, body)),
-    }),
-    route({
-      ...COMMON,
-      method: "get",
-      path: "/api/admin/dify/refusals",
-      summary: "Deliveries of Dify's webhook that were refused, with the reason, newest first",
-      query: z.strictObject({ ...pageQuery, reason: z.string().max(40).optional(), authenticated: z.enum(["true", "false"]).optional() }),
-      responses: { 200: pageOf(refusal) },
-      handler: async ({ query: { page, page_size, reason, authenticated } }) => {
-        const { rows } = await pool.query<RefusalRow>(
-          `SELECT id::text, reason, status, authenticated, message, headers, body, body_bytes, client_ip, times, first_at, last_at, count(*) OVER () AS total
-           FROM dify_refusals WHERE ($1::text IS NULL OR reason = $1) AND ($2::boolean IS NULL OR authenticated = $2)
-           ORDER BY last_at DESC, id DESC LIMIT $3 OFFSET $4`,
-          [reason ?? null, authenticated ?? null, page_size, (page - 1) * page_size],
-        );
-        const items = rows.map(({ total: _total, ...row }) => ({
-          ...row,
-          body: row.body.toString("utf8"),
-          body_bytes: Number(row.body_bytes),
-          times: Number(row.times),
-          first_at: row.first_at.toISOString(),
-          last_at: row.last_at.toISOString(),
-        }));
-        return ok({ items, total: Number(rows[0]?.total ?? 0n), page, page_size });
-      },
     }),
   ];
 }

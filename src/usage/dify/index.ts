@@ -7,6 +7,7 @@ import { createMetrics, type Metrics } from "../../platform/metrics.ts";
 import type { Pool } from "../../platform/postgres.ts";
 import type { Pricing } from "../../pricing/index.ts";
 import type { Settlement } from "../settlement.ts";
+import { createReadyDays } from "./days.ts";
 import { createInbox, type Inbox } from "./inbox.ts";
 import { inboxRoutes } from "./inboxRoutes.ts";
 import { createIntake, type Intake } from "./intake.ts";
@@ -14,15 +15,18 @@ import { difyBody } from "./message.ts";
 import { createDifyMetrics, type DifyMetrics } from "./metrics.ts";
 import { createPayers, type AccountsOf, type Payers } from "./payers.ts";
 import { createDecide } from "./price.ts";
+import { refusalRoutes } from "./refusalRoutes.ts";
 import { createRefusals } from "./refusals.ts";
+import { createReplays } from "./replays.ts";
 import { difyWebhookHandler, type DifyWebhookDeps } from "./router.ts";
 import { createVerifier } from "./signature.ts";
+import { createRetry } from "./retry.ts";
 import { createSweep, type Sweep } from "./sweep.ts";
 import { createMappings } from "./users.ts";
 import { userRoutes } from "./userRoutes.ts";
 
 export { watchOpenEvents } from "./metrics.ts";
-export { forgetRefusals } from "./refusals.ts";
+export { tidyDify } from "./retention.ts";
 export { difyWebhookRouter, type DifyWebhookDeps } from "./router.ts";
 
 export interface DifyDeps {
@@ -48,9 +52,11 @@ export interface DifyUsage {
 export function createDifyUsage(deps: DifyDeps, metrics?: DifyMetrics): DifyUsage {
   const payers = createPayers(deps);
   const decide = createDecide({ payers, pricing: deps.pricing });
-  const intake = createIntake({ ...deps, decide, ...(metrics ? { onBatch: metrics.committed } : {}) });
-  const inbox = createInbox({ ...deps, intake });
-  return { intake, inbox, payers, sweep: createSweep({ ...deps, intake, inbox, payers }) };
+  const readyDays = createReadyDays(deps);
+  const retry = createRetry({ ...deps, decide, readyDays });
+  const intake = createIntake({ ...deps, decide, retry, readyDays, ...(metrics ? { onBatch: metrics.committed } : {}) });
+  const inbox = createInbox({ ...deps, retry });
+  return { intake, inbox, payers, sweep: createSweep({ ...deps, retry, inbox, payers }) };
 }
 
 export interface DifyWebhook {
@@ -105,7 +111,8 @@ export function createDifyWebhook(
         ],
         handler: (req, res) => void handler(req, res, () => undefined),
       }),
-      ...inboxRoutes({ pool, inbox }),
+      ...inboxRoutes({ inbox }),
+      ...refusalRoutes({ pool, replays: createReplays({ pool, intake }) }),
       ...userRoutes(mappings),
     ],
     async stop() {

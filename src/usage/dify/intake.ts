@@ -1,16 +1,18 @@
 import { createBatcher } from "../../platform/batcher.ts";
-import { AppError } from "../../platform/errors.ts";
 import { uuidv7 } from "../../platform/ids.ts";
 import type { Logger } from "../../platform/logger.ts";
-import { inTransaction, isConnectionError, type Pool } from "../../platform/postgres.ts";
-import { reportIncidents, type Incident } from "../incidents.ts";
-import { isDataError } from "../repository.ts";
+import { inTransaction, type Pool } from "../../platform/postgres.ts";
+import { reportIncidents } from "../incidents.ts";
 import type { Settlement } from "../settlement.ts";
 import type { DifyAnswer } from "./answers.ts";
 import { chargeMessages, type Outcome, type Unpaid } from "./charge.ts";
-import { tokensUsed, type DifyMessage } from "./message.ts";
+import type { ReadyDays } from "./days.ts";
+import { isolating } from "./isolate.ts";
+import type { DifyMessage } from "./message.ts";
 import type { Decide } from "./price.ts";
-import { lockOpen, storeEvents, takeDeliveries, type FirstEvent, type KeptEvent } from "./repository.ts";
+import { readEvents, storeEvents, takeDeliveries, type FirstEvent } from "./repository.ts";
+import type { Retry } from "./retry.ts";
+import { asideIncident, asideOutcome, conflict, oddities, rowOf, saysTheSame } from "./rows.ts";
 
 /** A message_end event on its way in. */
 export interface Delivery {
@@ -33,8 +35,6 @@ export interface Taken {
 export interface Intake {
   /** Rejects when Postgres cannot be reached; what was sent may then be sent again, for it is charged once. */
   take(delivery: Delivery): Promise<Taken>;
-  /** Tries again to charge open events that nobody was charged for; answers how many of them were. Safe at any time and from several sides. */
-  retry(ids: readonly string[]): Promise<{ tried: number; charged: number }>;
   /** Waits until nothing is being taken. */
   idle(): Promise<void>;
 }
@@ -43,26 +43,17 @@ interface Item extends Delivery {
   id: string;
 }
 
+/** An item of a batch that is taken, or comes first of those that say the same. */
+interface Led {
+  answer: DifyAnswer;
+  outcome?: Outcome;
+  /** What came before it. */
+  first?: FirstEvent | undefined;
+}
+
 const MAX_BATCH = 200;
 /** A transaction of one event costs nearly as much as one of ten: at 500 a second ten share one, and nobody waits much longer for it. */
 const SPACING_MS = 15;
-const ATTEMPTS = 4;
-
-/** Postgres chose this transaction to give way, or its connection went: the same again is right, for every step is idempotent. */
-function isWorthRepeating(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code;
-  return code === "40P01" || code === "40001" || isConnectionError(error);
-}
-
-const isTheirFault = (error: unknown): boolean =>
-  isDataError(error) || error instanceof RangeError || (error instanceof AppError && error.status < 500);
-
-const saysTheSame = (a: DifyMessage, b: DifyMessage): boolean =>
-  a.messageId === b.messageId &&
-  a.inputTokens === b.inputTokens &&
-  a.outputTokens === b.outputTokens &&
-  a.user === b.user &&
-  a.model === b.model;
 
 /** Of one batch: each message once, and who waits for its answer with it. */
 function gather(batch: readonly Item[]): { leaders: Item[]; leaderOf: number[] } {
@@ -82,197 +73,112 @@ function gather(batch: readonly Item[]): { leaders: Item[]; leaderOf: number[] }
   return { leaders, leaderOf };
 }
 
+const isWaiting = (first: FirstEvent | undefined): first is FirstEvent => first?.state === "open" && !first.charged;
+
 /** Creates the intake of one process. */
 export function createIntake(deps: {
   pool: Pool;
   log: Logger;
   decide: Decide;
+  retry: Retry;
+  readyDays: ReadyDays;
   settlement: Pick<Settlement, "settleIn">;
   shards: number;
   /** Told of every group commit: how many deliveries it had and how many seconds it took. */
   onBatch?: (items: number, seconds: number) => void;
 }): Intake {
-  const { pool, log, decide } = deps;
+  const { pool, log, decide, retry, readyDays } = deps;
 
-  function rowOf(unpaid: Unpaid, outcome: Outcome, of: Pick<KeptEvent, "received_at" | "deliveries" | "processing_ms">): KeptEvent {
-    const { message } = unpaid;
-    const now = new Date().toISOString();
-    return {
-      id: unpaid.id,
-      message_id: message.messageId,
-      request_id: message.requestId,
-      conversation_id: message.conversationId,
-      external_user: message.user,
-      model_name: message.model,
-      input_tokens: message.inputTokens,
-      output_tokens: message.outputTokens,
-      total_tokens: message.totalTokens,
-      happened_at: message.at.toISOString(),
-      ...of,
-      last_delivery_at: now,
-      ...outcome.kept,
-      status: outcome.answer.status,
-      answer: outcome.answer.body,
-      resolved_at: null,
-      resolved_by: null,
-      note: null,
-    };
-  }
+  const placeOf = (item: Item, deliveries: number) => ({
+    received_at: item.receivedAt.toISOString(),
+    deliveries,
+    processing_ms: Math.round(performance.now() - item.startMs),
+  });
 
-  /** What does not add up is for operators to see. */
-  function oddities(unpaid: Unpaid, outcome: Outcome): Incident[] {
-    const { message } = unpaid;
-    const subject = { kind: "usage_disagrees", subject: unpaid.id, userId: outcome.kept.user_id } as const;
-    if (outcome.disagrees) {
-      const reported = { input: message.inputTokens, output: message.outputTokens };
-      return [{ ...subject, details: { message_id: message.messageId, relayed: outcome.disagrees, reported } }];
-    }
-    if (message.totalTokens === tokensUsed(message)) return [];
-    return [{ ...subject, details: { message_id: message.messageId, total_tokens: message.totalTokens, parts: tokensUsed(message) } }];
-  }
-
-  async function runOnce(batch: readonly Item[]): Promise<Taken[]> {
+  async function run(batch: readonly Item[]): Promise<Taken[]> {
     const { leaders, leaderOf } = gather(batch);
     const decisions = await decide(leaders.map(({ message }) => message));
+    await readyDays(leaders.map(({ message }) => message.at));
     const times = leaders.map((_, place) => leaderOf.filter((of) => of === place).length);
     let after = () => {};
-    const taken = await inTransaction(pool, async (tx) => {
+    const led = await inTransaction(pool, async (tx) => {
       const firsts = await takeDeliveries(
         tx,
         leaders.map(({ id, message }, place) => ({ id, message, times: times[place]! })),
       );
-      const answers: Taken[] = [];
-      const unpaid: (Unpaid & { place: number; first: FirstEvent | undefined })[] = [];
+      const taken: Led[] = [];
+      const unpaid: (Unpaid & { place: number })[] = [];
       for (const [place, item] of leaders.entries()) {
         const first = firsts.get(place);
-        if (!first) unpaid.push({ ...item, decision: decisions[place]!, place, first });
-        else if (first.state === "open" && !first.charged) {
-          // What could not be charged then may be now: the same that an operator's replay does.
-          const [decision] = await decide([first.message]);
-          unpaid.push({ id: first.id, message: first.message, traceId: item.traceId, decision: decision!, place, first });
-        } else answers[place] = repeat(first, item);
+        if (first) taken[place] = { answer: { status: first.status, body: first.answer }, first };
+        else unpaid.push({ ...item, decision: decisions[place]!, place });
       }
-      if (unpaid.length === 0) return answers;
-      const { outcomes, committed } = await chargeMessages(tx, deps, unpaid);
-      const rows = unpaid.flatMap((one, n) => {
-        const outcome = outcomes[n]!;
-        const { first, place } = one;
-        if (first && outcome.kept.state === "open" && outcome.kept.charged_at === null) {
-          answers[place] = repeat(first, leaders[place]!);
-          return [];
-        }
-        answers[place] = { answer: outcome.answer, kind: "first", outcome };
-        const item = leaders[place]!;
-        const processing = first?.processingMs ?? Math.round(performance.now() - item.startMs);
-        return [
-          rowOf(one, outcome, {
-            received_at: (first?.receivedAt ?? item.receivedAt).toISOString(),
-            deliveries: times[place]!,
-            processing_ms: processing,
-          }),
-        ];
+      const odd = batch.flatMap((item, n) => {
+        const { id, message } = firsts.get(leaderOf[n]!) ?? leaders[leaderOf[n]!]!;
+        return saysTheSame(message, item.message) ? [] : [conflict(id, message, item.message)];
       });
-      if (rows.length > 0) await storeEvents(tx, rows);
-      await reportIncidents(
-        tx,
-        unpaid.flatMap((one, n) => oddities(one, outcomes[n]!)),
-      );
-      after = committed;
-      return answers;
+      if (unpaid.length > 0) {
+        const { outcomes, committed } = await chargeMessages(tx, deps, unpaid);
+        const rows = unpaid.map((one, n) => rowOf(one, outcomes[n]!, placeOf(leaders[one.place]!, times[one.place]!)));
+        await storeEvents(tx, rows);
+        for (const [n, one] of unpaid.entries()) {
+          taken[one.place] = { answer: outcomes[n]!.answer, outcome: outcomes[n]! };
+          odd.push(...oddities(one, outcomes[n]!));
+        }
+        after = committed;
+      }
+      await reportIncidents(tx, odd);
+      return taken;
     });
     after();
-    return batch.map((item, n) => {
+    return settleRepeats(batch, leaders, leaderOf, led);
+  }
+
+  /** What could not be charged then may be now: the same that an operator's replay does, when no delivery is held up by it any more. */
+  async function settleRepeats(batch: readonly Item[], leaders: Item[], leaderOf: number[], led: Led[]): Promise<Taken[]> {
+    const waiting = led.flatMap(({ first }) => (isWaiting(first) ? [first.id] : []));
+    if (waiting.length > 0) await retry(waiting);
+    const now = waiting.length > 0 ? await readEvents(pool, waiting) : new Map<string, FirstEvent>();
+    return batch.map((item, n): Taken => {
       const place = leaderOf[n]!;
-      const leader = leaders[place]!;
-      if (leader === item) return taken[place]!;
-      return { answer: taken[place]!.answer, kind: saysTheSame(leader.message, item.message) ? "repeat" : "differs" };
+      const { answer, outcome, first } = led[place]!;
+      const leads = leaders[place] === item;
+      if (leads && !first) return { answer, kind: "first", ...(outcome ? { outcome } : {}) };
+      const kind = saysTheSame((first ?? leaders[place]!).message, item.message) ? "repeat" : "differs";
+      const since = first && now.get(first.id);
+      if (!since) return { answer, kind };
+      return { answer: { status: since.status, body: since.answer }, kind: since.charged && leads && kind === "repeat" ? "first" : kind };
     });
   }
 
-  const repeat = (first: FirstEvent, item: Item): Taken => ({
-    answer: { status: first.status, body: first.answer },
-    kind: saysTheSame(first.message, item.message) ? "repeat" : "differs",
-  });
-
-  async function run(batch: readonly Item[], attempt = 1): Promise<(Taken | Error)[]> {
-    try {
-      return await runOnce(batch);
-    } catch (error) {
-      if (isWorthRepeating(error) && attempt < ATTEMPTS) return run(batch, attempt + 1);
-      if (!isTheirFault(error) || batch.length === 1) return batch.map(() => error as Error);
-      // One that cannot be stored must not take its batch along.
-      log.warn({ err: error, deliveries: batch.length }, "a batch of dify events is taken one by one");
-      const answers: (Taken | Error)[] = [];
-      for (const item of batch) answers.push(...(await run([item])));
-      return answers;
-    }
+  /** One that nobody knows how to charge is kept for an operator, and answered so. */
+  async function putAside(item: Item, error: Error): Promise<Taken> {
+    log.error({ err: error, message_id: item.message.messageId }, "a dify event cannot be charged and is put aside");
+    const outcome = asideOutcome(item.traceId);
+    return inTransaction(pool, async (tx) => {
+      const first = (await takeDeliveries(tx, [{ ...item, times: 1 }])).get(0);
+      if (first) {
+        const kind = saysTheSame(first.message, item.message) ? "repeat" : "differs";
+        return { answer: { status: first.status, body: first.answer }, kind };
+      }
+      await storeEvents(tx, [rowOf(item, outcome, placeOf(item, 1))]);
+      await reportIncidents(tx, [asideIncident(item.id, item.message, error)]);
+      return { answer: outcome.answer, kind: "first", outcome };
+    });
   }
 
   const batcher = createBatcher<Item, Taken | Error>({
-    run,
+    run: (batch) => isolating(batch, run, putAside),
     maxBatch: MAX_BATCH,
     spacingMs: SPACING_MS,
     ...(deps.onBatch ? { onBatch: deps.onBatch } : {}),
   });
-
-  async function retryBatch(ids: readonly string[]): Promise<{ tried: number; charged: number }> {
-    let after = () => {};
-    const result = await inTransaction(pool, async (tx) => {
-      const open = await lockOpen(tx, ids);
-      if (open.length === 0) return { tried: 0, charged: 0 };
-      const decisions = await decide(open.map(({ message }) => message));
-      const unpaid = open.map(({ id, message }, n) => ({ id, message, traceId: id, decision: decisions[n]! }));
-      const { outcomes, committed } = await chargeMessages(tx, deps, unpaid);
-      after = committed;
-      const rows = unpaid.flatMap((one, n) => {
-        const first = open[n]!;
-        const { kept } = outcomes[n]!;
-        // Still open for the same reason: it keeps the answer it had.
-        if (kept.charged_at === null && kept.reason === first.reason) return [];
-        return rowOf(one, outcomes[n]!, { received_at: first.receivedAt.toISOString(), deliveries: 1, processing_ms: first.processingMs });
-      });
-      if (rows.length > 0) await storeEvents(tx, rows);
-      return { tried: open.length, charged: outcomes.filter(({ kept }) => kept.charged_at !== null).length };
-    });
-    after();
-    return result;
-  }
-
-  /** One that cannot be charged at all is left open, and keeps no other from being charged. */
-  async function retrySafely(ids: readonly string[], attempt = 1): Promise<{ tried: number; charged: number }> {
-    try {
-      return await retryBatch(ids);
-    } catch (error) {
-      if (isWorthRepeating(error) && attempt < ATTEMPTS) return retrySafely(ids, attempt + 1);
-      if (!isTheirFault(error)) throw error;
-      if (ids.length === 1) {
-        log.error({ err: error, event: ids[0] }, "an open dify event cannot be charged");
-        return { tried: 1, charged: 0 };
-      }
-      const total = { tried: 0, charged: 0 };
-      for (const id of ids) {
-        const { tried, charged } = await retrySafely([id]);
-        total.tried += tried;
-        total.charged += charged;
-      }
-      return total;
-    }
-  }
 
   return {
     async take(delivery) {
       const taken = await batcher.add({ ...delivery, id: uuidv7() });
       if (taken instanceof Error) throw taken;
       return taken;
-    },
-    async retry(ids) {
-      const total = { tried: 0, charged: 0 };
-      for (let from = 0; from < ids.length; from += MAX_BATCH) {
-        const { tried, charged } = await retrySafely(ids.slice(from, from + MAX_BATCH));
-        total.tried += tried;
-        total.charged += charged;
-      }
-      return total;
     },
     idle: () => batcher.idle(),
   };

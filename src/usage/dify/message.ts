@@ -28,7 +28,7 @@ export type Parsed =
 const MOST_TOKENS = 2 ** 31 - 1;
 /** A clock may be ahead by this much, and a report late by that much. */
 const AHEAD_MS = 300_000;
-const LATE_MS = 30 * 86_400_000;
+export const LATE_MS = 30 * 86_400_000;
 
 const text = z
   .string()

@@ -27,7 +27,11 @@ export interface Refusals {
   stop(): Promise<void>;
 }
 
-const KEPT_BYTES = 8_192;
+/** Why an authentic delivery is kept whole: an operator may take it all the same. `failed`: a fault of ours, which is mended by then. */
+export const REPLAYABLE = ["stale", "future", "failed"] as const;
+
+/** How much is kept of others that are authentic, and shown of any. */
+export const KEPT_BYTES = 8_192;
 const STRANGE_BYTES = 1_024;
 /** Rows a minute that strangers can make in one process. */
 const ROWS_A_MINUTE = 60;
@@ -50,6 +54,11 @@ export function maskHeaders(headers: IncomingHttpHeaders): Record<string, string
     if (typeof value === "string") shown[name] = `(${value.length} characters)`;
   }
   return shown;
+}
+
+function keptOf({ authenticated, reason, body }: Refusal): number {
+  if (!authenticated) return STRANGE_BYTES;
+  return REPLAYABLE.some((whole) => whole === reason) ? body.length : KEPT_BYTES;
 }
 
 /** Text that Postgres can hold. */
@@ -81,7 +90,7 @@ export function createRefusals(deps: { pool: Pool; log: Logger; clock?: () => nu
         rows.map(({ refusal }) => refusal.status),
         rows.map(({ refusal }) => refusal.authenticated),
         rows.map(({ hash }) => hash),
-        rows.map(({ refusal }) => refusal.body.subarray(0, refusal.authenticated ? KEPT_BYTES : STRANGE_BYTES)),
+        rows.map(({ refusal }) => refusal.body.subarray(0, keptOf(refusal))),
         rows.map(({ refusal }) => refusal.body.length),
         rows.map(({ refusal }) => JSON.stringify(maskHeaders(refusal.headers))),
         rows.map(({ refusal }) => printable(refusal.clientIp)),

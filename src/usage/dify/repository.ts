@@ -9,7 +9,9 @@ export type KeptReason =
   | "model_not_priced"
   | "cost_out_of_range"
   | "insufficient_balance"
-  | "relay_waits";
+  | "relay_waits"
+  /** It met an error that nobody expects: see the incident of the same name. */
+  | "settlement_refused";
 
 /** A row of dify_events as it is written; int8 as text. */
 export interface KeptEvent {
@@ -130,6 +132,21 @@ export async function takeDeliveries(
     ],
   });
   return new Map(rows.map((row) => [Number(row.n) - 1, firstOf(row)]));
+}
+
+/** Those of the events that are open and not charged. */
+export async function readOpen(db: Queryable, ids: readonly string[]): Promise<FirstEvent[]> {
+  const { rows } = await db.query<FirstRow>(
+    `SELECT ${FIRST} FROM dify_events WHERE id = ANY ($1::uuid[]) AND state = 'open' AND charged_at IS NULL ORDER BY id`,
+    [ids],
+  );
+  return rows.map(firstOf);
+}
+
+/** Kept events as they are now, by their ids. */
+export async function readEvents(db: Queryable, ids: readonly string[]): Promise<ReadonlyMap<string, FirstEvent>> {
+  const { rows } = await db.query<FirstRow>(`SELECT ${FIRST} FROM dify_events WHERE id = ANY ($1::uuid[])`, [ids]);
+  return new Map(rows.map((row) => [row.id, firstOf(row)]));
 }
 
 /** Locks those of the events that are open and not charged, in the order of their ids. */

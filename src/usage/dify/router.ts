@@ -62,6 +62,7 @@ export function difyWebhookHandler(deps: DifyWebhookDeps): RequestHandler {
     traceId: string;
     startMs: number;
     body: Buffer;
+    authentic: boolean;
   }
 
   function refuse(visit: Visit, reason: string, code: ErrorCode, message: string, details?: unknown): void {
@@ -95,6 +96,13 @@ export function difyWebhookHandler(deps: DifyWebhookDeps): RequestHandler {
     metrics?.answered("unavailable", (performance.now() - visit.startMs) / 1_000);
     visit.res.set("retry-after", "1");
     const code = isConnectionError(error) ? "unavailable" : "internal_error";
+    // A sender that does not come again is not the end of it.
+    if (code === "internal_error" && visit.authentic) {
+      const said = "It met a fault of ours, which the log has";
+      refusals
+        .keep(record(visit, "failed", ERROR_CODES[code].status, said, true))
+        .catch((cause: unknown) => log.error({ err: cause }, said));
+    }
     send(visit.res, refusedAnswer(code, ERROR_CODES[code].message, visit.traceId));
   }
 
@@ -156,6 +164,7 @@ export function difyWebhookHandler(deps: DifyWebhookDeps): RequestHandler {
     if (kind === "truncated") return refuseStranger(visit, "truncated", "validation_failed", "body: ended before its end");
     const forged = verifier.checkSignature(credentials, raw);
     if (forged) return refuseStranger(visit, forged.reason, forged.code, forged.message);
+    visit.authentic = true;
     const late = verifier.checkTime(credentials, clock());
     // Rightly signed at another time: either sent again by a stranger, or held up on its way.
     if (late) return refuseAuthentic(visit, late.reason, late.code, late.message);
@@ -165,7 +174,7 @@ export function difyWebhookHandler(deps: DifyWebhookDeps): RequestHandler {
   return async (req, res) => {
     const traceId = traceIdOf(res) || requestIdOf(req.get("x-request-id"));
     res.setHeader("X-Request-ID", traceId);
-    const visit: Visit = { req, res, traceId, startMs: performance.now(), body: Buffer.alloc(0) };
+    const visit: Visit = { req, res, traceId, startMs: performance.now(), body: Buffer.alloc(0), authentic: false };
     await receive(visit).catch((error: unknown) => unavailable(visit, error));
   };
 }

@@ -2,9 +2,9 @@ import type { Logger } from "../../platform/logger.ts";
 import type { Pool } from "../../platform/postgres.ts";
 import type { Pricing } from "../../pricing/index.ts";
 import type { Inbox } from "./inbox.ts";
-import type { Intake } from "./intake.ts";
 import type { Payers } from "./payers.ts";
 import { openEvents } from "./repository.ts";
+import type { Retry } from "./retry.ts";
 
 /** Charges open events whose user has been mapped, or whose model priced, since, and closes those whose shortfall was paid. */
 export type Sweep = () => Promise<{ charged: number; closed: number }>;
@@ -17,12 +17,12 @@ const MOST = 10_000;
 export function createSweep(deps: {
   pool: Pool;
   log: Logger;
-  intake: Pick<Intake, "retry">;
+  retry: Retry;
   inbox: Pick<Inbox, "closePaid">;
   payers: Payers;
   pricing: Pick<Pricing, "model">;
 }): Sweep {
-  const { pool, log, intake, inbox, payers, pricing } = deps;
+  const { pool, log, retry, inbox, payers, pricing } = deps;
 
   async function names(column: "external_user" | "model_name", reasons: readonly string[]): Promise<string[]> {
     const { rows } = await pool.query<{ name: string }>(
@@ -41,7 +41,7 @@ export function createSweep(deps: {
       for (let after: string | undefined; tried < MOST;) {
         const ids = await openEvents(pool, { ...filter, after, limit: PAGE });
         tried += ids.length;
-        if (ids.length > 0) done += (await intake.retry(ids)).charged;
+        if (ids.length > 0) done += (await retry(ids)).charged;
         if (ids.length < PAGE) return done;
         after = ids.at(-1);
       }

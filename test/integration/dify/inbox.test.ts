@@ -1,7 +1,8 @@
 import { expect } from "chai";
 import { randomUUID } from "node:crypto";
+import type { EventView } from "../../../src/usage/dify/inbox.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
-import { message, startDify, type Answered, type DifyRig, type Person } from "./rig.ts";
+import { message, startDify, type Answered, type DifyRig, type Page, type Person } from "./rig.ts";
 
 const MICRO = 1_000_000n;
 const unique = (name: string) => `${name}-${randomUUID()}`;
@@ -20,7 +21,7 @@ describe("a message that cannot be charged yet", function () {
   });
   after(() => rig.close());
 
-  const openOf = async (query: string) => (await rig.admin("GET", `/api/admin/dify/events?state=open&${query}`)).body.data;
+  const openOf = async (query: string) => (await rig.admin<Page<EventView>>("GET", `/api/admin/dify/events?state=open&${query}`)).body.data;
   const total = async (person: Person) => (await rig.balance(person)).total;
   const map = (externalId: string, person: Person) =>
     rig.admin("POST", "/api/admin/dify/users", { external_id: externalId, user_id: person.userId });
@@ -91,15 +92,15 @@ describe("a message that cannot be charged yet", function () {
     const user = unique("replayed");
     for (let i = 0; i < 3; i++) await rig.send(message({ user_id: user }));
     const { items } = await openOf(`external_user=${user}`);
-    const still = await rig.admin("POST", `/api/admin/dify/events/${items[0].id}/replay`);
+    const still = await rig.admin("POST", `/api/admin/dify/events/${items[0]!.id}/replay`);
     expect([still.status, still.body.data.state]).to.deep.equal([200, "open"]);
     await rig.pool.query("INSERT INTO dify_users (external_id, user_id) VALUES ($1, $2)", [user, ada.userId]);
-    const one = await rig.admin("POST", `/api/admin/dify/events/${items[0].id}/replay`);
+    const one = await rig.admin("POST", `/api/admin/dify/events/${items[0]!.id}/replay`);
     expect(one.body.data).to.include({ state: "charged", points: "93", balance_after: "907" });
     const all = await rig.admin("POST", "/api/admin/dify/events/replay", { reason: "user_not_found", user });
     expect(all.body.data).to.deep.equal({ tried: 2, charged: 2 });
     expect(await total(ada)).to.equal((1_000n - 3n * 93n) * MICRO);
-    refused(await rig.admin("POST", `/api/admin/dify/events/${items[0].id}/replay`), 409, "invalid_state");
+    refused(await rig.admin("POST", `/api/admin/dify/events/${items[0]!.id}/replay`), 409, "invalid_state");
   });
 
   it("is closed for good by an operator, with a note in the audit log, and never charged after that", async () => {
@@ -108,13 +109,13 @@ describe("a message that cannot be charged yet", function () {
     const body = message({ user_id: user });
     const first = await rig.send(body);
     const [event] = (await openOf(`external_user=${user}`)).items;
-    const closed = await rig.admin("POST", `/api/admin/dify/events/${event.id}/resolve`, { note: "a test of ours" });
+    const closed = await rig.admin("POST", `/api/admin/dify/events/${event!.id}/resolve`, { note: "a test of ours" });
     expect(closed.body.data).to.include({ state: "dismissed", note: "a test of ours" });
     await map(user, ada);
     await rig.sweep();
     expect(await rig.send(body)).to.deep.equal(first);
     expect(await total(ada)).to.equal(1_000n * MICRO);
-    const { rows } = await rig.pool.query("SELECT action FROM audit_log WHERE target = $1", [`dify_event:${event.id}`]);
+    const { rows } = await rig.pool.query("SELECT action FROM audit_log WHERE target = $1", [`dify_event:${event!.id}`]);
     expect(rows).to.deep.equal([{ action: "dify.resolve_event" }]);
   });
 
@@ -130,7 +131,7 @@ describe("a message that cannot be charged yet", function () {
       const body = message({ user_id: ada.userId });
       const answer = await rig.send(body);
       refused(answer, 402, "insufficient_balance");
-      expect(answer.body.error.details).to.include({ pointsDeducted: 50, tokensUsed: 2_300, shortfall: "43" });
+      expect(answer.body.error!.details).to.include({ pointsDeducted: 50, tokensUsed: 2_300, shortfall: "43" });
       expect(await rig.send(body)).to.deep.equal(answer);
       expect(await rig.balance(ada)).to.include({ total: 0n, shortfall: 43n * MICRO });
       expect((await openOf(`user=${ada.userId}`)).items[0]).to.include({
@@ -145,7 +146,7 @@ describe("a message that cannot be charged yet", function () {
       expect(await rig.balance(ada)).to.include({ total: 57n * MICRO, shortfall: 0n });
       await rig.sweep();
       expect((await openOf(`user=${ada.userId}`)).total).to.equal(0);
-      const listed = await rig.admin("GET", `/api/admin/dify/events?user=${ada.userId}`);
+      const listed = await rig.admin<Page<EventView>>("GET", `/api/admin/dify/events?user=${ada.userId}`);
       expect(listed.body.data.items[0]).to.include({ state: "charged", shortfall: "43", shortfall_open: "0" });
       expect(await rig.send(body), "the first answer stays").to.deep.equal(answer);
     });
@@ -176,7 +177,9 @@ describe("a message that cannot be charged yet", function () {
       expect((await rig.admin("PATCH", path, { user_id: bob.userId })).body.data).to.include({ user_id: bob.userId, note: "a note" });
       expect((await rig.send(message({ user_id: user }))).status).to.equal(200);
       expect([await total(ada), await total(bob)]).to.deep.equal([907n * MICRO, 907n * MICRO]);
-      expect((await rig.admin("GET", `/api/admin/dify/users?q=${encodeURIComponent(user)}`)).body.data.items).to.have.length(1);
+      expect((await rig.admin<Page<object>>("GET", `/api/admin/dify/users?q=${encodeURIComponent(user)}`)).body.data.items).to.have.length(
+        1,
+      );
       expect((await rig.admin("DELETE", path)).status).to.equal(204);
       refused(await rig.admin("DELETE", path), 404, "not_found");
       refused(await rig.send(message({ user_id: user })), 404, "user_not_found");
@@ -201,7 +204,7 @@ describe("a message that cannot be charged yet", function () {
       });
       const nobody = await csv([`${unique("c")},${ada.userId},`, `${unique("d")},${randomUUID()},`]);
       refused(nobody, 400, "validation_failed");
-      expect(nobody.body.error.details).to.deep.equal([{ field: "line 3", message: "user_id is not an account" }]);
+      expect(nobody.body.error!.details).to.deep.equal([{ field: "line 3", message: "user_id is not an account" }]);
       refused(await csv([`${a},not-an-id,`]), 400, "validation_failed");
       refused(await csv([`${a},${ada.userId},`, `${a},${ada.userId},`]), 400, "validation_failed");
       refused(
@@ -209,7 +212,7 @@ describe("a message that cannot be charged yet", function () {
         400,
         "validation_failed",
       );
-      expect((await rig.admin("GET", `/api/admin/dify/users?user=${ada.userId}`)).body.data.total).to.equal(2);
+      expect((await rig.admin<Page<object>>("GET", `/api/admin/dify/users?user=${ada.userId}`)).body.data.total).to.equal(2);
     });
 
     it("are accounts here by their own ids, by user_ and the id, and by the name that the relay gives to Dify", async () => {

@@ -5,7 +5,7 @@ import { uuidv7 } from "../../../src/platform/ids.ts";
 import { difyMessageKey } from "../../../src/usage/index.ts";
 import { useStack } from "../../support/stack.ts";
 import { eventOf } from "../../support/usage.ts";
-import { message, startDify, type Answered, type DifyRig, type Person } from "./rig.ts";
+import { message, startDify, type Answered, type Deduction, type DifyRig, type Person } from "./rig.ts";
 
 const MICRO = 1_000_000n;
 const COST = 93n * MICRO;
@@ -46,7 +46,7 @@ describe("a message that is relayed and reported", function () {
     if (outcome === "known") await rig.ledger.release([id]);
     return outcome;
   }
-  const report = (person: Person, messageId: string, data: Record<string, unknown> = {}): Promise<Answered> =>
+  const report = (person: Person, messageId: string, data: Record<string, unknown> = {}): Promise<Answered<Deduction>> =>
     rig.send(message({ user_id: person.userId, message_id: messageId, ...data }));
 
   /** The settlement workflow's part, over and over, until nothing waits. */
@@ -128,7 +128,7 @@ describe("a message that is relayed and reported", function () {
           await delay(5);
         }
       })();
-      const answers: Answered[] = [];
+      const answers: Answered<Deduction>[] = [];
       for (let from = 0; from < ids.length; from += 40) {
         await Promise.all(
           ids.slice(from, from + 40).map((id) =>

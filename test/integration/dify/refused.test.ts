@@ -2,11 +2,12 @@ import net from "node:net";
 import express from "express";
 import { expect } from "chai";
 import { difyWebhookRouter, type DifyWebhookDeps } from "../../../src/usage/dify/index.ts";
+import type { RefusalView } from "../../../src/usage/dify/refusalRoutes.ts";
 import { createVerifier } from "../../../src/usage/dify/signature.ts";
 import { signed, WEBHOOK_KEY, WEBHOOK_SECRET } from "../../support/dify.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
 import { silent } from "../../support/usage.ts";
-import { message, startDify, type Answered, type DifyRig, type Person } from "./rig.ts";
+import { message, startDify, type Answered, type DifyRig, type Page, type Person } from "./rig.ts";
 
 const now = () => Math.floor(Date.now() / 1_000);
 
@@ -30,10 +31,8 @@ describe("a delivery that is not right", function () {
   after(() => rig.close());
 
   const body = (data: Record<string, unknown> = {}) => message({ user_id: ada.userId, ...data });
-  const refusals = async (
-    reason: string,
-  ): Promise<{ times: number; authenticated: boolean; body: string; headers: Record<string, string> }[]> =>
-    (await rig.admin("GET", `/api/admin/dify/refusals?reason=${reason}&page_size=100`)).body.data.items;
+  const refusals = async (reason: string): Promise<RefusalView[]> =>
+    (await rig.admin<Page<RefusalView>>("GET", `/api/admin/dify/refusals?reason=${reason}&page_size=100`)).body.data.items;
   const timesOf = async (reason: string) => (await refusals(reason)).reduce((sum, { times }) => sum + times, 0);
 
   async function refused(reason: string, deliver: () => Promise<Answered>, status: number, code: string): Promise<Answered> {
@@ -145,7 +144,7 @@ describe("a delivery that is not right", function () {
 
   it("names every field that is wrong", async () => {
     const answer = await rig.send(body({ input_tokens: -1, output_tokens: "8", timestamp: "never" }));
-    expect(answer.body.error.details.map(({ field }: { field: string }) => field)).to.have.members([
+    expect(answer.body.error!.details.map(({ field }: { field: string }) => field)).to.have.members([
       "data.input_tokens",
       "data.output_tokens",
       "data.timestamp",

@@ -20,15 +20,34 @@ import {
   type Settlement,
   type Usage,
 } from "../../../src/usage/index.ts";
+import type { EventView } from "../../../src/usage/dify/inbox.ts";
+import type { DifyWebhookDeps } from "../../../src/usage/dify/index.ts";
 import { messageEnd, signed, WEBHOOK_KEY, WEBHOOK_SECRET, type MessageEnd, type Signing } from "../../support/dify.ts";
 import { noTemporal, silent } from "../../support/usage.ts";
 
 /** What was answered, as text and read. */
-export interface Answered {
+export interface Answered<Data = unknown> {
   status: number;
   text: string;
-  // oxlint-disable-next-line typescript/no-explicit-any -- a test reads whatever was answered
-  body: any;
+  body: {
+    success: boolean;
+    message: string;
+    data: Data;
+    error?: { code: string; details: Record<string, unknown> & { field: string }[] };
+    trace_id?: string;
+  };
+}
+
+/** What the webhook says of a message that it charged. */
+export interface Deduction {
+  consumptionId: string;
+  pointsDeducted: number;
+  tokensUsed: number;
+}
+
+export interface Page<Item> {
+  items: Item[];
+  total: number;
 }
 
 export interface Person {
@@ -44,6 +63,8 @@ export interface DifyRig {
   pricing: Pricing;
   settlement: Settlement;
   usage: Usage;
+  /** Of the webhook, for a router elsewhere. */
+  webhook: DifyWebhookDeps;
   /** What the worker does with open events. */
   sweep(): Promise<{ charged: number; closed: number }>;
   person(credits: number, tier?: string): Promise<Person>;
@@ -53,17 +74,20 @@ export interface DifyRig {
   model(name: string, more?: { aliases?: string[]; input?: string; output?: string; priced?: boolean }): Promise<void>;
   price(name: string, input: string, output: string): Promise<void>;
   /** Sends a message_end, signed. */
-  send(body: MessageEnd, signing?: Signing): Promise<Answered>;
+  send(body: MessageEnd, signing?: Signing): Promise<Answered<Deduction>>;
   /** Sends anything. */
-  raw(raw: string | Buffer, headers: Record<string, string>): Promise<Answered>;
-  admin(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answered>;
+  raw(raw: string | Buffer, headers: Record<string, string>): Promise<Answered<Deduction>>;
+  admin<Data = EventView>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answered<Data>>;
   close(): Promise<void>;
 }
 
 export const message = messageEnd;
 
-export async function startDify(databaseUrl: string, options: { keys?: string[]; secrets?: string[] } = {}): Promise<DifyRig> {
-  const pool = createPool({ url: databaseUrl, max: 10, name: "test-dify", log: silent });
+export async function startDify(
+  databaseUrl: string,
+  options: { keys?: string[]; secrets?: string[]; connections?: number } = {},
+): Promise<DifyRig> {
+  const pool = createPool({ url: databaseUrl, max: options.connections ?? 10, name: "test-dify", log: silent });
   const invalidation = createInvalidation({ url: databaseUrl, log: silent });
   await invalidation.start();
   const ledger = createLedger({ pool, log: silent, tolerance: { percent: 10, micro: 100n * MICRO } });
@@ -99,7 +123,12 @@ export async function startDify(databaseUrl: string, options: { keys?: string[];
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
 
-  function ask(method: string, path: string, raw: string | Buffer | undefined, headers: Record<string, string>): Promise<Answered> {
+  function ask<Data>(
+    method: string,
+    path: string,
+    raw: string | Buffer | undefined,
+    headers: Record<string, string>,
+  ): Promise<Answered<Data>> {
     return new Promise((resolve, reject) => {
       const req = http.request(url + path, { method, headers, agent }, (res) => {
         const chunks: Buffer[] = [];
@@ -107,7 +136,7 @@ export async function startDify(databaseUrl: string, options: { keys?: string[];
         res.on("error", reject);
         res.on("end", () => {
           const text = Buffer.concat(chunks).toString();
-          resolve({ status: res.statusCode!, text, body: text.startsWith("{") ? JSON.parse(text) : undefined });
+          resolve({ status: res.statusCode!, text, body: (text === "" ? {} : JSON.parse(text)) as Answered<Data>["body"] });
         });
       });
       req.on("error", reject);
@@ -135,6 +164,7 @@ export async function startDify(databaseUrl: string, options: { keys?: string[];
     pricing,
     settlement,
     usage,
+    webhook: webhook.deps,
     sweep: worker.sweep,
     async person(credits, tier = "free") {
       const userId = uuidv7();

@@ -1,6 +1,7 @@
 import { expect } from "chai";
+import type { EventView } from "../../../src/usage/dify/inbox.ts";
 import { useStack } from "../../support/stack.ts";
-import { message, startDify, type DifyRig } from "./rig.ts";
+import { message, startDify, type DifyRig, type Page } from "./rig.ts";
 
 const MICRO = 1_000_000n;
 
@@ -103,7 +104,7 @@ describe("Dify's webhook", function () {
     const ada = await rig.person(1_000);
     const answer = await send(message({ user_id: ada.userId, total_tokens: 9_999 }));
     expect(answer.body.data).to.include({ pointsDeducted: 93, tokensUsed: 2_300 });
-    const listed = await rig.admin("GET", `/api/admin/dify/events?user=${ada.userId}`);
+    const listed = await rig.admin<Page<EventView>>("GET", `/api/admin/dify/events?user=${ada.userId}`);
     expect(listed.body.data.items[0]).to.include({ totals_agree: false, total_tokens: 9_999, points: "93" });
     const { rows } = await rig.pool.query("SELECT kind FROM incidents WHERE user_id = $1", [ada.userId]);
     expect(rows).to.deep.equal([{ kind: "usage_disagrees" }]);

@@ -1,0 +1,95 @@
+import type { Logger } from "../../platform/logger.ts";
+import { inTransaction, type Pool } from "../../platform/postgres.ts";
+import { reportIncidents, resolveIncidents } from "../incidents.ts";
+import type { Settlement } from "../settlement.ts";
+import { chargeMessages } from "./charge.ts";
+import type { ReadyDays } from "./days.ts";
+import { isolating } from "./isolate.ts";
+import type { Decide } from "./price.ts";
+import { lockOpen, readOpen, storeEvents, type FirstEvent } from "./repository.ts";
+import { asideIncident, asideOutcome, rowOf } from "./rows.ts";
+
+/** What came of trying again. */
+export interface Retried {
+  tried: number;
+  charged: number;
+}
+
+/** Tries again to charge open events that nobody was charged for; answers how many of them were. Safe at any time and from several sides. */
+export type Retry = (ids: readonly string[]) => Promise<Retried>;
+
+const BATCH = 200;
+
+const placeOf = (first: FirstEvent) => ({
+  received_at: first.receivedAt.toISOString(),
+  deliveries: 1,
+  processing_ms: first.processingMs,
+});
+
+/** Creates the trying again. One that cannot be charged at all is put aside, and keeps no other from being charged. */
+export function createRetry(deps: {
+  pool: Pool;
+  log: Logger;
+  decide: Decide;
+  readyDays: ReadyDays;
+  settlement: Pick<Settlement, "settleIn">;
+  shards: number;
+}): Retry {
+  const { pool, log, decide, readyDays } = deps;
+
+  /** Of each event whether it was charged; undefined when it was not open any more. */
+  async function retryBatch(ids: readonly string[]): Promise<(boolean | undefined)[]> {
+    // Decided before anything is locked: no transaction waits for a second connection.
+    const open = await readOpen(pool, ids);
+    if (open.length === 0) return ids.map(() => undefined);
+    const made = await decide(open.map(({ message }) => message));
+    const decisions = new Map(open.map(({ id }, n) => [id, made[n]!]));
+    await readyDays(open.map(({ message }) => message.at));
+    let after = () => {};
+    const charged = await inTransaction(pool, async (tx) => {
+      const locked = await lockOpen(tx, [...decisions.keys()]);
+      if (locked.length === 0) return new Map<string, boolean>();
+      const unpaid = locked.map(({ id, message }) => ({ id, message, traceId: id, decision: decisions.get(id)! }));
+      const { outcomes, committed } = await chargeMessages(tx, deps, unpaid);
+      after = committed;
+      const rows = unpaid.flatMap((one, n) => {
+        const { kept } = outcomes[n]!;
+        // Still open for the same reason: it keeps the answer it had.
+        return kept.charged_at === null && kept.reason === locked[n]!.reason ? [] : [rowOf(one, outcomes[n]!, placeOf(locked[n]!))];
+      });
+      if (rows.length > 0) await storeEvents(tx, rows);
+      const aside = locked.filter(({ reason }, n) => reason === "settlement_refused" && outcomes[n]!.kept.reason !== reason);
+      await resolveIncidents(
+        tx,
+        "settlement_refused",
+        aside.map(({ id }) => id),
+      );
+      return new Map(locked.map(({ id }, n) => [id, outcomes[n]!.kept.charged_at !== null]));
+    });
+    after();
+    return ids.map((id) => charged.get(id));
+  }
+
+  async function putAside(id: string, error: Error): Promise<boolean | undefined> {
+    log.error({ err: error, event: id }, "an open dify event cannot be charged and is put aside");
+    return inTransaction(pool, async (tx) => {
+      const [first] = await lockOpen(tx, [id]);
+      if (!first) return undefined;
+      await storeEvents(tx, [rowOf(first, asideOutcome(id), placeOf(first))]);
+      await reportIncidents(tx, [asideIncident(id, first.message, error)]);
+      return false;
+    });
+  }
+
+  return async (ids) => {
+    const total: Retried = { tried: 0, charged: 0 };
+    for (let from = 0; from < ids.length; from += BATCH) {
+      for (const result of await isolating(ids.slice(from, from + BATCH), retryBatch, putAside)) {
+        if (result instanceof Error) throw result;
+        if (result !== undefined) total.tried += 1;
+        if (result === true) total.charged += 1;
+      }
+    }
+    return total;
+  };
+}
