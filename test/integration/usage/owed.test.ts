@@ -18,6 +18,11 @@ interface Item {
   call: { id: string } | null;
 }
 
+interface Stats {
+  by_type: { type: string; count: number; credits: string }[];
+  by_month: { type: string; credits: string }[];
+}
+
 describe("a charge that the wallet cannot pay in full", () => {
   const places = useStack();
   let api: UsageApi;
@@ -41,13 +46,13 @@ describe("a charge that the wallet cannot pay in full", () => {
 
   /** What was charged, as each place shows it. */
   async function shown(owner: Owner, filter = "") {
-    const items = (await api.get(`/api/user/transactions?type=CONSUMPTION${filter}`, owner)).data.items as Item[];
+    const items = (await api.get<{ items: Item[] }>(`/api/user/transactions?type=CONSUMPTION${filter}`, owner)).data.items;
     const csv = (await api.text(`/api/user/transactions/export.csv?type=CONSUMPTION${filter}`, owner)).body.trim().split("\r\n");
     const amount = csv[0]!.split(",").indexOf("amount");
-    const bills = (await api.get("/api/user/billing?type=consumption", owner)).data.items as Bill[];
-    const stats = (await api.get("/api/user/billing/stats", owner)).data.by_type as { type: string; count: number; credits: string }[];
+    const bills = (await api.get<{ items: Bill[] }>("/api/user/billing?type=consumption", owner)).data.items;
+    const stats = (await api.get<Stats>("/api/user/billing/stats", owner)).data.by_type;
     const consumption = stats.find(({ type }) => type === "consumption");
-    const month = (await api.get("/api/user/billing/stats", owner)).data.by_month as { type: string; credits: string }[];
+    const month = (await api.get<Stats>("/api/user/billing/stats", owner)).data.by_month;
     return {
       history: sum(items.map((item) => item.amount)),
       csv: sum(csv.slice(1).map((line) => line.split(",")[amount]!)),
@@ -61,7 +66,7 @@ describe("a charge that the wallet cannot pay in full", () => {
   it("is shown alike in bills, history, CSV and sums while it is owed, when a part of it is paid, and when all is", async () => {
     const ada = await api.rig.wallet(40);
     const [id] = await api.settle([[ada, { route: REPORTED }, 0]]);
-    const bills = async () => (await api.get("/api/user/billing?type=consumption", ada)).data.items as Bill[];
+    const bills = async () => (await api.get<{ items: Bill[] }>("/api/user/billing?type=consumption", ada)).data.items;
     const states = async () => (await bills()).map(({ credits, paid, status }) => [credits, paid, status]);
     expect(await states()).to.deep.equal([
       ["53", "0", "pending"],
@@ -81,15 +86,15 @@ describe("a charge that the wallet cannot pay in full", () => {
     ]);
     expect(await shown(ada)).to.deep.equal(all("-93"));
     expect(await shown(ada, "&model=TEST-model"), "by its model").to.deep.equal(all("-93"));
-    const { by_type } = (await api.get("/api/user/billing/stats", ada)).data;
+    const { by_type } = (await api.get<Stats>("/api/user/billing/stats", ada)).data;
     expect(by_type).to.deep.include({ type: "consumption", count: 2, amount: "9.30", credits: "93" });
-    const items = (await api.get("/api/user/transactions?model=test-model", ada)).data.items as Item[];
+    const items = (await api.get<{ items: Item[] }>("/api/user/transactions?model=test-model", ada)).data.items;
     expect(items.map(({ amount, shortfall, call }) => [amount, shortfall, call?.id])).to.deep.equal([
       ["-33", null, id],
       ["-20", null, id],
       ["0", "53", id],
       ["-40", null, id],
     ]);
-    expect((await api.get("/api/user/usage/stats?group_by=model", ada)).data.totals.cost).to.equal("93");
+    expect((await api.get<{ totals: { cost: string } }>("/api/user/usage/stats?group_by=model", ada)).data.totals.cost).to.equal("93");
   });
 });
