@@ -4,7 +4,7 @@ import type { ErrorCode } from "../platform/errors.ts";
 import type { Pricing } from "../pricing/index.ts";
 import type { Call } from "./pipeline/call.ts";
 import type { Failure } from "./pipeline/failure.ts";
-import type { End } from "./pipeline/finish.ts";
+import type { End } from "./pipeline/end.ts";
 
 /** Whose doing the refusals are that are not the request's own fault. */
 const REFUSED_BY: Partial<Record<ErrorCode, RefusedBy>> = {

@@ -3,7 +3,7 @@ import type { Span, Tracing } from "../platform/tracing/index.ts";
 import { createTraceLeaver } from "../usage/index.ts";
 import type { Attempt } from "./pipeline/attempt.ts";
 import type { Call } from "./pipeline/call.ts";
-import type { End } from "./pipeline/finish.ts";
+import type { End } from "./pipeline/end.ts";
 
 /** The trace of one sampled call. Its steps are noted as times and become spans at the call's end. */
 export interface CallTrace {

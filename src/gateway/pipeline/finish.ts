@@ -5,21 +5,12 @@ import { closeAttempt } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import { addCallHeaders, addCostHeader } from "./costHeaders.ts";
 import type { RelayDeps } from "./deps.ts";
+import { streamed, type Done, type End } from "./end.ts";
 import { failure, type Failure } from "./failure.ts";
-import type { Delivered } from "./format.ts";
 import { noteKept } from "./keep.ts";
 import { releaseWithin } from "./release.ts";
 import { letGo } from "./stop.ts";
 import { allTokens, counted, NO_TOKENS, reported, seen, soFar, usageEvent, type Tally } from "./tally.ts";
-
-/** How a call may end. */
-export type End =
-  /** The provider's terminal event or complete answer was read. `last` goes to the client once the charge is durable. */
-  | { kind: "done"; last: Buffer; count: () => Delivered }
-  /** We or the provider failed, or we refused: nothing is charged. */
-  | { kind: "failed"; failure: Failure }
-  /** The client left before the end. */
-  | { kind: "gone" };
 
 /**
  * The one way out of a call; runs once, whatever comes together. After a hold it does exactly one of two things: a record that will be
@@ -54,8 +45,7 @@ function endRead(deps: RelayDeps, call: Call): End | undefined {
   const { reader } = call;
   if (!reader?.closing || call.phase !== "relaying") return undefined;
   if (reader.state === "open") reader.end();
-  const { tail } = reader;
-  return tail && { kind: "done", last: tail, count: () => reader.count(deps.tokenizer, newBudget()) };
+  return reader.tail && streamed(deps, reader);
 }
 
 /**
@@ -76,7 +66,7 @@ function close(deps: RelayDeps, call: Call, end: End): void {
 }
 
 /** The provider is done: usage is charged in full, also when the client leaves while the answer is still checked or recorded. */
-async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "done" }>): Promise<void> {
+async function complete(deps: RelayDeps, call: Call, end: Done): Promise<void> {
   if (call.format.free) {
     endPermit(deps, call, 0);
     return call.res.destroyed ? undefined : endWhole(call.answer, end.last);
@@ -87,6 +77,7 @@ async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "
   }
   const usage = call.reader ? call.reader.usage : call.usage;
   const tally: Tally = usage ? reported(usage) : counted(deps, call, end.count());
+  const last = (!usage && end.restate?.(tally.tokens)) || end.last;
   endPermit(deps, call, allTokens(tally.tokens));
   reportOddities(deps, call);
   const noted = noteKept(deps, call, tally);
@@ -100,9 +91,9 @@ async function complete(deps: RelayDeps, call: Call, end: Extract<End, { kind: "
   else if (call.request!.answer === "whole") {
     addCallHeaders(call);
     addCostHeader(deps, call, tally);
-    endWhole(call.answer, end.last, call.contentType);
-  } else endStream(call, call.withheld ? Buffer.concat([...call.withheld.parts, end.last]) : end.last);
-  if (recorded && usage && !call.cached) deps.cache.keep(call, usage, end.last);
+    endWhole(call.answer, last, call.contentType);
+  } else endStream(call, call.withheld ? Buffer.concat([...call.withheld.parts, last]) : last);
+  if (recorded && usage && !call.cached) deps.cache.keep(call, usage, last);
 }
 
 /** The client left: what it was given is charged, the provider's count first. Before any content it is nothing. */

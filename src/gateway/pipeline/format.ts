@@ -148,6 +148,8 @@ export interface StreamReader {
   readonly unreadable: boolean;
   /** Counts what was delivered. Costs time; called once at the end, and only when the provider gave no usage. */
   count(tokenizer: Tokenizer, budget: Budget): Delivered;
+  /** The tail with what was counted here and is charged, where a client of a converted answer is to see it. */
+  restate?(counted: TokenClasses): Buffer;
   /** Whether any content has been delivered. */
   hasContent(): boolean;
   /** What the provider keeps of this answer, once it has said so. */
@@ -187,6 +189,8 @@ export type WholeResult =
       count(tokenizer: Tokenizer, budget: Budget): Delivered;
       /** What the client gets, when that is not what the provider sent. */
       body?: Buffer;
+      /** The same with what was counted here and is charged, where the provider has not said what it used. */
+      restate?(counted: TokenClasses): Buffer;
       /** The content type of the answer, when it is not JSON. */
       contentType?: string;
       kept?: KeptAnswer | undefined;

@@ -3,12 +3,12 @@ import { shapeBytes, upstreamAuth, upstreamUrl } from "../providers/index.ts";
 import type { Exchange, Listener } from "../upstream/exchange.ts";
 import { connectionFailure } from "../upstream/faults.ts";
 import { retryAfterMs, upstreamHeaders, upstreamRequestId } from "../upstream/headers.ts";
-import { newBudget } from "../tokens/index.ts";
 import { keeperHash, ruleOf, sessionHash, type Route } from "../routing/index.ts";
 import { closeAttempt, openAttempt, type Said } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { discreet } from "./discreet.ts";
+import { ready, streamed, whole } from "./end.ts";
 import { failure, type Failure } from "./failure.ts";
 import { finish } from "./finish.ts";
 import type { Dialect, EncodedRequest, Made } from "./format.ts";
@@ -97,7 +97,7 @@ function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefine
   }
   if (dialect.local) {
     deps.routing.abandoned(route);
-    return finish(deps, call, { kind: "done", last: dialect.local(deps.tokenizer), count: () => ({ content: false, tokens: 0 }) });
+    return finish(deps, call, ready(dialect.local(deps.tokenizer)));
   }
   call.dialect = dialect;
   let encoded;
@@ -155,7 +155,7 @@ export function takeAsEnded(deps: RelayDeps, call: Call): void {
   reader.end();
   call.exchange?.abort();
   if (reader.state === "failed") upstreamFailed(deps, call, reader.failure!);
-  else finish(deps, call, { kind: "done", last: reader.tail!, count: () => reader.count(deps.tokenizer, newBudget()) });
+  else finish(deps, call, streamed(deps, reader));
 }
 
 /** What one provider answers to one call. */
@@ -258,7 +258,7 @@ class Answer implements Listener {
     }
     if (reader.state === "open") return;
     if (reader.state === "failed") this.#fail(reader.failure!);
-    else finish(this.#deps, call, { kind: "done", last: reader.tail!, count: () => reader.count(this.#deps.tokenizer, newBudget()) });
+    else finish(this.#deps, call, streamed(this.#deps, reader));
   }
 
   #note(made: Made): void {
@@ -284,7 +284,7 @@ class Answer implements Listener {
     call.made = result.made;
     call.unreadableUsage = result.unreadableUsage;
     call.contentType = result.contentType ?? "application/json";
-    finish(this.#deps, call, { kind: "done", last: result.body ?? body, count: () => result.count(this.#deps.tokenizer, newBudget()) });
+    finish(this.#deps, call, whole(this.#deps, result, body));
   }
 
   #refused(): void {

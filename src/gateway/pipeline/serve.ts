@@ -6,6 +6,7 @@ import type { Answer } from "./answer.ts";
 import { isForm, readBody } from "./body.ts";
 import { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
+import { ready } from "./end.ts";
 import type { Failure } from "./failure.ts";
 import { finish } from "./finish.ts";
 import type { Form } from "./form.ts";
@@ -98,7 +99,7 @@ async function readCall(deps: RelayDeps, call: Call): Promise<{ body: unknown } 
 function answerAgain(deps: RelayDeps, call: Call, { bytes, contentType, usage }: CachedAnswer): void {
   call.usage = usage;
   call.contentType = contentType;
-  finish(deps, call, { kind: "done", last: bytes, count: () => ({ content: false, tokens: 0 }) });
+  finish(deps, call, ready(bytes));
 }
 
 function giveBack(deps: RelayDeps, call: Call): void {

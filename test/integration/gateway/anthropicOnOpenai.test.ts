@@ -50,6 +50,16 @@ describe("the Anthropic client with OpenAI's provider", () => {
     expect((await demo.bill()).charged).to.equal(3n * 93_000_000n);
   });
 
+  it("is told what it is charged when the provider does not say what it used", async () => {
+    await demo.upstream.tell("[[fault:no_usage]]");
+    const told = ({ usage }: Anthropic.Message): number[] => [usage.input_tokens, usage.output_tokens];
+    for (const give of [() => anthropic().messages.create(ask("Hello")), () => anthropic().messages.stream(ask("Hello")).finalMessage()]) {
+      const [input, output] = told(await give());
+      expect(Math.min(input!, output!)).to.be.greaterThan(0);
+      expect(await demo.bill()).to.deep.include({ estimated: true, tokens: [input, output] });
+    }
+  });
+
   it("calls tools in parallel and gives the results back, with pictures in them", async () => {
     const question = ask("Weather and time? [[tool:weather,time]]", { tools });
     const message = await anthropic().messages.stream(question).finalMessage();

@@ -64,6 +64,20 @@ describe("the openai client with Anthropic's provider", () => {
     expect((await demo.bill()).charged).to.equal(3n * 93_000_000n);
   });
 
+  it("is told what it is charged when the provider does not say what it used", async () => {
+    await demo.upstream.tell("[[fault:no_usage]]");
+    const streamed = { ...ask("Hello"), stream: true as const, stream_options: { include_usage: true } };
+    for (const give of [
+      async () => (await openai().chat.completions.create(ask("Hello"))).usage,
+      async () => (await openai().chat.completions.stream(streamed).finalChatCompletion()).usage,
+    ]) {
+      const usage = (await give())!;
+      expect(Math.min(usage.prompt_tokens, usage.completion_tokens)).to.be.greaterThan(0);
+      expect(usage.total_tokens).to.equal(usage.prompt_tokens + usage.completion_tokens);
+      expect(await demo.bill()).to.deep.include({ estimated: true, tokens: [usage.prompt_tokens, usage.completion_tokens] });
+    }
+  });
+
   it("calls tools in parallel through its own helper, and gives the results back", async () => {
     const question = ask("Weather and time? [[tool:weather,time]]", { tools });
     const stream = openai().chat.completions.stream({ ...question, stream: true });

@@ -7,12 +7,15 @@ import type { GatheredText } from "../../tokens/gathered.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { brokeOff, malformed } from "../events.ts";
 
+/** Writes the last events, with what was counted here where the provider has not said what it used. */
+export type Tail = (counted?: TokenClasses) => string;
+
 /** What one of the provider's events means for the client; nothing when all are left out. */
 export interface Step {
   /** Complete events in the client's format. */
   out?: string;
-  /** The last events: the provider is done. */
-  tail?: string;
+  /** The provider is done. */
+  tail?: Tail;
   failure?: Failure;
 }
 
@@ -26,7 +29,7 @@ export interface Conversion {
   readonly prompt: TokenClasses | undefined;
   read(event: ServerEvent & { data: string }): Step;
   /** The provider closed the stream without a terminal event: its tail when that is its way to end. */
-  close(): string | undefined;
+  close(): Tail | undefined;
 }
 
 const BLANK_LINE = Buffer.from("\n\n");
@@ -42,6 +45,7 @@ export class ConvertedStream implements StreamReader {
   readonly #cutter = new EventCutter();
   /** Events that came before any content: held back, for another provider may still have to be asked. */
   #early: string | undefined = "";
+  #ending: Tail | undefined;
 
   constructor(conversion: Conversion) {
     this.#conversion = conversion;
@@ -87,6 +91,10 @@ export class ConvertedStream implements StreamReader {
     return { ...this.#conversion.texts.count(tokenizer, budget), prompt: this.#conversion.prompt };
   }
 
+  restate(counted: TokenClasses): Buffer {
+    return Buffer.from(this.#ending!(counted));
+  }
+
   #read(event: ServerEvent | undefined): string {
     if (!event) this.#fail(malformed("The provider sent a line that is not part of a stream"));
     if (event?.data === undefined || event.data.trim() === "") return "";
@@ -113,8 +121,9 @@ export class ConvertedStream implements StreamReader {
     this.failure ??= why;
   }
 
-  #done(tail: string): void {
+  #done(tail: Tail): void {
     this.state = "done";
-    this.tail = Buffer.from(tail);
+    this.#ending = tail;
+    this.tail = Buffer.from(tail());
   }
 }

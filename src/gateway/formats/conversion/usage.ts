@@ -9,8 +9,11 @@ function thoughtsIn(said: Fields): number {
   return thoughts === undefined || Number.isNaN(thoughts) || thoughts < 0 ? 0 : thoughts;
 }
 
-/** A usage that Anthropic's provider `said`, as OpenAI's clients read it: what came from a cache or went into one is inside the prompt. */
-export function chatUsage({ tokens }: Usage, said: Fields): Fields {
+/**
+ * A usage that Anthropic's provider `said`, or that was counted here, as OpenAI's clients read it: what came from a cache or went into one
+ * is inside the prompt.
+ */
+export function chatUsage({ tokens }: Pick<Usage, "tokens">, said: Fields = {}): Fields {
   const written = tokens.cacheWrite + (tokens.cacheWriteLong ?? 0);
   const prompt = tokens.input + tokens.cachedInput + written;
   const completion = tokens.output + tokens.reasoning;
@@ -23,8 +26,8 @@ export function chatUsage({ tokens }: Usage, said: Fields): Fields {
   };
 }
 
-/** A usage of OpenAI's provider as Anthropic's clients read it: the classes of the prompt apart, thinking inside the output. */
-export function messagesUsage({ tokens }: Usage): Fields {
+/** A usage as Anthropic's clients read it: the classes of the prompt apart, thinking inside the output. */
+export function messagesUsage({ tokens }: Pick<Usage, "tokens">): Fields {
   return {
     input_tokens: tokens.input,
     cache_creation_input_tokens: tokens.cacheWrite,

@@ -28,7 +28,7 @@ const textBlock = (text: unknown): Fields[] => (typeof text === "string" && text
 const inputOf = (text: unknown): Fields => readArguments(text) ?? { INVALID_JSON: typeof text === "string" ? text : JSON.stringify(text) };
 
 /** A complete chat completion as a message. */
-export function messageOf(answer: Fields, choice: Fields, usage: Usage | undefined): Fields {
+export function messageOf(answer: Fields, choice: Fields, usage: Pick<Usage, "tokens"> | undefined): Fields {
   const message = isObject(choice["message"]) ? choice["message"] : {};
   const said = saidIn(message["content"]);
   const reasoning = reasoningOf(message) ?? said.thinking;

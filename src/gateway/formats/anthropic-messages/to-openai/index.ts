@@ -1,5 +1,5 @@
 import { failure, type Failure } from "../../../pipeline/failure.ts";
-import type { Dialect, EncodedRequest, StreamReader, WholeResult } from "../../../pipeline/format.ts";
+import type { Dialect, EncodedRequest, StreamReader, Usage, WholeResult } from "../../../pipeline/format.ts";
 import { isObject, refuse } from "../../checks.ts";
 import { ConvertedStream } from "../../conversion/stream.ts";
 import { malformed } from "../../events.ts";
@@ -36,9 +36,10 @@ class MessagesToOpenai implements Dialect {
     if (!parsed.ok) return parsed;
     const result = completionResult(parsed.answer, parsed.choices);
     const [choice] = parsed.choices;
-    const message = isObject(choice) ? messageOf(parsed.answer, choice, result.usage) : undefined;
-    if (!message) return { ok: false, failure: malformed("The provider's answer cannot be read as a message") };
-    return { ...result, body: Buffer.from(JSON.stringify(message)) };
+    if (!isObject(choice)) return { ok: false, failure: malformed("The provider's answer cannot be read as a message") };
+    const write = (usage: Pick<Usage, "tokens"> | undefined): Buffer =>
+      Buffer.from(JSON.stringify(messageOf(parsed.answer, choice, usage)));
+    return { ...result, body: write(result.usage), restate: (tokens) => write({ tokens }) };
   }
 }
 

@@ -4,7 +4,7 @@ import { GatheredText } from "../../../tokens/gathered.ts";
 import { isObject, objectsIn, type Fields } from "../../checks.ts";
 import { saidIn } from "../../conversion/parts.ts";
 import { stopReasonOf } from "../../conversion/stop.ts";
-import type { Conversion, Step } from "../../conversion/stream.ts";
+import type { Conversion, Step, Tail } from "../../conversion/stream.ts";
 import { malformed } from "../../events.ts";
 import { messagesUsage } from "../../conversion/usage.ts";
 import { endsInError, inBandFailure } from "../../openai-chat/errors.ts";
@@ -48,7 +48,7 @@ export class ChunksToMessage implements Conversion {
     return { out: choice ? out + this.#choice(choice) : out };
   }
 
-  close(): string | undefined {
+  close(): Tail | undefined {
     return this.#endsWithoutTerminal && this.#finish !== undefined ? this.#end() : undefined;
   }
 
@@ -92,10 +92,12 @@ export class ChunksToMessage implements Conversion {
     this.unreadableUsage = this.usage === undefined;
   }
 
-  #end(): string {
-    const begin = this.#begin({});
-    const blocks = this.#blocks.end();
+  #end(): Tail {
+    const rest = this.#begin({}) + this.#blocks.end();
     const reason = this.#refused ? "refusal" : stopReasonOf(this.#finish, this.#blocks.calledTools);
-    return begin + blocks + messageEnd(reason, this.usage ? messagesUsage(this.usage) : { output_tokens: 0 });
+    return (counted) => {
+      const usage = counted ? { tokens: counted } : this.usage;
+      return rest + messageEnd(reason, usage ? messagesUsage(usage) : { output_tokens: 0 });
+    };
   }
 }

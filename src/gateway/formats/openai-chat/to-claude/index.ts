@@ -42,8 +42,9 @@ class ChatToClaude implements Dialect {
     if (!parsed.ok) return { ok: false, failure: inOpenaiWords(parsed.failure) };
     const { message, blocks } = parsed;
     const result = messageResult(message, blocks);
-    const usage = result.usage && chatUsage(result.usage, message["usage"] as Fields);
-    return { ...result, body: Buffer.from(JSON.stringify(completionOf(message, blocks, usage))) };
+    const said = result.usage && chatUsage(result.usage, message["usage"] as Fields);
+    const write = (usage: Fields | undefined): Buffer => Buffer.from(JSON.stringify(completionOf(message, blocks, usage)));
+    return { ...result, body: write(said), restate: (tokens) => write(chatUsage({ tokens })) };
   }
 
   readError(status: number, body: Buffer, retryAfter: number | undefined): Failure {

@@ -84,7 +84,7 @@ export class MessageToChunks implements Conversion {
         return typeof reason === "string" ? this.#chunk({}, finishReasonOf(reason)) : NOTHING;
       }
       case "message_stop":
-        return { tail: this.#usageChunk() + DONE };
+        return { tail: (counted) => this.#usageChunk(counted) + DONE };
       default:
         return NOTHING;
     }
@@ -172,8 +172,9 @@ export class MessageToChunks implements Conversion {
     return { out: `${this.#head}"choices":[${choice}]${this.#showUsage ? ',"usage":null' : ""}}\n\n` };
   }
 
-  #usageChunk(): string {
-    if (!this.#showUsage || !this.usage) return "";
-    return `${this.#head}"choices":[],"usage":${JSON.stringify(chatUsage(this.usage, this.#usage.said))}}\n\n`;
+  #usageChunk(counted: TokenClasses | undefined): string {
+    const usage = counted ? chatUsage({ tokens: counted }) : this.usage && chatUsage(this.usage, this.#usage.said);
+    if (!this.#showUsage || !usage) return "";
+    return `${this.#head}"choices":[],"usage":${JSON.stringify(usage)}}\n\n`;
   }
 }
