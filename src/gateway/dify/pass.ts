@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { addressOf } from "../../http/address.ts";
+import type { CallerKey } from "../../identity/index.ts";
 import { isObject } from "../formats/checks.ts";
 import { namedApp } from "../formats/dify/apps.ts";
 import { difyVoice, readError } from "../formats/dify/errors.ts";
@@ -7,61 +8,103 @@ import { ID } from "../formats/dify/made.ts";
 import { notFound, ownerOf } from "../formats/dify/owner.ts";
 import { encodeForm } from "../formats/forms.ts";
 import { authenticate } from "../pipeline/admit.ts";
-import { sendFailure, type Answer } from "../pipeline/answer.ts";
+import { endOnward, noAnswerFailure, onwardTo, refuseOrBreak, whileWanted, withPermit, type BesidesDeps } from "../besides.ts";
+import type { Answer } from "../pipeline/answer.ts";
 import { readBody } from "../pipeline/body.ts";
 import type { RelayDeps } from "../pipeline/deps.ts";
 import { failure, type Failure } from "../pipeline/failure.ts";
 import type { Form } from "../pipeline/form.ts";
 import type { EncodedRequest } from "../pipeline/format.ts";
-import { passRequest } from "../pipeline/pass.ts";
+import { passRequest, passWork } from "../pipeline/pass.ts";
 import { discreet } from "../pipeline/discreet.ts";
 import { failureOf } from "../pipeline/thrown.ts";
 import { upstreamAuth, upstreamUrl } from "../providers/index.ts";
-import { ask, NoAnswer, type WholeAnswer } from "../upstream/ask.ts";
+import { ask, NoAnswer, type Answered } from "../upstream/ask.ts";
 import { retryAfterSeconds, upstreamHeaders } from "../upstream/headers.ts";
 import { findApp, type AppPlace } from "./apps.ts";
 import type { PassedRequest, PassedRoute } from "./table.ts";
 
-const BODY_LIMIT = 64 * 1024 * 1024;
-const FILES = { files: 1, fileSize: BODY_LIMIT };
+/** Of what is not handed on as it comes: errors, and the word of what was made. */
+const BODY_LIMIT = 1024 * 1024;
+const FILES = { files: 1, fileSize: 64 * 1024 * 1024 };
 
-/** Serves a route that costs nothing: it counts as a request, and what it names must be the caller's. Never rejects. */
+/**
+ * Serves a route that costs nothing: it counts as a request, takes a place among the caller's calls at once while it runs, and what it names
+ * must be the caller's. Never rejects.
+ */
 export async function servePassed(
-  deps: RelayDeps,
+  deps: BesidesDeps,
   route: PassedRoute,
   params: Record<string, string>,
   req: IncomingMessage,
   answer: Answer,
 ): Promise<void> {
-  const refuse = (why: Failure): void => {
-    if (!answer.res.destroyed) sendFailure(answer, difyVoice, why);
-  };
+  const refuse = (why: Failure): void => refuseOrBreak(answer, difyVoice, why);
   try {
-    const ip = addressOf(req, deps.config.proxyHops);
-    const who = await authenticate(deps, req, ip);
-    if ("failure" in who) return refuse(who.failure);
-    const limited = await passRequest(deps, who.caller, ip, answer.headers, difyVoice.vendor);
-    if (limited) return refuse(limited);
-    const read = await readRequest(deps, route, params, req);
-    if (!read) return;
-    if ("code" in read) return refuse(read);
-    const owner = ownerOf(who.caller);
-    const named = bodyName(read.body) ?? namedApp(req);
-    const place = await findApp(deps, who.caller, owner, { named, things: route.things?.(read) ?? [] });
-    if ("code" in place) return refuse(place);
-    const got = await askDify(deps, route, read, place, owner);
-    if (got.status < 200 || got.status > 299) {
-      return refuse(discreet(readError(got.status, got.body, retryAfterSeconds(got.headers)), place.candidate, place.model));
-    }
-    await remember(deps, route, read, place, owner, got);
-    pass(answer, got);
+    await whileWanted(deps, { req, res: answer.res }, async (signal) => {
+      const refusal = await serve(deps, route, params, req, answer, signal);
+      if (refusal) refuse(refusal);
+    });
   } catch (error) {
-    refuse(error instanceof NoAnswer ? noAnswer(error) : failureOf(error));
+    refuse(error instanceof NoAnswer ? noAnswerFailure(error, "The app") : failureOf(error));
   }
 }
 
-const noAnswer = ({ reason }: NoAnswer): Failure =>
-  reason === "time-out" ? failure("upstream_timeout") : failure("upstream_error", { message: "The app could not be reached" });
+/** Answers, or says why not. */
+async function serve(
+  deps: BesidesDeps,
+  route: PassedRoute,
+  params: Record<string, string>,
+  req: IncomingMessage,
+  answer: Answer,
+  signal: AbortSignal,
+): Promise<Failure | undefined> {
+  const ip = addressOf(req, deps.config.proxyHops);
+  const who = await authenticate(deps, req, ip);
+  if ("failure" in who) return who.failure;
+  const { caller } = who;
+  const asked = await readAsked(deps, route, params, req, caller);
+  if (!asked) return undefined;
+  const { headers } = answer;
+  const { vendor } = difyVoice;
+  if ("code" in asked) return (await passRequest(deps, caller, ip, headers, vendor)) ?? asked;
+  const { candidate, model } = asked.place;
+  // What ends work must not wait for the place that this work has.
+  const passed = route.ends
+    ? await passRequest(deps, caller, ip, headers, vendor)
+    : await passWork(deps, caller, { model, ip, headers, vendor });
+  if (passed && "code" in passed) return passed;
+  const got = await withPermit(deps, passed?.permit, askDify(deps, route, asked, answer, signal));
+  if (got.status < 200 || got.status > 299) {
+    return discreet(readError(got.status, got.body, retryAfterSeconds(got.headers)), candidate, model);
+  }
+  await remember(deps, route, asked, got);
+  endOnward(answer, got);
+  return undefined;
+}
+
+/** A request as it is sent on: what is asked, where, and for whom. */
+interface Asked {
+  request: PassedRequest;
+  place: AppPlace;
+  owner: string;
+}
+
+/** What is asked of which app; undefined when the client left. */
+async function readAsked(
+  deps: RelayDeps,
+  route: PassedRoute,
+  params: Record<string, string>,
+  req: IncomingMessage,
+  caller: CallerKey,
+): Promise<Asked | Failure | undefined> {
+  const request = await readRequest(deps, route, params, req);
+  if (!request || "code" in request) return request;
+  const owner = ownerOf(caller);
+  const named = bodyName(request.body) ?? namedApp(req);
+  const place = await findApp(deps, caller, owner, { named, things: route.things?.(request) ?? [] });
+  return "code" in place ? place : { request, place, owner };
+}
 
 /** The app as a JSON body or form names it. */
 function bodyName(body: unknown): string | undefined {
@@ -112,7 +155,13 @@ function encode(
   return { search, encoded: { body: Buffer.from(JSON.stringify({ ...rest, user: owner })), contentType: "application/json" } };
 }
 
-function askDify(deps: RelayDeps, route: PassedRoute, request: PassedRequest, place: AppPlace, owner: string): Promise<WholeAnswer> {
+function askDify(
+  deps: RelayDeps,
+  route: PassedRoute,
+  { request, place, owner }: Asked,
+  answer: Answer,
+  signal: AbortSignal,
+): Promise<Answered> {
   const { provider, upstreamModel } = place.candidate;
   const { search, encoded } = encode(route, request, owner);
   const path = route.path.replace(/:(\w+)/g, (_, name: string) => request.params[name]!);
@@ -134,6 +183,8 @@ function askDify(deps: RelayDeps, route: PassedRoute, request: PassedRequest, pl
     connectMs: provider.timeouts.connectMs,
     totalMs: provider.timeouts.firstByteMs,
     limit: BODY_LIMIT,
+    signal,
+    onward: route.effect ? undefined : onwardTo(answer, { idleMs: provider.timeouts.idleMs, clientIdleMs: deps.config.clientIdleMs }),
   });
 }
 
@@ -141,24 +192,13 @@ function askDify(deps: RelayDeps, route: PassedRoute, request: PassedRequest, pl
 async function remember(
   deps: RelayDeps,
   route: PassedRoute,
-  { params }: PassedRequest,
-  { candidate, model }: AppPlace,
-  owner: string,
-  { body }: WholeAnswer,
+  { request, place: { candidate, model }, owner }: Asked,
+  { body }: Answered,
 ): Promise<void> {
-  if (route.effect === "removes a conversation") return deps.owned.forget(owner, params["id"]!);
+  if (route.effect === "removes a conversation") return deps.owned.forget(owner, request.params["id"]!);
   if (route.effect !== "makes a file") return;
   const made = JSON.parse(body.toString("utf8")) as { id?: unknown } | null;
   if (typeof made?.id !== "string" || !ID.test(made.id)) return;
   const providerId = candidate.provider.id;
   return deps.owned.note([{ owner, id: made.id, kind: "file", providerId, model, inputTokens: null, outputTokens: null }]);
-}
-
-function pass({ res, headers }: Answer, { status, headers: said, body }: WholeAnswer): void {
-  if (res.destroyed) return;
-  const type = said["content-type"];
-  if (status !== 204)
-    headers.push("content-type", typeof type === "string" ? type : "application/json", "content-length", String(body.length));
-  res.writeHead(status, headers);
-  res.end(status === 204 ? undefined : body);
 }

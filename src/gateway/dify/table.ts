@@ -23,6 +23,8 @@ export interface PassedRoute {
   check?(request: PassedRequest): string | undefined;
   /** It makes a file of the caller's, or takes a conversation away. */
   effect?: "makes a file" | "removes a conversation";
+  /** It ends work under way, and takes no place among the calls at once. */
+  ends?: true;
 }
 
 const inPath =
@@ -44,6 +46,7 @@ const stop = (path: string): PassedRoute => ({
   summary: "Stop an answer that is on its way",
   body: "json",
   things: inPath("task", "task"),
+  ends: true,
 });
 
 const hasFile = ({ body }: PassedRequest): string | undefined =>

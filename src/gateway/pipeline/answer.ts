@@ -57,9 +57,9 @@ export function endStream(call: Call, tail: Buffer | string): void {
 }
 
 /** A complete answer, JSON unless said otherwise. */
-export function endWhole(answer: Answer, body: Buffer, contentType = "application/json"): void {
+export function endWhole(answer: Answer, body: Buffer, contentType = "application/json", status = 200): void {
   answer.headers.push("content-type", contentType, "content-length", String(body.length));
-  answer.res.writeHead(200, answer.headers);
+  answer.res.writeHead(status, answer.headers);
   answer.res.end(body);
 }
 

@@ -60,6 +60,45 @@ describe("a kept response that is being read", () => {
     await waitFor(async () => (await ask("GET", "/resp_1")).status === 200, { timeoutMs: 3_000, message: "the place to return" });
   });
 
+  it("comes as the provider sends it, and breaks off when the provider does", async () => {
+    let goOn = (): void => undefined;
+    const more = new Promise<void>((resolve) => (goOn = resolve));
+    upstream.behave(async (socket) => {
+      socket.write("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n");
+      for (const part of ['{"id":', '"resp_1",']) {
+        socket.write(part);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      await more;
+      socket.destroy();
+    });
+    const answer = await ask("GET", "/resp_1");
+    expect([answer.status, answer.headers.get("content-length")]).to.deep.equal([200, "1000"]);
+    const reader = answer.body!.getReader();
+    expect(Buffer.from((await reader.read()).value!).toString()).to.equal('{"id":');
+    goOn();
+    const broken = await reader.read().catch((error: unknown) => error);
+    expect(broken).to.be.instanceOf(Error);
+    upstream.behave(answerOf(200, COMPLETED));
+    await waitFor(async () => (await ask("GET", "/resp_1")).status === 200, { timeoutMs: 3_000, message: "the place to return" });
+  });
+
+  it("may be of any length, whatever the client's pace", async () => {
+    const piece = Buffer.alloc(1024 * 1024, "x");
+    const count = 80;
+    let written = 0;
+    upstream.behave(async (socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${count * piece.length}\r\n\r\n`);
+      for (; written < count; written++) {
+        if (!socket.write(piece)) await new Promise((resolve) => socket.once("drain", resolve));
+      }
+    });
+    const answer = await ask("GET", "/resp_1");
+    await waitFor(() => relay.gateway.live === 0 && written > 0, { timeoutMs: 3_000, message: "the provider to begin" });
+    expect(written, "pieces sent before the client reads").to.be.below(count);
+    expect((await answer.arrayBuffer()).byteLength).to.equal(count * piece.length);
+  });
+
   it("is of a model that the key may use", async () => {
     await relay.pool.query("UPDATE api_keys SET models = '{another}' WHERE id = $1", [ada.keyId]);
     await relay.pool.query("SELECT pg_notify('tollkeeper_changed', $1)", [`api_key:${ada.keyId}`]);
