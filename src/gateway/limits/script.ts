@@ -117,6 +117,23 @@ for i = rates + 1, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
 return 0
 `;
 
+/**
+ * KEYS: requests a minute. ARGV: how many to count in each, whatever its limit. Answers the time, then for each start, current and previous
+ * of its window.
+ */
+export const COUNT = `
+${CLOCK}${WINDOWS}
+local W = ${MINUTE_MS}
+local reply = {now}
+for i = 1, #KEYS do
+  local start, current, previous = window(KEYS[i], W)
+  current = current + tonumber(ARGV[i])
+  save(KEYS[i], W, start, current, previous)
+  reply[3 * i - 1], reply[3 * i], reply[3 * i + 1] = start, current, previous
+end
+return reply
+`;
+
 /** KEYS: one counter of calls at once. ARGV: call ids. Also puts back permits that a restarted Redis has forgotten. */
 export const renewScript = (leaseMs: number): string => `
 ${CLOCK}

@@ -1,8 +1,10 @@
 import { expect } from "chai";
 import { makeKey } from "../../../src/identity/keyFormat.ts";
-import { useStack } from "../../support/stack.ts";
+import { useStack, waitFor } from "../../support/stack.ts";
 import { startRelay, type Relay } from "./harness.ts";
 import { answerOf, completion, startRawUpstream, type RawUpstream } from "./rawUpstream.ts";
+
+const MOST = 60;
 
 describe("what is refused before a call is admitted", () => {
   const places = useStack();
@@ -58,5 +60,46 @@ describe("what is refused before a call is admitted", () => {
     expect((await ask(grace.key, { ip })).status).to.equal(429);
     expect((await ask(grace.key, { ip: "203.0.113.10" })).status).to.equal(200);
     expect((await ask(grace.key, { ip })).status, "a key that was good elsewhere").to.equal(200);
+  });
+});
+
+describe("keys that are not good", () => {
+  const places = useStack();
+  const relays: Relay[] = [];
+
+  afterEach(async () => {
+    await Promise.all(relays.splice(0).map((relay) => relay.close()));
+  });
+
+  async function start(redisUrl: string): Promise<Relay> {
+    const relay = await startRelay({ ...places, redisUrl }, { TRUST_PROXY: "1", REFUSED_KEYS_PER_MINUTE: String(MOST) });
+    relays.push(relay);
+    return relay;
+  }
+  async function tryOne({ url }: Relay, ip: string): Promise<number> {
+    const answer = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${makeKey().key}`, "x-forwarded-for": ip } });
+    await answer.text();
+    return answer.status;
+  }
+
+  it("are counted by all copies together", async () => {
+    const [one, two] = [await start(places.redisUrl), await start(places.redisUrl)];
+    const ip = "2001:db8:1:2::1";
+    for (let i = 0; i < MOST; i++) expect(await tryOne(one, ip)).to.equal(401);
+    expect(await tryOne(one, ip)).to.equal(429);
+    let unheard = 0;
+    await waitFor(async () => (await tryOne(two, "2001:db8:1:2::ffff")) === 429 || !(unheard += 1), {
+      timeoutMs: 5_000,
+      message: "the other copy to hear of it",
+    });
+    expect(unheard).to.be.below(MOST / 2);
+    expect(await tryOne(two, "2001:db8:1:3::1")).to.equal(401);
+  });
+
+  it("are counted by each copy for itself while Redis is away", async () => {
+    const alone = await start("redis://127.0.0.1:1");
+    const ip = "203.0.113.20";
+    for (let i = 0; i < MOST; i++) expect(await tryOne(alone, ip)).to.equal(401);
+    expect(await tryOne(alone, ip)).to.equal(429);
   });
 });
