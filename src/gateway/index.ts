@@ -99,7 +99,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
     leaseMs: config.PERMIT_LEASE,
     standby: { pool: deps.pool, invalidation: deps.invalidation, owner },
     shadowed: createShadowLog(log, relayMetrics.shadowed),
+    freed: (permit) => permitWait.freed(permit),
   });
+  const permitWait = createPermitWait(limiter, config.PERMIT_WAIT);
   const relayDeps: RelayDeps = {
     identity,
     pricing,
@@ -117,8 +119,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
     guardrail: guardrailOf(config, log, relayMetrics.guarded),
     limits,
     limiter,
-    permitWait: createPermitWait(limiter, config.PERMIT_WAIT),
-    strangers: createStrangers(config.REFUSED_KEYS_PER_MINUTE),
+    permitWait,
+    strangers: createStrangers(config.REFUSED_KEYS_PER_MINUTE, limitRedis),
     metrics: relayMetrics,
     emit: events.emit,
     tracing: deps.tracing && createRelayTracing({ tracing: deps.tracing, redis }),
@@ -147,6 +149,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     },
     async close() {
       routing.stop();
+      relayDeps.strangers.stop();
       await relayDeps.guardrail?.close();
       await Promise.all([limiter.stop(), upstream.close()]);
       limitRedis.disconnect();

@@ -37,6 +37,8 @@ export interface LimiterDeps {
   now?: () => number;
   /** Told of each call that a limit which is only looked at would have refused. */
   shadowed?: (check: Check) => void;
+  /** Told of each permit that has ended. */
+  freed?: (permit: Permit) => void;
 }
 
 const UNLIMITED: LimitVerdict = { allowed: true, permit: undefined, requests: undefined, tokens: undefined };
@@ -58,7 +60,7 @@ const ignore = (): undefined => undefined;
  * applies the same rules for itself.
  */
 export function createLimiter(deps: LimiterDeps): Limiter {
-  const { redis, log, leaseMs, shadowed = ignore } = deps;
+  const { redis, log, leaseMs, shadowed = ignore, freed = ignore } = deps;
   const now = deps.now ?? (() => performance.now());
   const clock = createSharedClock(now());
   const sharedNow = (): number => clock.at(now());
@@ -210,6 +212,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
       if (!by) return;
       store.release(permit, by);
       if (absence.away) standby?.release(permit, by, sharedNow()).catch(ignore);
+      freed(permit);
     },
     tick(nowMs) {
       if (nowMs - renewedMs > leaseMs / 3) {

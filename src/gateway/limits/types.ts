@@ -69,6 +69,8 @@ export interface Refusal {
   allowed: false;
   scope: Scope;
   kind: Kind;
+  /** The counter that refuses. */
+  counter: string;
   limit: number;
   /** Until it may be asked again; Infinity when that would never help. */
   retryMs: number;

@@ -7,16 +7,23 @@ export const amountOf = (check: Check, tokens: number): number => (check.kind ==
 /** The refusal of a rate, or undefined when it allows; `window` must have been rolled to `nowMs`. */
 export function refusalOf(check: Check, tokens: number, window: Window, nowMs: number): Refusal | undefined {
   const amount = amountOf(check, tokens);
-  const { scope, kind, limit } = check;
+  const { scope, kind, id: counter, limit } = check;
   if (usedOf(window, nowMs) + amount <= limit) return undefined;
-  return { allowed: false, scope, kind, limit, retryMs: waitMsOf(window, limit, amount, nowMs) };
+  return { allowed: false, scope, kind, counter, limit, retryMs: waitMsOf(window, limit, amount, nowMs) };
 }
 
 /** Until calls at once are asked for again: nobody knows when one ends. */
 const PARALLEL_RETRY_MS = 1_000;
 
 /** The refusal of a limit on calls at once. */
-export const fullOf = ({ scope, kind, limit }: Check): Refusal => ({ allowed: false, scope, kind, limit, retryMs: PARALLEL_RETRY_MS });
+export const fullOf = ({ scope, kind, id: counter, limit }: Check): Refusal => ({
+  allowed: false,
+  scope,
+  kind,
+  counter,
+  limit,
+  retryMs: PARALLEL_RETRY_MS,
+});
 
 /** Of two refusals the one that lasts longer: who waits that long gets past both. */
 export const later = (one: Refusal | undefined, other: Refusal | undefined): Refusal | undefined =>

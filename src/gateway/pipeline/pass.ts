@@ -37,7 +37,9 @@ export async function passLimits(deps: PassDeps, call: Call): Promise<Failure | 
     tokens = weighted(seen + call.unseenTokens + call.outputLimit + call.besideAnswer, weightPercent);
   }
   const ask = { plan, callId: call.id, tokens, weightPercent };
-  const verdict = await deps.permitWait.admit(ask, call.caller!.principal.userId, (cancel) => (call.cancelWait = cancel));
+  const { principal, keyId, tokenId } = call.caller!;
+  const who = { userId: principal.userId, keyId, tokenId };
+  const verdict = await deps.permitWait.admit(ask, who, (leave) => (call.cancelWait = leave));
   call.cancelWait = undefined;
   if (!verdict) return undefined;
   addRateHeaders(call.answer.headers, call.format.voice.vendor, verdict);

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { MOST_WAITING } from "../../../src/gateway/limits/permitWait.ts";
+import { MOST_OF_KEY } from "../../../src/gateway/limits/permitQueue.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
 import { startRelay, type Customer, type Relay } from "./harness.ts";
 import { answerOf, completion, startRawUpstream, type RawUpstream } from "./rawUpstream.ts";
@@ -72,11 +72,11 @@ describe("a call that finds no place among its caller's calls at once", () => {
     expect((await first).status).to.equal(200);
   });
 
-  it("is refused at once when enough of the account's wait, until one of those leaves", async () => {
+  it("is refused at once when enough of the key's wait, until one of those leaves", async () => {
     const { first } = await running();
-    const leaving = Array.from({ length: MOST_WAITING }, () => new AbortController());
+    const leaving = Array.from({ length: MOST_OF_KEY }, () => new AbortController());
     const waiting = leaving.map(({ signal }) => ask(signal).catch(() => undefined));
-    await live(1 + MOST_WAITING);
+    await live(1 + MOST_OF_KEY);
     const sinceMs = performance.now();
     expect((await ask()).status).to.equal(429);
     expect(performance.now() - sinceMs).to.be.below(WAIT_MS);
