@@ -7,6 +7,9 @@ const SANE_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 /** Asked every few seconds by machines; a trace of them tells nobody anything. */
 const UNTRACED: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics"]);
 
+/** A stream that somebody watches for hours says nothing that needs its request's id after so long. */
+const LONG_MS = 60_000;
+
 /** The caller's X-Request-ID when it is a sane one, else a new id. */
 export function requestIdOf(header: string | undefined): string {
   return header !== undefined && SANE_ID.test(header) ? header : uuidv7();
@@ -51,7 +54,14 @@ export function requestTracer(tracing?: Tracing): RequestHandler {
     res.setHeader("X-Request-ID", requestId);
     const span = tracing && beginSpan(tracing, req, requestId);
     if (span) res.once("close", () => endSpan(span, req, res));
-    serving({ requestId, span }, next);
+    serving({ requestId, span }, next, (left) => {
+      const late = setTimeout(left, LONG_MS).unref();
+      res.once("close", () => {
+        clearTimeout(late);
+        // Whoever else hears of the close may still want to know.
+        setImmediate(left);
+      });
+    });
   };
 }
 

@@ -1,5 +1,6 @@
 import { Client, Connection, isGrpcServiceError, WorkflowNotFoundError, type WorkflowClientInterceptor } from "@temporalio/client";
 import type { Logger } from "./logger.ts";
+import { restWhenEmpty } from "./restingStorage.ts";
 
 /** How the rest of the program reaches Temporal. No relayed call ever waits for it. */
 export interface TemporalLink {
@@ -30,6 +31,7 @@ export function createTemporalLink(options: {
     tls: options.tls ?? false,
     ...(options.apiKey ? { apiKey: options.apiKey } : {}),
   });
+  restBetweenCalls(connection);
   const client = new Client({ connection, namespace: options.namespace, interceptors: { workflow: options.interceptors ?? [] } });
   return {
     client,
@@ -43,6 +45,25 @@ export function createTemporalLink(options: {
     },
     close: () => connection.close(),
   };
+}
+
+/** The SDK hands deadlines and headers to its requests in an async-local store, and never switches it off again. */
+function restBetweenCalls({ callContextStorage }: Connection): void {
+  const enter = restWhenEmpty(callContextStorage);
+  const { run } = callContextStorage;
+  const resting = (...[store, work]: Parameters<typeof run>): unknown => {
+    const leave = enter();
+    try {
+      const result: unknown = run.call(callContextStorage, store, work);
+      if (!(result instanceof Promise)) leave();
+      else result.then(leave, leave);
+      return result;
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  };
+  callContextStorage.run = resting as typeof run;
 }
 
 /** True when the error means "Temporal cannot be reached now" rather than "Temporal refuses this". */

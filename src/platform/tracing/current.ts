@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { restWhenEmpty } from "../restingStorage.ts";
 import type { Span } from "./types.ts";
 
 /** What is being served, for code far from the request: log lines, queries. The relay carries its call by hand instead. */
@@ -9,9 +10,11 @@ export interface Served {
 }
 
 const storage = new AsyncLocalStorage<Served>();
+const enter = restWhenEmpty(storage);
 
-/** Runs `work` as part of serving this. */
-export function serving<T>(served: Served, work: () => T): T {
+/** Runs `work` as part of serving this, until what `over` is given is called. What still goes on then may no longer know what it belongs to. */
+export function serving<T>(served: Served, work: () => T, over: (left: () => void) => void): T {
+  over(enter());
   return storage.run(served, work);
 }
 

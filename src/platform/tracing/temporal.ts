@@ -66,12 +66,18 @@ export function traceActivities(tracing: Tracing): ActivityInterceptorsFactory {
                 },
               });
         if (!span) return next(input);
+        let left = (): void => undefined;
         try {
-          return await serving({ requestId: span.traceId, span }, () => next(input));
+          return await serving(
+            { requestId: span.traceId, span },
+            () => next(input),
+            (leave) => (left = leave),
+          );
         } catch (error) {
           span.fail((error as Error).name);
           throw error;
         } finally {
+          left();
           span.end();
         }
       },
