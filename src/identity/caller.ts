@@ -1,14 +1,5 @@
 import type { Principal, Role } from "../http/principal.ts";
-import {
-  accountLimits,
-  lifeBudget,
-  spendLimits,
-  standardTerms,
-  type Limits,
-  type PlanBook,
-  type SpendLimits,
-  type Terms,
-} from "../quotas/index.ts";
+import { accountLimits, lifeBudget, spendLimits, type Limits, type PlanBook, type SpendLimits, type Terms } from "../quotas/index.ts";
 import { createIpList } from "./ipList.ts";
 import type { UserStatus } from "./status.ts";
 
@@ -100,7 +91,7 @@ export const FIND_TOKEN = `
 
 /** The caller that a row describes; `tier` are the limits of its user's tier, `book` all plans. */
 export function callerOf(row: KeyRow, { tier, book }: { tier: Limits; book: PlanBook }, token?: TokenRow): CallerKey {
-  const terms = row.quota_terms ?? standardTerms(book);
+  const terms = row.quota_terms ?? book.standard;
   const user = accountLimits({ terms, book, tier, own: row.user_limits, percent: row.limit_percent }, Date.now());
   const key = row.limits;
   const models = token?.token_models ? both(row.models, token.token_models) : row.models;

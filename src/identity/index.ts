@@ -13,7 +13,7 @@ import type { Logger } from "../platform/logger.ts";
 import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { TemporalLink } from "../platform/temporal.ts";
-import { accountLimits, createTiers, standardTerms, type Limits, type SpendLimits, type Terms, type Tiers } from "../quotas/index.ts";
+import { accountLimits, createTiers, type Limits, type SpendLimits, type Terms, type Tiers } from "../quotas/index.ts";
 import type { Rewards } from "../rewards/index.ts";
 import { createChanges } from "./changes.ts";
 import { CODE_TRIES, createEmailCodes } from "./emailCodes.ts";
@@ -208,7 +208,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
       const row = rows[0];
       if (!row) return undefined;
       const [tier, book] = await Promise.all([tiers.limitsOf(row.tier), tiers.book()]);
-      const account = accountLimits({ terms: row.terms ?? standardTerms(book), book, tier, own: row.own }, Date.now());
+      const account = accountLimits({ terms: row.terms ?? book.standard, book, tier, own: row.own }, Date.now());
       return { timeZone: row.time_zone, key: row.limits, account };
     },
     async keyNames(userId) {

@@ -1,7 +1,7 @@
 import type { Principal } from "../http/principal.ts";
 import { appError } from "../platform/errors.ts";
 import type { Pool } from "../platform/postgres.ts";
-import { accountLimits, spendLimits, standardTerms, type Limits, type SpendLimits, type Terms, type Tiers } from "../quotas/index.ts";
+import { accountLimits, spendLimits, type Limits, type SpendLimits, type Terms, type Tiers } from "../quotas/index.ts";
 
 interface Row {
   own: Limits;
@@ -24,7 +24,7 @@ export async function spendOf(deps: { pool: Pool; tiers: Tiers }, { userId, apiK
   const row = rows[0];
   if (!row) throw appError("not_found");
   const [tier, book] = await Promise.all([deps.tiers.limitsOf(row.tier), deps.tiers.book()]);
-  const terms = row.terms ?? standardTerms(book);
+  const terms = row.terms ?? book.standard;
   const key = row.key ?? {};
   const account = accountLimits({ terms, book, tier, own: row.own }, Date.now());
   return spendLimits(

@@ -33,11 +33,16 @@ export async function creditMany(tx: Queryable, credits: readonly Credit[]): Pro
   }
 }
 
-/** Takes what has expired by `now` out of wallets and answers how they are then. They are locked until the transaction ends. */
-export async function expireWallets(tx: Queryable, walletIds: readonly bigint[], now: Date): Promise<WalletState[]> {
-  const { rows } = await tx.query<{ id: bigint; balance: bigint; held: bigint; last_seq: bigint; next_expiry: Date | null }>(
-    "SELECT id, balance, held, last_seq, next_expiry FROM ledger_expire_wallets($1, $2)",
-    [[...new Set(walletIds)], now],
+/** Takes what has expired by `now` out of wallets. They are locked until the transaction ends. */
+export async function expireWallets(tx: Queryable, walletIds: readonly bigint[], now: Date): Promise<void> {
+  await tx.query("SELECT FROM ledger_expire_wallets($1, $2)", [[...new Set(walletIds)], now]);
+}
+
+/** How wallets are, without a lock; those that do not exist are left out. */
+export async function walletStates(db: Queryable, walletIds: readonly bigint[]): Promise<WalletState[]> {
+  const { rows } = await db.query<{ id: bigint; balance: bigint; held: bigint; last_seq: bigint; next_expiry: Date | null }>(
+    "SELECT id, balance, held, last_seq, next_expiry FROM ledger_accounts WHERE id = ANY ($1) AND kind = 'wallet'",
+    [walletIds],
   );
   return rows.map((row) => ({
     walletId: row.id,

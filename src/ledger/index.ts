@@ -2,7 +2,7 @@ import type { Logger } from "../platform/logger.ts";
 import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { forgetBudgets, readBudgets, type SpentSince } from "./budgets.ts";
-import { creditMany, expireWallets } from "./batches.ts";
+import { creditMany, expireWallets, walletStates } from "./batches.ts";
 import { createHolds } from "./holds.ts";
 import { lookAtBudgets, lookAtHold } from "./look.ts";
 import { createHoldMetrics } from "./metrics.ts";
@@ -38,6 +38,7 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
     credit,
     creditMany,
     expireWallets,
+    walletStates,
     turnoverAfter,
     turnoverSince,
     holdingSince,

@@ -164,7 +164,7 @@ export interface Proof {
   differences: Difference[];
 }
 
-/** A wallet as it is, locked. */
+/** A wallet as it is at one moment. */
 export interface WalletState {
   walletId: bigint;
   balance: bigint;
@@ -194,8 +194,10 @@ export interface Ledger {
   credit(db: Queryable, credit: Credit): Promise<CreditResult>;
   /** Credits many wallets in the caller's transaction, each once per id; answers the ids that were credited now. From one account, of one kind. */
   creditMany(tx: Queryable, credits: readonly Credit[]): Promise<string[]>;
-  /** Takes out what has expired by `now` in the caller's transaction, which locks the wallets, and answers how they are then. */
-  expireWallets(tx: Queryable, walletIds: readonly bigint[], now: Date): Promise<WalletState[]>;
+  /** Takes out what has expired by `now` in the caller's transaction, which locks the wallets. */
+  expireWallets(tx: Queryable, walletIds: readonly bigint[], now: Date): Promise<void>;
+  /** How wallets are, without a lock. */
+  walletStates(db: Queryable, walletIds: readonly bigint[]): Promise<WalletState[]>;
   /** What went in and out of wallets after a transfer (by its seq), by type and source, in the order asked. */
   turnoverAfter(tx: Queryable, asked: readonly { walletId: bigint; seq: bigint }[]): Promise<Turnover[][]>;
   /** What of it belongs to the time from a moment on, charges of calls left out; see turnover.ts. */

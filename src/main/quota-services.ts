@@ -48,7 +48,7 @@ const sources: TierSources = {
 };
 
 /** Resets and reviews, as the worker's activities and operators' routes use them. */
-export function createQuotaServices(deps: { pool: Pool; ledger: Ledger; log: Logger; clock?: Clock; graceMs?: number; batch?: number }): {
+export function createQuotaServices(deps: { pool: Pool; ledger: Ledger; log: Logger; clock?: Clock; graceMs?: number }): {
   reset: QuotaReset;
   tierReview: TierReview;
 } {

@@ -101,6 +101,9 @@ export function isConnectionError(error: unknown): boolean {
 /** True when Postgres gave up a statement that took longer than its pool allows. */
 export const isStatementTimeout = (error: unknown): boolean => (error as { code?: unknown } | null)?.code === "57014";
 
+/** True when a transaction that sees one moment met what another one has changed since: it may be tried again. */
+export const isSerializationFailure = (error: unknown): boolean => (error as { code?: unknown } | null)?.code === "40001";
+
 /** The name of the unique constraint or index a statement ran into, or undefined when it failed for another reason. */
 export function uniqueViolation(error: unknown): string | undefined {
   const found = error as { code?: unknown; constraint?: unknown; parent?: { code?: unknown; constraint?: unknown } } | null;

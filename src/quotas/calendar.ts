@@ -6,6 +6,14 @@ export interface Span {
   untilMs: number;
 }
 
+/** A period of a subscription. */
+export interface Period extends Span {
+  /**
+   * For how long its amounts are meant, in milliseconds: as long as the period, or longer where a change of day or zone has cut it short.
+   */
+  wholeMs: number;
+}
+
 /** How a subscription's months are cut: on which day, in whose time. */
 export interface Rhythm {
   /** 1 to 31; in a month without that day its last day counts. */
@@ -55,21 +63,23 @@ const sameRhythm = (a: Rhythm, b: Rhythm): boolean => a.resetDay === b.resetDay 
 
 /**
  * The period of a subscription that contains an instant. The first one, and the first after a change of day or zone, may be shorter than
- * a month, none is longer. Periods follow each other without a gap.
+ * a month, none is longer: the first is whole all the same, one that a change made short is a part of a month. Periods follow each other
+ * without a gap.
  */
-export function periodAt(terms: readonly Terms[], ms: number): Span {
+export function periodAt(terms: readonly Terms[], ms: number): Period {
   const place = placeAt(terms, ms);
   const natural = resetsAround(terms[place]!, ms);
   let first = place;
   while (first > 0 && sameRhythm(terms[first - 1]!, terms[place]!)) first -= 1;
   const next = terms.find((other, n) => n > place && !sameRhythm(other, terms[place]!));
   const beganMs = ms < terms[0]!.fromMs ? -Infinity : terms[first]!.fromMs;
-  return { fromMs: Math.max(natural.fromMs, beganMs), untilMs: Math.min(natural.untilMs, next?.fromMs ?? Infinity) };
+  const [fromMs, untilMs] = [Math.max(natural.fromMs, beganMs), Math.min(natural.untilMs, next?.fromMs ?? Infinity)];
+  return { fromMs, untilMs, wholeMs: first === 0 ? untilMs - fromMs : natural.untilMs - natural.fromMs };
 }
 
 /** All periods from the one that contains `sinceMs` to the one that contains `nowMs`, oldest first, at most `most`. */
-export function periodsBetween(terms: readonly Terms[], sinceMs: number, nowMs: number, most = 1_200): Span[] {
-  const periods: Span[] = [];
+export function periodsBetween(terms: readonly Terms[], sinceMs: number, nowMs: number, most = 1_200): Period[] {
+  const periods: Period[] = [];
   for (let ms = sinceMs; ms <= nowMs && periods.length < most; ms = periods.at(-1)!.untilMs) periods.push(periodAt(terms, ms));
   return periods;
 }

@@ -1,7 +1,7 @@
 import type { Budget, BudgetUnit } from "../ledger/index.ts";
 import { parseCredits } from "../platform/credits.ts";
-import { periodAt, type Terms } from "./calendar.ts";
-import { nextTurn, partsAt, type PlanBook } from "./planBook.ts";
+import { periodAt, type Period, type Terms } from "./calendar.ts";
+import { nextTurn, partsAt, worthOf, type PlanBook } from "./planBook.ts";
 import { prorate } from "./proration.ts";
 import type { Limits } from "./tiers.ts";
 
@@ -37,6 +37,12 @@ export function quotasOf(limits: Limits): Quotas {
   };
 }
 
+/** Quotas of a whole period as those of one that may be shorter. */
+function shareOf(quotas: Quotas, period: Period): Quotas {
+  if (period.untilMs - period.fromMs === period.wholeMs) return quotas;
+  return Object.fromEntries(Object.entries(quotas).map(([unit, amount]) => [unit, prorate([{ ...period, amount }], period.wholeMs)]));
+}
+
 const isEmpty = (limits: Limits): boolean => Object.keys(quotasOf(limits)).length === 0;
 
 /** Whether anything of a source may ever be a quota: if not, its calls need not look. */
@@ -46,16 +52,15 @@ export function hasQuotas({ terms, book, limits: { tier, own, key } }: QuotaSour
 }
 
 /**
- * The quotas of an account at an instant: its own before its plan's before its tier's. A plan's, when the plan changed in mid-period, by
- * the parts of the period; the others as they are now.
+ * The quotas of an account at an instant of a period: its own before its plan's before its tier's. A plan's, when the plan changed in
+ * mid-period, by the parts of the period; the others as they are now. Of a period that a change of day or zone cut short, its share.
  */
-function accountQuotas({ terms, book, limits: { tier, own } }: QuotaSource, ms: number): Quotas {
-  const parts = partsAt(book, terms, ms);
-  const ofParts = parts.map(({ version }) => quotasOf(version.limits));
-  const [ofTier, ofOwn] = [quotasOf(tier), quotasOf(own)];
+function accountQuotas({ terms, book, limits: { tier, own } }: QuotaSource, period: Period, ms: number): Quotas {
+  const parts = partsAt(book, terms, ms, period);
+  const [ofTier, ofOwn] = [shareOf(quotasOf(tier), period), shareOf(quotasOf(own), period)];
   const all = UNITS.map(({ unit }): [BudgetUnit, bigint | undefined] => [
     unit,
-    ofOwn[unit] ?? prorate(parts.map(({ fromMs, untilMs }, n) => ({ fromMs, untilMs, amount: ofParts[n]![unit] }))) ?? ofTier[unit],
+    ofOwn[unit] ?? worthOf(parts, period, ({ limits }) => quotasOf(limits)[unit]) ?? ofTier[unit],
   ]);
   return Object.fromEntries(all.filter(([, limit]) => limit !== undefined)) as Quotas;
 }
@@ -75,8 +80,8 @@ export function quotaBudgets(source: QuotaSource, ms: number): { budgets: Budget
     });
   return {
     budgets: [
-      ...(source.keyId === undefined ? [] : budgets(`key:${source.keyId}`, quotasOf(source.limits.key))),
-      ...budgets(`user:${source.userId}`, accountQuotas(source, ms)),
+      ...(source.keyId === undefined ? [] : budgets(`key:${source.keyId}`, shareOf(quotasOf(source.limits.key), period))),
+      ...budgets(`user:${source.userId}`, accountQuotas(source, period, ms)),
     ],
     untilMs: nextTurn(source.terms, ms),
   };
@@ -90,7 +95,7 @@ export function planWeights({ terms, book }: Pick<QuotaSource, "terms" | "book">
 const RATES = ["requests_per_minute", "requests_per_second", "tokens_per_minute", "max_parallel"] as const;
 
 /** A share of the rates and parallel calls among limits, rounded up; all else stays. */
-function shareOf(limits: Limits, percent: number): Limits {
+function shrink(limits: Limits, percent: number): Limits {
   const shrunk = RATES.flatMap((name): [string, number][] =>
     limits[name] === undefined ? [] : [[name, Math.ceil((limits[name] * percent) / 100)]],
   );
@@ -107,5 +112,5 @@ export function accountLimits(
 ): Limits {
   const given = { ...of.tier, ...partsAt(of.book, of.terms, ms).at(-1)!.version.limits };
   const { percent = 100 } = of;
-  return { ...(percent < 100 ? shareOf(given, percent) : given), ...of.own };
+  return { ...(percent < 100 ? shrink(given, percent) : given), ...of.own };
 }

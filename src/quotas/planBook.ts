@@ -1,4 +1,5 @@
-import { periodAt, termsAt, type Rhythm, type Span, type Terms } from "./calendar.ts";
+import { periodAt, termsAt, type Period, type Rhythm, type Span, type Terms } from "./calendar.ts";
+import { prorate } from "./proration.ts";
 import type { Limits } from "./tiers.ts";
 
 /** When a change of a plan, or to a plan, counts. */
@@ -20,20 +21,16 @@ export interface PlanVersion extends Rhythm {
 
 /** All plans with all their versions, oldest first. */
 export interface PlanBook {
-  /** Whose subscriber everybody is who has no subscription. */
-  standard: string;
+  /** What everybody has who has no subscription of his own: what was and is in force, and what is to come. Not empty. */
+  standard: readonly Terms[];
+  /** The number of the newest change of them. */
+  standardNo: bigint;
   versions: ReadonlyMap<string, readonly PlanVersion[]>;
 }
 
 /** A part of a period with what was in force. */
 export interface PlanPart extends Span {
   version: PlanVersion;
-}
-
-/** The terms of somebody who has no subscription: the standard plan, as if since ever. */
-export function standardTerms(book: PlanBook): Terms[] {
-  const { resetDay, timeZone } = versionsOf(book, book.standard).at(-1)!;
-  return [{ fromMs: 0, plan: book.standard, resetDay, timeZone }];
 }
 
 function versionsOf(book: PlanBook, plan: string): readonly PlanVersion[] {
@@ -43,21 +40,20 @@ function versionsOf(book: PlanBook, plan: string): readonly PlanVersion[] {
 }
 
 /**
- * The version of a plan that counts at an instant of a period: the newest of those that were there when the period began or took effect
- * at once since; the first, when the plan itself is newer than the period.
+ * The version of a plan that counts at an instant: the newest of those that were there when the period or, if later, the plan in it began,
+ * or took effect at once since; the first, when the plan itself is newer than the period.
  */
-export function versionAt(book: PlanBook, plan: string, periodFromMs: number, ms: number): PlanVersion {
+export function versionAt(book: PlanBook, plan: string, beganMs: number, ms: number): PlanVersion {
   const versions = versionsOf(book, plan);
-  const counts = ({ createdMs, takesEffect }: PlanVersion) => createdMs <= periodFromMs || (takesEffect === "now" && createdMs <= ms);
+  const counts = ({ createdMs, takesEffect }: PlanVersion) => createdMs <= beganMs || (takesEffect === "now" && createdMs <= ms);
   return versions.findLast(counts) ?? versions[0]!;
 }
 
 /**
- * What was in force in the period that contains an instant, part by part; the last part is the one of that instant and counts to the
- * period's end, as nothing that is known changes before it.
+ * What was in force in a period until an instant in it, part by part; the last part is the one of that instant and counts to the period's
+ * end, as nothing that is known changes before it.
  */
-export function partsAt(book: PlanBook, terms: readonly Terms[], ms: number): PlanPart[] {
-  const period = periodAt(terms, ms);
+export function partsAt(book: PlanBook, terms: readonly Terms[], ms: number, period: Span = periodAt(terms, ms)): PlanPart[] {
   const turns = [
     ...terms.map(({ fromMs }) => fromMs),
     ...[...new Set(terms.map(({ plan }) => plan))].flatMap((plan) =>
@@ -65,12 +61,18 @@ export function partsAt(book: PlanBook, terms: readonly Terms[], ms: number): Pl
     ),
   ].filter((turn) => turn > period.fromMs && turn <= ms);
   const begins = [period.fromMs, ...new Set(turns.sort((a, b) => a - b))];
-  return begins.map((fromMs, n) => ({
-    fromMs,
-    untilMs: begins[n + 1] ?? period.untilMs,
-    version: versionAt(book, termsAt(terms, fromMs).plan, period.fromMs, fromMs),
-  }));
+  return begins.map((fromMs, n) => {
+    const { plan, fromMs: joinedMs } = termsAt(terms, fromMs);
+    return { fromMs, untilMs: begins[n + 1] ?? period.untilMs, version: versionAt(book, plan, Math.max(period.fromMs, joinedMs), fromMs) };
+  });
 }
+
+/** What a period whose plan has these parts is worth in something that versions say: its share of a whole period, undefined for no limit. */
+export const worthOf = (parts: readonly PlanPart[], { wholeMs }: Period, of: (version: PlanVersion) => bigint | undefined) =>
+  prorate(
+    parts.map(({ fromMs, untilMs, version }) => ({ fromMs, untilMs, amount: of(version) })),
+    wholeMs,
+  );
 
 /** The next instant after `ms` at which anything that {@link partsAt} says may change. */
 export function nextTurn(terms: readonly Terms[], ms: number): number {

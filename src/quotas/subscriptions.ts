@@ -4,12 +4,13 @@ import { systemClock, type Clock } from "../platform/clock.ts";
 import { appError, fieldError } from "../platform/errors.ts";
 import { announce } from "../platform/invalidation.ts";
 import { inTransaction, type Pool, type PoolClient, type Queryable } from "../platform/postgres.ts";
-import { periodAt, termsAt, type Rhythm, type Span, type Terms } from "./calendar.ts";
-import { partsAt, standardTerms, type PlanBook, type PlanVersion, type TakesEffect } from "./planBook.ts";
+import { periodAt, termsAt, type Span, type Terms } from "./calendar.ts";
+import { partsAt, type PlanBook, type PlanVersion, type TakesEffect } from "./planBook.ts";
 import type { Actor } from "./plans/admin.ts";
 import { findPlan, readBook } from "./plans/repository.ts";
-import { adjustPeriod } from "./reset/open.ts";
+import { adjustPeriods } from "./reset/adjust.ts";
 import { takePresentPeriod, takeSubscription } from "./reset/repository.ts";
+import { changedTerms, termsFrom } from "./termChanges.ts";
 
 /** What somebody is subscribed to now and, if that is to change, next. */
 export interface Subscription {
@@ -23,8 +24,9 @@ export interface Subscriptions {
   /** Throws `not_found` for nobody. */
   of(userId: string): Promise<Subscription>;
   /**
-   * Subscribes a user to a plan, from now on or from the next period, as the plan says unless told; a change of day or zone always counts
-   * from the next period. What was to come is replaced. A change that counts now grants the difference for the rest of the period.
+   * Subscribes a user to a plan, from now on or from the next period, as the plan says unless told; another reset day or zone, which are
+   * those of a new plan unless told, always counts from the next period. What was to come is replaced. A change that counts now grants
+   * the difference for the rest of the period.
    * Throws `not_found` for nobody, `validation_failed` for a plan that is not offered.
    */
   subscribe(
@@ -40,11 +42,7 @@ export interface Subscriptions {
   ): Promise<Subscription>;
 }
 
-export function createSubscriptions(deps: {
-  pool: Pool;
-  ledger: Pick<Ledger, "creditMany" | "expireWallets">;
-  clock?: Clock;
-}): Subscriptions {
+export function createSubscriptions(deps: { pool: Pool; ledger: Pick<Ledger, "creditMany">; clock?: Clock }): Subscriptions {
   const { pool, ledger, clock = systemClock } = deps;
 
   return {
@@ -55,7 +53,7 @@ export function createSubscriptions(deps: {
       );
       if (!rows[0]) throw noSuchUser();
       const book = await readBook(pool);
-      return describe(book, rows[0].terms ?? standardTerms(book), clock.now());
+      return describe(book, rows[0].terms ?? book.standard, clock.now());
     },
 
     subscribe: (userId, to, actor) =>
@@ -65,27 +63,20 @@ export function createSubscriptions(deps: {
         const plan = await findPlan(tx, to.plan);
         if (plan?.status !== "active") throw fieldError("plan", "is not a plan that is offered");
         const now = clock.now();
-        const before = subscription.terms ?? (await ownTerms(tx, userId, subscription.created_at, now));
-        const present = termsAt(before, now.getTime());
-        const rhythm = { resetDay: to.resetDay ?? present.resetDay, timeZone: to.timeZone ?? present.timeZone };
-        const atOnce = (to.takesEffect ?? plan.change_takes_effect) === "now";
-        const changes = { plan: plan.name, ...rhythm };
-        await tx.query("DELETE FROM subscription_terms WHERE user_id = $1 AND from_at > $2", [userId, now]);
-        const ends = periodAt(
-          before.filter(({ fromMs }) => fromMs <= now.getTime()),
-          now.getTime(),
-        ).untilMs;
-        if (atOnce) await insertTerms(tx, userId, { ...present, plan: plan.name, fromMs: now.getTime() }, actor, to.reason);
-        if (!atOnce || !sameRhythm(present, rhythm)) await insertTerms(tx, userId, { ...changes, fromMs: ends }, actor, to.reason);
-
+        const nowMs = now.getTime();
         const book = await readBook(tx);
-        const after = (await takeSubscription(tx, userId))!.terms!;
+        const before = subscription.terms ?? (await leaveStandard(tx, userId, book, now));
+        const present = termsAt(before, nowMs);
+        const own = present.plan === plan.name ? present : { resetDay: plan.reset_day, timeZone: plan.time_zone };
+        const changes = { plan: plan.name, resetDay: to.resetDay ?? own.resetDay, timeZone: to.timeZone ?? own.timeZone };
+        const atOnce = (to.takesEffect ?? plan.change_takes_effect) === "now";
+        const after = changedTerms(before, { ...changes, atOnce }, nowMs, subscription.opened_until?.getTime());
+        await tx.query("DELETE FROM subscription_terms WHERE user_id = $1 AND from_at >= $2", [userId, now]);
+        await insertTerms(tx, userId, termsFrom(after, nowMs), { authorId: actor.userId, reason: to.reason });
         const period = await takePresentPeriod(tx, userId, now);
-        if (period && atOnce) {
-          await ledger.expireWallets(tx, [period.wallet_id], now);
-          await adjustPeriod({ ledger }, tx, period, { book, terms: after, now });
-        }
-        const details = { ...changes, from: new Date(atOnce ? now.getTime() : ends).toISOString(), reason: to.reason };
+        if (period && atOnce) await adjustPeriods(ledger, tx, [{ row: period, terms: after }], { book, now });
+        const ends = periodAt(before, nowMs).untilMs;
+        const details = { ...changes, from: new Date(atOnce ? nowMs : ends).toISOString(), reason: to.reason };
         await recordAudit(tx, { actorId: actor.userId, action: "user.plan", target: `user:${userId}`, details, traceId: actor.traceId });
         await announce(tx, "user", userId);
         return describe(book, after, now);
@@ -94,7 +85,6 @@ export function createSubscriptions(deps: {
 }
 
 const noSuchUser = () => appError("not_found", { message: "There is no such user" });
-const sameRhythm = (a: Rhythm, b: Rhythm): boolean => a.resetDay === b.resetDay && a.timeZone === b.timeZone;
 
 function describe(book: PlanBook, terms: readonly Terms[], now: Date): Subscription {
   const nowMs = now.getTime();
@@ -106,20 +96,30 @@ function describe(book: PlanBook, terms: readonly Terms[], now: Date): Subscript
   };
 }
 
-/** Whoever leaves the standard plan had it until then: from the beginning of the present period at least. */
-async function ownTerms(tx: PoolClient, userId: string, createdAt: Date, now: Date): Promise<Terms[]> {
-  const [standard] = standardTerms(await readBook(tx));
-  const fromMs = Math.min(periodAt([standard!], now.getTime()).fromMs, periodAt([standard!], createdAt.getTime()).fromMs);
-  const terms = { ...standard!, fromMs };
-  await insertTerms(tx, userId, terms, undefined, null);
-  return [terms];
+/** Whoever leaves the standard plan had it until then, with all that it was: no period that he had becomes another one. */
+async function leaveStandard(tx: PoolClient, userId: string, { standard }: PlanBook, now: Date): Promise<readonly Terms[]> {
+  const begun = standard.filter(({ fromMs }) => fromMs < now.getTime());
+  await insertTerms(tx, userId, begun, { authorId: null, reason: null });
+  return standard;
 }
 
-async function insertTerms(tx: Queryable, userId: string, terms: Terms, actor: Actor | undefined, reason: string | null): Promise<void> {
+async function insertTerms(
+  tx: Queryable,
+  userId: string,
+  terms: readonly Terms[],
+  by: { authorId: string | null; reason: string | null },
+): Promise<void> {
   await tx.query(
-    `INSERT INTO subscription_terms (user_id, from_at, plan, reset_day, time_zone, author_id, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)
-     ON CONFLICT (user_id, from_at) DO UPDATE SET plan = excluded.plan, reset_day = excluded.reset_day, time_zone = excluded.time_zone,
-       author_id = excluded.author_id, reason = excluded.reason`,
-    [userId, new Date(terms.fromMs), terms.plan, terms.resetDay, terms.timeZone, actor?.userId ?? null, reason],
+    `INSERT INTO subscription_terms (user_id, from_at, plan, reset_day, time_zone, author_id, reason)
+     SELECT $1::uuid, q.*, $6::uuid, $7::text FROM unnest($2::timestamptz[], $3::text[], $4::smallint[], $5::text[]) AS q`,
+    [
+      userId,
+      terms.map(({ fromMs }) => new Date(fromMs)),
+      terms.map(({ plan }) => plan),
+      terms.map(({ resetDay }) => resetDay),
+      terms.map(({ timeZone }) => timeZone),
+      by.authorId,
+      by.reason,
+    ],
   );
 }

@@ -113,7 +113,8 @@ export function planRoutes({ pool, subscriptions }: { pool: Pool; subscriptions:
       summary: "Subscribe a user to a plan",
       description:
         "From now on or from the next period, as the plan says unless told. A change that counts now grants the difference of the allowances " +
-        "for the rest of the period and never takes credit back. Another reset day or time zone counts from the next period. A quota of the " +
+        "for the rest of the period and never takes credit back. Another reset day or time zone (those of a new " +
+        "plan, unless told) counts from the next period. A quota of the " +
         "user's own is among the limits at `PATCH /api/admin/users/{id}`.",
       params: schema.userParams,
       body: schema.subscribeBody,

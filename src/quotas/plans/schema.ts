@@ -29,7 +29,7 @@ const fields = {
   limits: limits.meta({ description: "Limits and quotas; they go before those of the tier" }),
   weights,
   reset_day: resetDay,
-  time_zone: timeZone,
+  time_zone: timeZone.meta({ description: "With the reset day that of new subscribers; of the standard plan's, from their next period" }),
   change_takes_effect: takesEffect.meta({
     description: "Whether a change of the plan, or to the plan, counts `now`, pro rata for the present period, or from the `next_period`",
   }),
@@ -59,7 +59,10 @@ export const planChange = z
       [K in keyof typeof fields]: z.ZodOptional<(typeof fields)[K]>;
     }),
     status: z.enum(["active", "retired"]).optional(),
-    standard: z.literal(true).optional().meta({ description: "Makes it the plan of everybody without one of his own" }),
+    standard: z
+      .literal(true)
+      .optional()
+      .meta({ description: "Makes it the plan of everybody without one of his own, from when `change_takes_effect` says" }),
     reason,
   })
   .refine((body) => Object.keys(body).some((key) => key !== "reason"), {

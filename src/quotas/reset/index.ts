@@ -3,7 +3,9 @@ import { systemClock, type Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Pool } from "../../platform/postgres.ts";
 import { writeBatch, type CallBooks } from "../statements/write.ts";
-import { adjustBatch, openBatch } from "./open.ts";
+import { adjustBatch } from "./adjust.ts";
+import { openBatch } from "./open.ts";
+import { createPace } from "./pace.ts";
 
 /** What a step did; `more` when it stopped before all was done. Amounts are micro-credits as text, for workflows carry no bigint. */
 export interface OpenResult {
@@ -33,7 +35,10 @@ export interface QuotaReset {
   writeStatements(options?: StepOptions): Promise<StateResult>;
 }
 
-const BATCH = 500;
+/** A call on a wallet of a batch waits for its transaction: no longer than this. */
+const BATCH_MS = 20;
+const BATCH_MAX = 500;
+/** Statements lock no wallet. */
 const STATEMENT_BATCH = 200;
 /** A step ends by itself after this long; the workflow begins another. */
 const STEP_MS = 30_000;
@@ -49,24 +54,25 @@ export function stopAfter(ms: number, signal: AbortSignal | undefined): () => bo
 /** The steps of a reset; each in batches of one transaction, idempotent by period, safe with any number of others at the same time. */
 export function createQuotaReset(deps: {
   pool: Pool;
-  ledger: Pick<Ledger, "creditMany" | "expireWallets" | "turnoverAfter" | "turnoverSince" | "holdingSince">;
+  ledger: Pick<Ledger, "creditMany" | "expireWallets" | "walletStates" | "turnoverAfter" | "turnoverSince" | "holdingSince">;
   calls: CallBooks;
   log: Logger;
   clock?: Clock;
   graceMs?: number;
-  batch?: number;
 }): QuotaReset {
-  const { pool, ledger, calls, log, clock = systemClock, graceMs = GRACE_MS, batch = BATCH } = deps;
+  const { pool, ledger, calls, log, clock = systemClock, graceMs = GRACE_MS } = deps;
 
   return {
     async openPeriods({ onProgress, signal } = {}) {
       const stopped = stopAfter(STEP_MS, signal);
+      const pace = createPace({ targetMs: BATCH_MS, most: BATCH_MAX });
       const done = { subscriptions: 0, periods: 0, granted: 0n };
       let more = true;
       while (more && !stopped()) {
         const now = clock.now();
-        const opened = await openBatch({ pool, ledger, graceMs }, now, batch);
-        const adjusted = opened.subscriptions === 0 ? await adjustBatch({ pool, ledger }, now, batch) : { periods: 0, granted: 0n };
+        const opened = await pace((batch) => openBatch({ pool, ledger, graceMs }, now, batch));
+        const adjusted =
+          opened.subscriptions === 0 ? await pace((batch) => adjustBatch({ pool, ledger }, now, batch)) : { periods: 0, granted: 0n };
         done.subscriptions += opened.subscriptions;
         done.periods += opened.periods;
         done.granted += opened.granted + adjusted.granted;
@@ -82,10 +88,10 @@ export function createQuotaReset(deps: {
       const done = { written: 0, putOff: 0 };
       let more = true;
       while (more && !stopped()) {
-        const { written, putOff } = await writeBatch({ pool, ledger, calls, graceMs }, clock.now(), STATEMENT_BATCH);
+        const { written, putOff, expired } = await writeBatch({ pool, ledger, calls, graceMs }, clock.now(), STATEMENT_BATCH);
         done.written += written;
         done.putOff += putOff;
-        more = written + putOff > 0;
+        more = written + putOff + expired > 0;
         onProgress?.(done.written);
       }
       return { ...done, more };

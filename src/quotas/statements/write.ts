@@ -1,5 +1,5 @@
 import type { Ledger, WalletState } from "../../ledger/index.ts";
-import { inTransaction, type Pool, type PoolClient, type Queryable } from "../../platform/postgres.ts";
+import { inTransaction, isSerializationFailure, type Pool, type PoolClient, type Queryable } from "../../platform/postgres.ts";
 import * as repository from "./repository.ts";
 import type { DuePeriod, NewStatement } from "./repository.ts";
 import { drawUp, sumsOf, total, type Sums } from "./statement.ts";
@@ -25,7 +25,7 @@ export interface CallBooks {
 
 export interface StatementDeps {
   pool: Pool;
-  ledger: Pick<Ledger, "expireWallets" | "turnoverAfter" | "turnoverSince" | "holdingSince">;
+  ledger: Pick<Ledger, "expireWallets" | "walletStates" | "turnoverAfter" | "turnoverSince" | "holdingSince">;
   calls: CallBooks;
   graceMs: number;
   /** How long a period that is not ready is left alone. */
@@ -33,36 +33,74 @@ export interface StatementDeps {
 }
 
 const PUT_OFF_MS = 300_000;
+const EXPIRED_AT_ONCE = 20;
+const TRIES = 20;
 /** So long, at most, a statement waits for expired credit that calls of the next period keep held. What is left of it is on the next one. */
 const EXPIRY_PATIENCE_MS = 86_400_000;
 
+/** What became of a batch of periods whose statements were due. */
+export interface Stated {
+  written: number;
+  putOff: number;
+  /** Those whose credit has expired only now: their statements are next. */
+  expired: number;
+}
+
 /**
  * Writes up to `limit` statements that are due, of each user the oldest. One whose period's calls still run, or wait to be settled, is put
- * off: what a call costs is on the statement of the period in which it began. Wallets are locked meanwhile, so that what is read of ledger
- * and calls is of one moment.
+ * off: what a call costs is on the statement of the period in which it began. No wallet is locked: all that is read of ledger and calls is
+ * of one moment because the transaction sees one moment only.
  */
-export async function writeBatch(deps: StatementDeps, now: Date, limit: number): Promise<{ written: number; putOff: number }> {
+export async function writeBatch(deps: StatementDeps, now: Date, limit: number): Promise<Stated> {
+  for (let tries = 1; ; tries++) {
+    try {
+      const { stated, toExpire } = await writeOnce(deps, now, limit);
+      await expire(deps, toExpire, now);
+      return stated;
+    } catch (error) {
+      // Somebody else has written one of them since the moment that is seen here.
+      if (!isSerializationFailure(error) || tries >= TRIES) throw error;
+    }
+  }
+}
+
+/** Takes out what has expired, of few wallets at a time: calls on them wait meanwhile. */
+async function expire({ pool, ledger }: StatementDeps, wallets: readonly bigint[], now: Date): Promise<void> {
+  for (let n = 0; n < wallets.length; n += EXPIRED_AT_ONCE) {
+    await inTransaction(pool, (tx) => ledger.expireWallets(tx, wallets.slice(n, n + EXPIRED_AT_ONCE), now));
+  }
+}
+
+async function writeOnce(deps: StatementDeps, now: Date, limit: number): Promise<{ stated: Stated; toExpire: bigint[] }> {
   return inTransaction(deps.pool, async (tx) => {
+    await tx.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
     const due = await repository.takeUnstated(tx, now, limit);
-    if (due.length === 0) return { written: 0, putOff: 0 };
-    const wallets = new Map(
-      (
-        await deps.ledger.expireWallets(
-          tx,
-          due.map(({ wallet_id }) => wallet_id),
-          now,
-        )
-      ).map((wallet) => [wallet.walletId, wallet]),
+    if (due.length === 0) return { stated: { written: 0, putOff: 0, expired: 0 }, toExpire: [] };
+    const states = await deps.ledger.walletStates(
+      tx,
+      due.map(({ wallet_id }) => wallet_id),
     );
-    const waits = await waiting(deps, tx, due, wallets, now);
-    const ready = due.filter((period) => !waits(period));
-    const waited = due.filter(waits);
+    const wallets = new Map(states.map((wallet) => [wallet.walletId, wallet]));
+    const expiring = new Set(
+      states
+        .filter(({ nextExpiry, balance, held }) => nextExpiry !== null && nextExpiry <= now && balance > held)
+        .map(({ walletId }) => walletId),
+    );
+    const expiresNow = ({ wallet_id }: DuePeriod) => expiring.has(wallet_id) && wallets.get(wallet_id)!.held === 0n;
+    const later = due.filter((period) => !expiresNow(period));
+    const waits = await waiting(deps, tx, later, wallets, now);
+    const ready = later.filter((period) => !waits(period));
+    const waited = later.filter(waits);
     if (waited.length > 0) await repository.putOff(tx, waited, new Date(now.getTime() + (deps.putOffMs ?? PUT_OFF_MS)));
     if (ready.length > 0) await repository.insertStatements(tx, await statementsOf(deps, tx, ready, wallets));
-    return { written: ready.length, putOff: waited.length };
+    return {
+      stated: { written: ready.length, putOff: waited.length, expired: due.length - later.length },
+      toExpire: [...expiring],
+    };
   });
 }
 
+/** Which of the periods are to wait: their calls still run or are not settled, or their credit has expired and is held. */
 async function waiting(
   { ledger, calls, graceMs }: StatementDeps,
   tx: PoolClient,

@@ -16,6 +16,8 @@ export interface QuotaRig extends UsageRig, ReturnType<typeof createQuotaService
     plan?: string,
     rhythm?: { resetDay?: number; timeZone?: string },
   ): Promise<{ userId: string; walletId: bigint }>;
+  /** A user with a wallet, made at a moment, who has the standard plan. */
+  person(since: Date): Promise<{ userId: string; walletId: bigint }>;
   /** A plan with an allowance in credits. */
   plan(name: string, allowance: number, more?: { limits?: object; takesEffect?: string; version?: number }): Promise<string>;
   /** A call that began at a moment: held, recorded and settled unless told. 93 credits. */
@@ -33,23 +35,32 @@ export async function quotaRig(): Promise<QuotaRig> {
   const settle = async () => {
     while ((await rig.settlement.settleBatch(0, 500)).taken > 0);
   };
+  async function user(since: Date) {
+    const userId = uuidv7();
+    const walletId = await rig.ledger.ensureWallet(rig.pool, { type: "user", id: userId });
+    await rig.pool.query("INSERT INTO users (id, email, username, wallet_id, created_at) VALUES ($1, $2, $3, $4, $5)", [
+      userId,
+      `${userId}@example.com`,
+      `u${userId.slice(-12)}`,
+      walletId,
+      since,
+    ]);
+    return { userId, walletId };
+  }
   return {
     ...rig,
     ...another(),
+    async person(since) {
+      const person = await user(since);
+      await rig.pool.query("UPDATE subscriptions SET created_at = $2 WHERE user_id = $1", [person.userId, since]);
+      return person;
+    },
     url,
     clock,
     another,
     settle,
     async subscriber(since, plan = "free", { resetDay = 1, timeZone = "Asia/Shanghai" } = {}) {
-      const userId = uuidv7();
-      const walletId = await rig.ledger.ensureWallet(rig.pool, { type: "user", id: userId });
-      await rig.pool.query("INSERT INTO users (id, email, username, wallet_id, created_at) VALUES ($1, $2, $3, $4, $5)", [
-        userId,
-        `${userId}@example.com`,
-        `u${userId.slice(-12)}`,
-        walletId,
-        since,
-      ]);
+      const { userId, walletId } = await user(new Date(since));
       await rig.pool.query("INSERT INTO subscription_terms (user_id, from_at, plan, reset_day, time_zone) VALUES ($1, $2, $3, $4, $5)", [
         userId,
         since,

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { Terms } from "../../../src/quotas/calendar.ts";
 import { hasQuotas, quotaBudgets, type QuotaSource } from "../../../src/quotas/counters.ts";
-import { partsAt, standardTerms, type PlanBook, type PlanVersion } from "../../../src/quotas/planBook.ts";
+import { partsAt, type PlanBook, type PlanVersion } from "../../../src/quotas/planBook.ts";
 
 const ms = (time: string) => Date.parse(time);
 const version = (plan: string, n: number, more: Partial<PlanVersion> = {}): PlanVersion => ({
@@ -16,13 +16,17 @@ const version = (plan: string, n: number, more: Partial<PlanVersion> = {}): Plan
   createdMs: ms("2026-01-01T00:00Z"),
   ...more,
 });
+const terms = (...list: [string, string][]): Terms[] =>
+  list.map(([from, plan]) => ({ fromMs: ms(from), plan, resetDay: 1, timeZone: "UTC" }));
 const book = (...versions: PlanVersion[]): PlanBook => {
   const names = [...new Set(["free", ...versions.map(({ plan }) => plan)])];
   const all = [version("free", 1), ...versions];
-  return { standard: "free", versions: new Map(names.map((name) => [name, all.filter(({ plan }) => plan === name)])) };
+  return {
+    standard: terms(["1970-01-01T00:00Z", "free"]),
+    standardNo: 1n,
+    versions: new Map(names.map((name) => [name, all.filter(({ plan }) => plan === name)])),
+  };
 };
-const terms = (...list: [string, string][]): Terms[] =>
-  list.map(([from, plan]) => ({ fromMs: ms(from), plan, resetDay: 1, timeZone: "UTC" }));
 const source = (of: PlanBook, list: Terms[], limits: Partial<QuotaSource["limits"]> = {}): QuotaSource => ({
   userId: "u",
   keyId: "k",
@@ -63,6 +67,41 @@ describe("quotas of a plan", () => {
     expect(limitsAt(of, "2026-11-21T00:00Z")).to.deep.equal([["user:u", "qt:2026-12-01T00:00Z", 120_000]]);
   });
 
+  it("whoever comes to a plan in mid-period has it as it is then, also what its subscribers get with their next period", () => {
+    const plans = grown("next_period");
+    const joined = source(plans, terms(["2026-11-01T00:00Z", "free"], ["2026-11-21T00:00Z", "pro"]));
+    expect(limitsAt(joined, "2026-11-21T00:00Z")).to.deep.equal([["user:u", "qr:2026-12-01T00:00Z", 40_000]]);
+    expect(limitsAt(source(plans, subscribed), "2026-11-21T00:00Z")).to.deep.equal([["user:u", "qr:2026-12-01T00:00Z", 10_000]]);
+  });
+
+  it("several changes in one period, there and back, are as many parts", () => {
+    const plans = book(version("small", 1, { limits: { quota_tokens: 300 } }), version("large", 1, { limits: { quota_tokens: 3_000 } }));
+    const of = source(
+      plans,
+      terms(["2026-11-01T00:00Z", "small"], ["2026-11-07T00:00Z", "large"], ["2026-11-10T00:00Z", "small"], ["2026-11-28T00:00Z", "large"]),
+    );
+    expect(limitsAt(of, "2026-11-15T00:00Z")).to.deep.equal([["user:u", "qt:2026-12-01T00:00Z", 57_000]]);
+    expect(limitsAt(of, "2026-11-30T00:00Z")).to.deep.equal([["user:u", "qt:2026-12-01T00:00Z", 84_000]]);
+  });
+
+  it("of a period that another reset day cut short everything is its share, the first period of a subscription is whole", () => {
+    const of = source(
+      book(version("pro", 1, { limits: { quota_requests: 300 } })),
+      [
+        { fromMs: ms("2026-10-21T00:00Z"), plan: "pro", resetDay: 1, timeZone: "UTC" },
+        { fromMs: ms("2026-12-01T00:00Z"), plan: "pro", resetDay: 11, timeZone: "UTC" },
+      ],
+      { own: { quota_tokens: 30 }, key: { quota_requests: 30 } },
+    );
+    expect(limitsAt(of, "2026-10-25T00:00Z").map(([, , limit]) => limit)).to.deep.equal([3_000, 30_000, 3_000]);
+    expect(limitsAt(of, "2026-12-05T00:00Z")).to.deep.equal([
+      ["key:k", "qr:2026-12-11T00:00Z", 1_000],
+      ["user:u", "qr:2026-12-11T00:00Z", 10_000],
+      ["user:u", "qt:2026-12-11T00:00Z", 1_000],
+    ]);
+    expect(limitsAt(of, "2026-12-11T00:00Z").map(([, , limit]) => limit)).to.deep.equal([3_000, 30_000, 3_000]);
+  });
+
   it("a key's stand beside, the account's own go before plan and tier, unit by unit", () => {
     const of = source(grown("now"), subscribed, {
       tier: { quota_requests: 1, quota_tokens: 7 },
@@ -79,8 +118,8 @@ describe("quotas of a plan", () => {
 
   it("whoever has none is not looked at", () => {
     const plans = book();
-    expect(hasQuotas(source(plans, standardTerms(plans)))).to.equal(false);
+    expect(hasQuotas(source(plans, [...plans.standard]))).to.equal(false);
     expect(hasQuotas(source(grown("now"), subscribed))).to.equal(true);
-    expect(hasQuotas(source(plans, standardTerms(plans), { key: { quota_tokens: 1 } }))).to.equal(true);
+    expect(hasQuotas(source(plans, [...plans.standard], { key: { quota_tokens: 1 } }))).to.equal(true);
   });
 });

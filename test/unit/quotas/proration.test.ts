@@ -1,9 +1,11 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { prorate, type Part } from "../../../src/quotas/proration.ts";
+import { prorate as prorateOf, type Part } from "../../../src/quotas/proration.ts";
 
 describe("a limit that changed in mid-period", () => {
   const part = (fromMs: number, untilMs: number, amount: bigint | undefined): Part => ({ fromMs, untilMs, amount });
+
+  const prorate = (parts: readonly Part[], wholeMs = parts.at(-1)!.untilMs - parts[0]!.fromMs) => prorateOf(parts, wholeMs);
 
   it("counts each amount by its share, rounded up once", () => {
     expect(prorate([part(0, 10, 100n), part(10, 30, 400n)])).to.equal(300n);
@@ -14,6 +16,12 @@ describe("a limit that changed in mid-period", () => {
   it("is none when there is none at the end, and whole when there was none before", () => {
     expect(prorate([part(0, 10, 100n), part(10, 30, undefined)])).to.equal(undefined);
     expect(prorate([part(0, 29, undefined), part(29, 30, 400n)])).to.equal(400n);
+  });
+
+  it("of a period that is shorter than a whole one is its share", () => {
+    expect(prorate([part(0, 10, 100n)], 30)).to.equal(34n);
+    expect(prorate([part(0, 5, 100n), part(5, 10, 400n)], 20)).to.equal(125n);
+    expect(prorate([part(0, 10, undefined)], 30)).to.equal(undefined);
   });
 
   it("lies between the least and the most, and never below its exact share", () => {
