@@ -1,12 +1,16 @@
 import { createBatcher } from "../../../platform/batcher.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { Pool } from "../../../platform/postgres.ts";
-import { deleteOwned, deletePassed, findOwned, insertOwned, type OwnedRow } from "./repository.ts";
+import { deleteOwned, deletePassed, findOwned, insertOwned, type Lifetimes, type OwnedRow } from "./repository.ts";
 
 export type { OwnedKind, OwnedRow } from "./repository.ts";
 
-/** A task is over long before; a run may wait this long for a person's word. */
-const PASSING_MS = 30 * 86_400_000;
+const DAY_MS = 86_400_000;
+/**
+ * A task is over long before; a run may wait this long for a person's word. As days are whole, a conversation that goes on writes no index.
+ * What is forgotten is nobody's: who asks for it is told that there is no such thing, and nothing can be charged by it.
+ */
+const LIFETIMES: Lifetimes = { passing: 31 * DAY_MS, lasting: 400 * DAY_MS };
 /** Per run of the housekeeping; the next run takes the rest. */
 const FORGOTTEN_AT_ONCE = 20_000;
 
@@ -23,7 +27,7 @@ export function createOwnedIds(deps: { pool: Pool; log: Logger }): OwnedIds {
   const { pool, log } = deps;
   const writing = createBatcher<OwnedRow[], undefined>({
     run: async (batch) => {
-      await insertOwned(pool, batch.flat(), PASSING_MS);
+      await insertOwned(pool, batch.flat(), LIFETIMES);
       return batch.map(() => undefined);
     },
     maxBatch: 200,
@@ -49,5 +53,5 @@ export function createOwnedIds(deps: { pool: Pool; log: Logger }): OwnedIds {
   };
 }
 
-/** Forgets tasks and runs that are long over. May run at any time, twice, and on several workers. */
+/** Forgets tasks and runs that are long over, and what nobody has used for more than a year. May run at any time, twice, and on several workers. */
 export const forgetPassedTasks = (pool: Pool): Promise<number> => deletePassed(pool, FORGOTTEN_AT_ONCE);

@@ -27,14 +27,22 @@ function distinctRows(rows: readonly OwnedRow[]): OwnedRow[] {
   return [...distinct.values()];
 }
 
-/** Notes whose these are; noting one again moves it to where it lies now. Tasks and runs are forgotten after `passingMs`. */
-export async function insertOwned(pool: Pool, rows: readonly OwnedRow[], passingMs: number): Promise<void> {
+/** How long things are known after they were last noted, in milliseconds. */
+export interface Lifetimes {
+  /** Tasks and runs. */
+  passing: number;
+  /** Conversations, messages and files. */
+  lasting: number;
+}
+
+/** Notes whose these are; noting one again moves it to where it lies now, and its life begins anew. */
+export async function insertOwned(pool: Pool, rows: readonly OwnedRow[], lifetimes: Lifetimes): Promise<void> {
   const distinct = distinctRows(rows);
   const column = <T>(pick: (row: OwnedRow) => T): T[] => distinct.map(pick);
   await pool.query({
     name: "dify_ids_note",
     text: `INSERT INTO dify_ids (owner, id, kind, provider_id, model, input_tokens, output_tokens, expires_at)
-     SELECT o.*, CASE WHEN o.kind IN ('task', 'run') THEN clock_timestamp() + $8 * interval '1 millisecond' END
+     SELECT o.*, date_trunc('day', clock_timestamp(), 'UTC') + (CASE WHEN o.kind IN ('task', 'run') THEN $8::float8 ELSE $9 END) * interval '1 millisecond'
      FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[])
        AS o(owner, id, kind, provider_id, model, input_tokens, output_tokens)
      ORDER BY o.owner, o.id
@@ -49,7 +57,8 @@ export async function insertOwned(pool: Pool, rows: readonly OwnedRow[], passing
       column((row) => row.model),
       column((row) => row.inputTokens),
       column((row) => row.outputTokens),
-      passingMs,
+      lifetimes.passing,
+      lifetimes.lasting,
     ],
   });
 }
@@ -69,11 +78,11 @@ export async function deleteOwned(pool: Pool, owner: string, id: string): Promis
   await pool.query("DELETE FROM dify_ids WHERE owner = $1 AND id = $2", [owner, id]);
 }
 
-/** Forgets tasks and runs that are long over; at most `limit`. Returns how many. */
+/** Forgets what nobody has used for its lifetime; at most `limit`. Returns how many. */
 export async function deletePassed(pool: Pool, limit: number): Promise<number> {
   const { rowCount } = await pool.query(
     `DELETE FROM dify_ids WHERE (owner, id) IN
-       (SELECT owner, id FROM dify_ids WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1)`,
+       (SELECT owner, id FROM dify_ids WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)`,
     [limit],
   );
   return rowCount ?? 0;

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { forgetPassedTasks } from "../../../../src/gateway/dify/owned/index.ts";
 import { mintToken } from "../mint.ts";
 import type { Customer } from "../harness.ts";
 import { COUNTED, useDify } from "./rig.ts";
@@ -158,6 +159,31 @@ describe("what Dify made for one account", () => {
     expect((await ask(other.model)).status).to.equal(404);
     // A conversation says by itself which app it is of.
     expect((await ask()).status).to.equal(200);
+  });
+
+  it("is known for 400 days after it was last used, tasks and runs for a month, and then to nobody", async () => {
+    const { pool } = rig.relay;
+    const made = await make(bob);
+    const look = async (): Promise<number> => (await rig.send(bob, `/messages?conversation_id=${made.conversation}`)).status;
+    const lives = async () =>
+      (
+        await pool.query<{ kind: string; days: number }>(
+          "SELECT kind, extract(day FROM expires_at - date_trunc('day', created_at, 'UTC'))::integer AS days FROM dify_ids WHERE id = ANY ($1) ORDER BY kind",
+          [Object.values(made)],
+        )
+      ).rows.map(({ kind, days }) => [kind, days]);
+    expect(await lives()).to.deep.equal([
+      ["conversation", 400],
+      ["file", 400],
+      ["message", 400],
+      ["run", 31],
+      ["task", 31],
+    ]);
+    await forgetPassedTasks(pool);
+    expect(await look()).to.equal(200);
+    await pool.query("UPDATE dify_ids SET expires_at = expires_at - interval '401 days' WHERE id = $1", [made.conversation]);
+    await forgetPassedTasks(pool);
+    expect(await look()).to.equal(404);
   });
 
   it("a deleted conversation is gone", async () => {
