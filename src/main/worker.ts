@@ -26,6 +26,7 @@ import {
   createSettlement,
   createSettlementMetrics,
   createSettlementTrace,
+  forgetMessageCalls,
   startSettlements,
   watchBacklog,
   tidyDify,
@@ -100,6 +101,7 @@ const activities = createActivities({
       chores: [
         () => forgetExpiredAnswers(pool),
         () => forgetPassedTasks(pool),
+        () => forgetMessageCalls(pool),
         () => identity.forgetTokens(),
         () => dify.sweep(),
         () => tidyDify(pool),

@@ -46,6 +46,8 @@ export interface UsageEvent {
   countedTokens?: number | undefined;
   /** Of a message that somebody else may report too; see difyMessage.ts. It is charged for the first event that has its key. */
   messageKey?: string | null;
+  /** The tokens that the message has had so far, when its run paused: what comes after that is recorded under a key of its own. */
+  messagePausedAt?: number | null;
 }
 
 /** Route of what was reported after the fact: it never had a hold. */
@@ -97,6 +99,7 @@ export function eventJson(event: UsageEvent, shard: number): string {
     token_id: event.tokenId,
     cache: event.cache,
     message_key: event.messageKey ?? undefined,
+    message_paused_at: event.messagePausedAt ?? undefined,
     attempts: event.attempts?.map(attemptJson),
     upstream_cost: upstream?.cost.toString(),
     upstream_currency: upstream?.currency,

@@ -18,6 +18,7 @@ export { shardOf, type UsageEvent } from "./event.ts";
 export { createHousekeeping, type HouseKept, type Housekeeping } from "./housekeeping.ts";
 export { createIncidentReporter, reportIncidents, type Incident } from "./incidents.ts";
 export { lastMinute } from "./lastMinute.ts";
+export { forgetMessageCalls } from "./messageCalls.ts";
 export { backlog } from "./repository.ts";
 export { ratesOf } from "./rates.ts";
 export { paidSince, unsettledBefore, usedByModel } from "./periods.ts";

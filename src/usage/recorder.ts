@@ -5,12 +5,13 @@ import { appError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { eventJson, shardOf, type UsageEvent } from "./event.ts";
+import { createMessageNotes, type MessageNotes } from "./messageCalls.ts";
 import { createRecorderMetrics, type RecorderMetrics } from "./metrics.ts";
 import type { Nudger } from "./nudge.ts";
 import { insertBillable, insertFree, isDataError, type EncodedEvent } from "./repository.ts";
 
 /** What the relay needs to leave a durable record of every call. */
-export interface Recorder {
+export interface Recorder extends Pick<MessageNotes, "noteMessage" | "waiveMessage"> {
   /**
    * Records a call that is to be charged; resolves when that is durable. The sweep leaves its hold alone from then on. Idempotent by `event.id` (with the same
    * `startedAt`). While Postgres is away it keeps trying until {@link Recorder.stop}. Rejects only for a record that Postgres can never take.
@@ -33,6 +34,7 @@ const MAX_BATCH = 500;
 /** Creates the recorder; several batches of billable events are under way at once, each in the order it was given. */
 export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; nudger: Nudger; metrics?: RecorderMetrics }): Recorder {
   const { pool, log, shards, nudger, metrics = createRecorderMetrics(createMetrics()) } = deps;
+  const notes = createMessageNotes({ pool, log });
   const abandon = new AbortController();
   let stopping = false;
   let free: EncodedEvent[] = [];
@@ -116,6 +118,8 @@ export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; 
   }
 
   return {
+    noteMessage: notes.noteMessage,
+    waiveMessage: notes.waiveMessage,
     async record(event) {
       if (stopping) throw appError("unavailable", { message: "The process is stopping" });
       const answer = await batcher.add(encode(event));
@@ -140,6 +144,7 @@ export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; 
       clearTimeout(giveUp);
       clearTimeout(freeTimer);
       await freeFlush;
+      await notes.idle();
       await flushFree().catch((error: unknown) => log.warn({ err: error, events: free.length }, "records of free calls were lost"));
       await nudger.stop();
     },

@@ -32,6 +32,8 @@ export interface PendingEvent {
   route: string;
   /** Seconds since its record was durable. */
   waited: number;
+  /** Of what was reported: the hold of the call that made it. Never read from the table, for it is settled as it is recorded. */
+  hold_id?: string;
 }
 
 /** What settlement found out about one event, in micro-credits. */

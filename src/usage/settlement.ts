@@ -102,7 +102,7 @@ export function createSettlement(deps: SettlementDeps): Settlement {
     if (priced.length > 0) {
       const items = priced.map(({ event, cost }): SettleItem => ({
         id: event.id,
-        holdId: event.route === REPORTED ? null : event.id,
+        holdId: event.hold_id ?? (event.route === REPORTED ? null : event.id),
         walletId: event.wallet_id,
         cost,
         to: "revenue:usage",

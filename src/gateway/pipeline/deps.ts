@@ -36,7 +36,7 @@ export interface RelayDeps {
   identity: Pick<Identity, "authenticateKey" | "authenticateSession" | "noteUse">;
   pricing: Pick<Pricing, "model" | "models" | "switchedOff" | "cost" | "estimate" | "affordableOutput">;
   ledger: Pick<Ledger, "authorize" | "extend" | "release">;
-  usage: Pick<Usage, "record" | "recordFailure">;
+  usage: Pick<Usage, "record" | "recordFailure" | "noteMessage" | "waiveMessage">;
   catalog: Pick<Catalog, "route" | "difyApps">;
   answers: KeptAnswers;
   /** Whose things at Dify are. */

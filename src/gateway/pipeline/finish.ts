@@ -8,6 +8,7 @@ import type { RelayDeps } from "./deps.ts";
 import { streamed, type Done, type End } from "./end.ts";
 import { failure, type Failure } from "./failure.ts";
 import { noteKept } from "./keep.ts";
+import { waiveMessage } from "./message.ts";
 import { releaseWithin } from "./release.ts";
 import { letGo } from "./stop.ts";
 import { allTokens, counted, NO_TOKENS, reported, seen, soFar, usageEvent, type Tally } from "./tally.ts";
@@ -104,14 +105,14 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
   if (!call.delivered || !reader?.hasContent()) {
     endPermit(deps, call, 0);
     deps.usage.recordFailure(usageEvent(call, { tokens: NO_TOKENS, estimated: false }, event));
-    return dropHold(deps, call);
+    return dropFree(deps, call);
   }
   reportOddities(deps, call);
   if (reader.unreadable) {
     endPermit(deps, call, 0);
     const failed = { status: "failed", errorCode: "upstream_malformed", errorClass: "malformed", httpStatus: 499 } as const;
     deps.usage.recordFailure(usageEvent(call, seen(deps, call), failed));
-    return dropHold(deps, call);
+    return dropFree(deps, call);
   }
   const delivered = counted(deps, call, reader.count(deps.tokenizer, newBudget()));
   const said = reader.usage && reported(reader.usage);
@@ -131,7 +132,7 @@ async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {
     deps.usage.recordFailure(
       usageEvent(call, tally, { status: "failed", errorCode: why.record, errorClass: why.class, httpStatus: why.status }),
     );
-    await dropHold(deps, call);
+    await dropFree(deps, call);
   }
   endWithFailure(call, why);
 }
@@ -156,6 +157,12 @@ async function record(deps: RelayDeps, call: Call, event: ReturnType<typeof usag
 /** It was reported by somebody else before, and is charged there: the call stays on record beside it, without tokens and cost. */
 async function dropCharged(deps: RelayDeps, call: Call, event: ReturnType<typeof usageEvent>): Promise<void> {
   deps.usage.recordFailure({ ...event, tokens: NO_TOKENS, units: null, messageKey: null, errorCode: "charged_before" });
+  await dropHold(deps, call);
+}
+
+/** It costs nothing, and what it has made is nobody else's to charge. */
+async function dropFree(deps: RelayDeps, call: Call): Promise<void> {
+  await waiveMessage(deps, call);
   await dropHold(deps, call);
 }
 

@@ -13,6 +13,7 @@ import { failure, type Failure } from "./failure.ts";
 import { finish } from "./finish.ts";
 import type { Dialect, EncodedRequest, Made } from "./format.ts";
 import { forward, startOver } from "./forward.ts";
+import { waiveMessage } from "./message.ts";
 import { letGo, readOn } from "./stop.ts";
 import { thrown } from "./thrown.ts";
 import { unavailable } from "./unavailable.ts";
@@ -145,8 +146,10 @@ export function upstreamFailed(deps: RelayDeps, call: Call, met: Failure, said?:
   const why = discreet(met, call.candidate!, call.request!.model);
   letGo(deps, call, "retry");
   closeAttempt(deps, call, { kind: "failed", failure: why, said });
-  if (ruleOf(why).elsewhere && !call.delivered && !call.gone) proceed(deps, call, why);
-  else finish(deps, call, { kind: "failed", failure: why });
+  if (ruleOf(why).elsewhere && !call.delivered && !call.gone) {
+    void waiveMessage(deps, call);
+    proceed(deps, call, why);
+  } else finish(deps, call, { kind: "failed", failure: why });
 }
 
 /** What still belonged to the answer has come, or will not: its end was read before. */

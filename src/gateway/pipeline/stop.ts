@@ -5,6 +5,7 @@ import { upstreamHeaders } from "../upstream/headers.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import type { StopRequest } from "./format.ts";
+import { waiveMessage } from "./message.ts";
 
 const LISTENED_MS = 30_000;
 
@@ -20,7 +21,7 @@ const MOST_AT_ONCE = 200;
 
 let underWay = 0;
 
-type StopDeps = Pick<RelayDeps, "upstream" | "routing" | "log">;
+type StopDeps = Pick<RelayDeps, "upstream" | "routing" | "log" | "usage">;
 
 /**
  * Nobody waits for the provider's answer any more: its connection is closed and, where that alone does not stop the work, the provider is
@@ -47,6 +48,8 @@ export function readOn(deps: StopDeps, call: Call, chunk: Buffer): void {
   const stop = call.dialect?.stop?.(reader.made);
   if (stop) void tellToStop(deps, call.route!, stop);
   if (!stop && reader.state === "open") return;
+  // It ended before anything was named, and so free of charge.
+  if (!call.made) void waiveMessage(deps, call, reader.made);
   call.awaitsStop = false;
   call.exchange?.abort();
 }

@@ -1,245 +1,183 @@
-import { appError } from "../../platform/errors.ts";
+import type { Ledger } from "../../ledger/index.ts";
 import type { PoolClient } from "../../platform/postgres.ts";
-import { difyMessageKey } from "../difyMessage.ts";
-import { eventJson, REPORTED, shardOf, type UsageEvent } from "../event.ts";
+import { accountOfDifyUser, difyMessageKey } from "../difyMessage.ts";
+import { eventJson, shardOf, type UsageEvent } from "../event.ts";
+import { callsOf } from "../messageCalls.ts";
 import { takeOne, type PendingEvent } from "../repository.ts";
 import type { Settlement } from "../settlement.ts";
-import { chargedAnswer, refusedAnswer, type DifyAnswer } from "./answers.ts";
-import { tokensUsed, type DifyMessage } from "./message.ts";
-import { tokensOf, type Charge, type Decision, type OpenReason } from "./price.ts";
-import { recordedFor, recordReported, relayedEvents, type KeptEvent, type RelayedEvent } from "./repository.ts";
+import type { DifyMessage } from "./message.ts";
+import { ownOutcome, relayedOutcome, stillOpen, waitsForRelay, type Outcome } from "./outcome.ts";
+import { tokensOf } from "./price.ts";
+import { recordedOf, relayedEvents, noteTokens, type Claim, type Recorded, type RelayedEvent } from "./relayed.ts";
+import { paymentAfter, paymentAs, paymentOf, pendingOf, usageEventOf, type Payment, type Unpaid } from "./reported.ts";
+import { recordReported } from "./repository.ts";
 
-/** A message that nobody has been charged for, as its transaction holds it. */
-export interface Unpaid {
-  /** Of the kept event, and of the usage event if the webhook is first. */
-  id: string;
-  message: DifyMessage;
-  decision: Decision;
-  traceId: string;
+export interface ChargeDeps {
+  settlement: Pick<Settlement, "settleIn">;
+  ledger: Pick<Ledger, "holdingSince">;
+  shards: number;
 }
 
-/** What became of a message. */
-export interface Outcome {
-  answer: DifyAnswer;
-  kept: Pick<
-    KeptEvent,
-    | "state"
-    | "reason"
-    | "user_id"
-    | "wallet_id"
-    | "model"
-    | "price_version_id"
-    | "price_multiplier"
-    | "event_id"
-    | "event_at"
-    | "relayed"
-    | "cost"
-    | "owed"
-    | "balance_after"
-    | "charged_at"
-  >;
-  /** The relay counted other tokens than the webhook reports. */
-  disagrees?: { input: number; output: number };
+/** A usage event that this report makes, and who pays for it. */
+interface Made {
+  event: UsageEvent;
+  payment: Payment;
 }
 
-const SENTENCES: Record<OpenReason, string> = {
-  user_not_found: "There is no such user; the event is kept for an operator",
-  model_not_found: "There is no such model; the event is kept for an operator",
-  model_not_priced: "This model has no price; the event is kept and charged when it has one",
-  cost_out_of_range: "The cost is out of range; the event is kept for an operator",
-};
+/** The database's clock and ours may be so far apart. */
+const CLOCKS_MS = 10_000;
 
-const CODES = {
-  user_not_found: "user_not_found",
-  model_not_found: "model_not_found",
-  model_not_priced: "model_not_priced",
-  cost_out_of_range: "validation_failed",
-} as const;
+const walletOf = ({ decision }: Unpaid): bigint | undefined =>
+  decision.kind === "charge" ? decision.charge.payer.walletId : decision.payer?.walletId;
 
-function usageEvent(id: string, message: DifyMessage, charge: Charge): UsageEvent {
-  return {
-    id,
-    requestId: message.requestId,
-    userId: charge.payer.userId,
-    walletId: charge.payer.walletId,
-    keyId: null,
-    model: charge.model.name,
-    providerId: null,
-    providerName: "dify",
-    route: REPORTED,
-    priceVersionId: charge.version.id,
-    priceMultiplier: charge.multiplier,
-    tokens: tokensOf(message),
-    status: "ok",
-    errorCode: null,
-    estimated: false,
-    startedAt: message.at,
-    firstChunkMs: null,
-    durationMs: 0,
-    httpStatus: 200,
-    clientIp: null,
-    retryCount: 0,
-    stream: false,
-    upstreamRequestId: message.messageId,
-    messageKey: difyMessageKey(message.messageId),
-  };
+/** Records usage events; the ids of those whose message was recorded before, which are left out. */
+async function record(tx: PoolClient, deps: ChargeDeps, made: Iterable<Made>): Promise<ReadonlySet<string>> {
+  const events = [...made].map(({ event }) => eventJson(event, shardOf(event.walletId, deps.shards)));
+  return new Set(events.length === 0 ? [] : await recordReported(tx, events));
 }
-
-/** The event just recorded, as settlement reads it from the table. */
-function pendingOf(event: UsageEvent): PendingEvent {
-  return {
-    id: event.id,
-    created_at: event.startedAt.toISOString(),
-    request_id: event.requestId ?? event.id,
-    user_id: event.userId,
-    wallet_id: event.walletId,
-    model: event.model,
-    price_version_id: event.priceVersionId,
-    input_tokens: BigInt(event.tokens.input),
-    cached_input_tokens: 0n,
-    cache_write_tokens: 0n,
-    cache_write_long_tokens: 0n,
-    output_tokens: BigInt(event.tokens.output),
-    reasoning_tokens: 0n,
-    units: null,
-    price_multiplier: event.priceMultiplier!,
-    route: event.route,
-    waited: 0,
-  };
-}
-
-function stillOpen({ decision, traceId }: Unpaid, reason: OpenReason): Outcome {
-  const payer = decision.kind === "open" ? decision.payer : undefined;
-  return {
-    answer: refusedAnswer(CODES[reason], SENTENCES[reason], traceId),
-    kept: { ...UNCHARGED, state: "open", reason, user_id: payer?.userId ?? null, wallet_id: payer?.walletId.toString() ?? null },
-  };
-}
-
-/** Of a message that nobody was charged for. */
-export const UNCHARGED = {
-  user_id: null,
-  wallet_id: null,
-  model: null,
-  price_version_id: null,
-  price_multiplier: null,
-  event_id: null,
-  event_at: null,
-  relayed: false,
-  cost: null,
-  owed: null,
-  balance_after: null,
-  charged_at: null,
-} as const;
 
 /**
- * Charges messages in the caller's transaction: each is recorded as a usage event and settled by the settlement that settles relayed calls.
- * One that the relay has recorded before costs what the relay's event costs, which is settled here when it is not yet. One outcome per
- * message, in order. `committed` is for after the commit.
+ * Messages under names that the relay gave to Dify, of which no call has been noted yet, while a hold of their wallet is open: it may be
+ * their own, and what it keeps is theirs. They wait until it is known, or closed.
+ */
+async function awaited(tx: PoolClient, deps: ChargeDeps, messages: readonly Unpaid[]): Promise<ReadonlySet<string>> {
+  const asked = messages.flatMap((unpaid) => {
+    const walletId = walletOf(unpaid);
+    const before = new Date(unpaid.receivedAt.getTime() + CLOCKS_MS);
+    return walletId !== undefined && accountOfDifyUser(unpaid.message.user) ? [{ id: unpaid.id, walletId, before }] : [];
+  });
+  if (asked.length === 0) return new Set();
+  const holding = await deps.ledger.holdingSince(tx, asked);
+  return new Set(asked.flatMap(({ id, walletId }) => (holding.has(walletId) ? [id] : [])));
+}
+
+/** What a message has beyond what was recorded of it before its run paused; undefined when that is all. */
+function restOf(message: DifyMessage, parts: readonly RelayedEvent[]): { input: number; output: number } | undefined {
+  let [input, output] = [message.inputTokens, message.outputTokens];
+  for (const part of parts) [input, output] = [input - part.input, output - part.output];
+  const rest = input + output;
+  if (rest <= 0) return undefined;
+  // Parts of a run are parted by rule: where one side had more than is reported, the other gives way.
+  const kept = Math.min(rest, Math.max(0, input));
+  return { input: kept, output: rest - kept };
+}
+
+/** What is left to charge of messages that were recorded in part. */
+async function restsOf(
+  tx: PoolClient,
+  deps: ChargeDeps,
+  messages: readonly Unpaid[],
+  recorded: ReadonlyMap<string, Recorded>,
+): Promise<{ made: Map<string, Made>; waits: Set<string> }> {
+  const paused = messages.flatMap((unpaid) => {
+    const { parts, next } = recorded.get(unpaid.message.messageId) ?? {};
+    return parts && next !== undefined ? [{ unpaid, parts, next }] : [];
+  });
+  const made = new Map<string, Made>();
+  const waits = new Set<string>();
+  if (paused.length === 0) return { made, waits };
+  const events = await relayedEvents(
+    tx,
+    paused.flatMap(({ parts }) => parts),
+  );
+  const calls = await callsOf(
+    tx,
+    paused.map(({ next }) => next),
+  );
+  const maybe = await awaited(
+    tx,
+    deps,
+    paused.filter(({ next }) => !calls.has(next)).map(({ unpaid }) => unpaid),
+  );
+  for (const { unpaid, parts, next } of paused) {
+    const before = parts.flatMap(({ eventId }) => events.get(eventId) ?? []);
+    const rest = before.length < parts.length ? undefined : restOf(unpaid.message, before);
+    if (!rest) continue;
+    if (maybe.has(unpaid.id)) {
+      waits.add(unpaid.id);
+      continue;
+    }
+    const call = calls.get(next);
+    const payment = call ? paymentAs(call) : paymentAfter(before[0]!, unpaid.message);
+    made.set(unpaid.id, { event: usageEventOf(unpaid.id, unpaid.message, payment, rest, next), payment });
+  }
+  return { made, waits };
+}
+
+/** What holds used, for quotas that count tokens. */
+const usedOf = (made: Iterable<Made>): { holdId: string; tokens: number }[] =>
+  [...made].flatMap(({ event: { tokens }, payment: { call } }) =>
+    call?.quotaWeight ? [{ holdId: call.callId, tokens: (tokens.input + tokens.output) * call.quotaWeight }] : [],
+  );
+
+/** Whether something of a recorded message is to come under its next key. */
+const goesOn = (recorded: Recorded | undefined): boolean => recorded?.next !== undefined;
+
+/**
+ * Charges messages in the caller's transaction: each is recorded as a usage event and settled by the settlement that settles relayed calls;
+ * one that a relayed call is just making as that call, against its hold. One that the relay has recorded before costs what the relay's
+ * events cost, which are settled here when they are not yet, and what came after them when its run had paused. One outcome per message, in
+ * order. `committed` is for after the commit.
  */
 export async function chargeMessages(
   tx: PoolClient,
-  deps: { settlement: Pick<Settlement, "settleIn">; shards: number },
+  deps: ChargeDeps,
   messages: readonly Unpaid[],
 ): Promise<{ outcomes: Outcome[]; committed(): void }> {
-  const events = new Map<string, UsageEvent>();
-  for (const { id, message, decision } of messages) {
-    if (decision.kind === "charge") events.set(id, usageEvent(id, message, decision.charge));
+  const calls = await callsOf(
+    tx,
+    messages.map(({ message }) => difyMessageKey(message.messageId)),
+  );
+  const callOf = ({ message }: Unpaid) => calls.get(difyMessageKey(message.messageId));
+  const waits = new Set(
+    await awaited(
+      tx,
+      deps,
+      messages.filter((unpaid) => !callOf(unpaid)),
+    ),
+  );
+  const made = new Map<string, Made>();
+  for (const unpaid of messages) {
+    const { id, message, decision } = unpaid;
+    const call = callOf(unpaid);
+    const payment = call ? paymentAs(call) : decision.kind === "charge" && !waits.has(id) ? paymentOf(decision.charge, message) : undefined;
+    if (payment) made.set(id, { event: usageEventOf(id, message, payment, tokensOf(message)), payment });
   }
-  const known =
-    events.size === 0
-      ? []
-      : await recordReported(
-          tx,
-          [...events.values()].map((event) => eventJson(event, shardOf(event.walletId, deps.shards))),
-        );
+  for (const id of await record(tx, deps, made.values())) made.delete(id);
+
   // Whoever is not known here, or whose model is not, may have been charged by the relay all the same.
-  const seconds = messages.filter(({ id, decision }) => decision.kind === "open" || known.includes(id));
-  const relayed =
-    seconds.length === 0
-      ? new Map<string, string>()
-      : await recordedFor(
-          tx,
-          seconds.map(({ message }) => difyMessageKey(message.messageId)),
-        );
-  const relays = [...new Set(relayed.values())].sort();
+  const seconds = messages.filter(({ id }) => !made.has(id));
+  const idsOf = (of: readonly Unpaid[]): string[] => of.map(({ message }) => message.messageId);
+  const recorded = seconds.length === 0 ? new Map<string, Recorded>() : await recordedOf(tx, idsOf(seconds));
+  const rests = await restsOf(tx, deps, seconds, recorded);
+  const taken = await record(tx, deps, rests.made.values());
+  const late = seconds.filter(({ id, message }) => taken.has(id) && goesOn(recorded.get(message.messageId)));
+  if (late.length > 0) for (const [id, found] of await recordedOf(tx, idsOf(late))) recorded.set(id, found);
+  for (const [id, one] of rests.made) if (!taken.has(id)) made.set(id, one);
+
+  const parts = new Map<string, Claim>();
+  for (const { parts: claims } of recorded.values()) for (const claim of claims) parts.set(claim.eventId, claim);
   const waiting: PendingEvent[] = [];
-  for (const id of relays) {
+  for (const id of [...parts.keys()].sort()) {
     const event = await takeOne(tx, id);
     if (event) waiting.push(event);
   }
-  const fresh = [...events.values()].filter(({ id }) => !known.includes(id));
-  const { charges, committed } = await deps.settlement.settleIn(tx, [...fresh.map(pendingOf), ...waiting]);
-  const found: ReadonlyMap<string, RelayedEvent> = relays.length === 0 ? new Map() : await relayedEvents(tx, relays);
-
-  function own({ id, message, traceId }: Unpaid, charge: Charge): Outcome {
-    const result = charges.get(id);
-    if (!result) throw appError("internal_error", { message: `the message ${message.messageId} was recorded and not settled` });
-    const cost = result.charged + result.owed;
-    const note = message.totalTokens === tokensUsed(message) ? undefined : "total_tokens is not the sum of its parts, which were charged";
-    return {
-      answer: chargedAnswer({ eventId: id, taken: result.charged, owed: result.owed, tokensUsed: tokensUsed(message) }, traceId, note),
-      kept: {
-        state: result.owed > 0n ? "open" : "charged",
-        reason: result.owed > 0n ? "insufficient_balance" : null,
-        user_id: charge.payer.userId,
-        wallet_id: charge.payer.walletId.toString(),
-        model: charge.model.name,
-        price_version_id: charge.version.id.toString(),
-        price_multiplier: charge.multiplier,
-        event_id: id,
-        event_at: message.at.toISOString(),
-        relayed: false,
-        cost: cost.toString(),
-        owed: result.owed.toString(),
-        balance_after: result.balanceAfter.toString(),
-        charged_at: new Date().toISOString(),
-      },
-    };
-  }
-
-  function second(unpaid: Unpaid, relayId: string): Outcome {
-    const { message, traceId } = unpaid;
-    const event = found.get(relayId);
-    const kept = {
-      user_id: event?.user_id ?? null,
-      wallet_id: event?.wallet_id.toString() ?? null,
-      model: event?.model ?? null,
-      price_version_id: event?.price_version_id?.toString() ?? null,
-      price_multiplier: event?.price_multiplier ?? null,
-      event_id: relayId,
-      event_at: event?.created_at ?? null,
-      relayed: true,
-    };
-    if (!event?.settled_at) {
-      return {
-        answer: refusedAnswer("conflict", "The relay recorded this message and an operator is to look at it", traceId),
-        kept: { ...UNCHARGED, ...kept, state: "open", reason: "relay_waits" },
-      };
-    }
-    const taken = event.cost ?? 0n;
-    const counted = { input: Number(event.input), output: Number(event.output) };
-    const same = counted.input === message.inputTokens && counted.output === message.outputTokens;
-    return {
-      answer: chargedAnswer({ eventId: relayId, taken, owed: 0n, tokensUsed: tokensUsed(message) }, traceId),
-      kept: {
-        ...kept,
-        state: "charged",
-        reason: null,
-        cost: taken.toString(),
-        owed: "0",
-        balance_after: charges.get(relayId)?.balanceAfter.toString() ?? null,
-        charged_at: event.settled_at.toISOString(),
-      },
-      ...(same ? {} : { disagrees: counted }),
-    };
-  }
+  const fresh = [...made.values()].map(({ event, payment }) => pendingOf(event, payment));
+  const settled = [...fresh, ...waiting];
+  await noteTokens(tx, settled, usedOf(made.values()));
+  const { charges, committed } = await deps.settlement.settleIn(tx, settled);
+  const events = await relayedEvents(tx, [...parts.values()]);
 
   const outcomes = messages.map((unpaid): Outcome => {
-    const { decision, message } = unpaid;
-    const relayId = relayed.get(difyMessageKey(message.messageId));
-    if (relayId !== undefined && relayId !== unpaid.id) return second(unpaid, relayId);
-    return decision.kind === "charge" ? own(unpaid, decision.charge) : stillOpen(unpaid, decision.reason);
+    const { id, message, decision } = unpaid;
+    const found = recorded.get(message.messageId);
+    const own = made.get(id);
+    const before = (found?.parts ?? []).map((claim) => ({ claim, event: events.get(claim.eventId) }));
+    if (own) return ownOutcome(unpaid, own, charges.get(id), before);
+    if (rests.waits.has(id)) return waitsForRelay(unpaid);
+    if (found) return relayedOutcome(unpaid, before, charges);
+    if (waits.has(id)) return waitsForRelay(unpaid);
+    return stillOpen(unpaid, decision.kind === "open" ? decision.reason : "relay_waits");
   });
   return { outcomes, committed };
 }

@@ -32,7 +32,7 @@ export { difyWebhookRouter, type DifyWebhookDeps } from "./router.ts";
 export interface DifyDeps {
   pool: Pool;
   log: Logger;
-  ledger: Pick<Ledger, "shortfalls">;
+  ledger: Pick<Ledger, "shortfalls" | "holdingSince">;
   pricing: Pick<Pricing, "model" | "versionAt" | "switchedOff" | "cost">;
   settlement: Pick<Settlement, "settleIn">;
   accountsOf: AccountsOf;

@@ -3,16 +3,18 @@ import { uuidv7 } from "../../platform/ids.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { inTransaction, type Pool } from "../../platform/postgres.ts";
 import { reportIncidents } from "../incidents.ts";
-import type { Settlement } from "../settlement.ts";
 import type { DifyAnswer } from "./answers.ts";
-import { chargeMessages, type Outcome, type Unpaid } from "./charge.ts";
+import { chargeMessages, type ChargeDeps } from "./charge.ts";
 import type { ReadyDays } from "./days.ts";
 import { isolating } from "./isolate.ts";
 import type { DifyMessage } from "./message.ts";
+import type { Outcome } from "./outcome.ts";
 import type { Decide } from "./price.ts";
+import type { Unpaid } from "./reported.ts";
 import { readEvents, storeEvents, takeDeliveries, type FirstEvent } from "./repository.ts";
 import type { Retry } from "./retry.ts";
 import { asideIncident, asideOutcome, conflict, oddities, rowOf, saysTheSame } from "./rows.ts";
+import { chargeSoon, isWorthWaiting } from "./soon.ts";
 
 /** A message_end event on its way in. */
 export interface Delivery {
@@ -29,6 +31,8 @@ export interface Taken {
   /** `first`: charged or kept just now. `repeat`: the answer it had before. `differs`: a repeat that says something else than the first. */
   kind: "first" | "repeat" | "differs";
   outcome?: Outcome;
+  /** The kept event, while the relay is just making its message. */
+  soon?: string;
 }
 
 /** Takes message_end events: stores, charges and answers each in one short transaction that it shares with those that came meanwhile. */
@@ -76,17 +80,17 @@ function gather(batch: readonly Item[]): { leaders: Item[]; leaderOf: number[] }
 const isWaiting = (first: FirstEvent | undefined): first is FirstEvent => first?.state === "open" && !first.charged;
 
 /** Creates the intake of one process. */
-export function createIntake(deps: {
-  pool: Pool;
-  log: Logger;
-  decide: Decide;
-  retry: Retry;
-  readyDays: ReadyDays;
-  settlement: Pick<Settlement, "settleIn">;
-  shards: number;
-  /** Told of every group commit: how many deliveries it had and how many seconds it took. */
-  onBatch?: (items: number, seconds: number) => void;
-}): Intake {
+export function createIntake(
+  deps: ChargeDeps & {
+    pool: Pool;
+    log: Logger;
+    decide: Decide;
+    retry: Retry;
+    readyDays: ReadyDays;
+    /** Told of every group commit: how many deliveries it had and how many seconds it took. */
+    onBatch?: (items: number, seconds: number) => void;
+  },
+): Intake {
   const { pool, log, decide, retry, readyDays } = deps;
 
   const placeOf = (item: Item, deliveries: number) => ({
@@ -143,10 +147,12 @@ export function createIntake(deps: {
       const place = leaderOf[n]!;
       const { answer, outcome, first } = led[place]!;
       const leads = leaders[place] === item;
-      if (leads && !first) return { answer, kind: "first", ...(outcome ? { outcome } : {}) };
+      const soon = outcome?.soon ? { soon: leaders[place]!.id } : {};
+      if (leads && !first) return { answer, kind: "first", ...(outcome ? { outcome } : {}), ...soon };
       const kind = saysTheSame((first ?? leaders[place]!).message, item.message) ? "repeat" : "differs";
       const since = first && now.get(first.id);
-      if (!since) return { answer, kind };
+      if (!since) return { answer, kind, ...soon };
+      if (isWorthWaiting(since)) return { answer, kind, soon: since.id };
       return { answer: { status: since.status, body: since.answer }, kind: since.charged && leads && kind === "repeat" ? "first" : kind };
     });
   }
@@ -178,7 +184,9 @@ export function createIntake(deps: {
     async take(delivery) {
       const taken = await batcher.add({ ...delivery, id: uuidv7() });
       if (taken instanceof Error) throw taken;
-      return taken;
+      const { soon, ...rest } = taken;
+      const answer = soon === undefined ? undefined : await chargeSoon({ pool, retry }, soon);
+      return answer ? { answer, kind: taken.kind } : rest;
     },
     idle: () => batcher.idle(),
   };

@@ -168,41 +168,6 @@ export async function recordReported(tx: Queryable, events: readonly string[]): 
   return rows[0]?.known ?? [];
 }
 
-/** The usage events that were recorded for messages before, by message key. */
-export async function recordedFor(tx: Queryable, keys: readonly string[]): Promise<ReadonlyMap<string, string>> {
-  const { rows } = await tx.query<{ message_key: string; event_id: string }>(
-    "SELECT message_key, event_id FROM usage_messages WHERE message_key = ANY ($1::uuid[])",
-    [keys],
-  );
-  return new Map(rows.map((row) => [row.message_key, row.event_id]));
-}
-
-/** A usage event of the relay, as far as a webhook's answer needs it. Undefined cost: not settled. */
-export interface RelayedEvent {
-  id: string;
-  created_at: string;
-  user_id: string;
-  wallet_id: bigint;
-  model: string;
-  price_version_id: bigint | null;
-  price_multiplier: number;
-  input: bigint;
-  output: bigint;
-  cost: bigint | null;
-  settled_at: Date | null;
-}
-
-export async function relayedEvents(tx: Queryable, ids: readonly string[]): Promise<ReadonlyMap<string, RelayedEvent>> {
-  const { rows } = await tx.query<RelayedEvent>(
-    `SELECT id, created_at::text AS created_at, user_id, wallet_id, model, price_version_id, price_multiplier,
-       input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens AS input, output_tokens + reasoning_tokens AS output,
-       cost, settled_at
-     FROM usage_events WHERE id = ANY ($1::uuid[])`,
-    [ids],
-  );
-  return new Map(rows.map((row) => [row.id, row]));
-}
-
 /** Keeps what became of deliveries. */
 export async function storeEvents(tx: Queryable, events: readonly KeptEvent[]): Promise<void> {
   await tx.query({ name: "dify_store", text: "SELECT dify_store($1::jsonb)", values: [JSON.stringify(events)] });

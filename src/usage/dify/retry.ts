@@ -1,8 +1,7 @@
 import type { Logger } from "../../platform/logger.ts";
 import { inTransaction, type Pool } from "../../platform/postgres.ts";
 import { reportIncidents, resolveIncidents } from "../incidents.ts";
-import type { Settlement } from "../settlement.ts";
-import { chargeMessages } from "./charge.ts";
+import { chargeMessages, type ChargeDeps } from "./charge.ts";
 import type { ReadyDays } from "./days.ts";
 import { isolating } from "./isolate.ts";
 import type { Decide } from "./price.ts";
@@ -27,14 +26,7 @@ const placeOf = (first: FirstEvent) => ({
 });
 
 /** Creates the trying again. One that cannot be charged at all is put aside, and keeps no other from being charged. */
-export function createRetry(deps: {
-  pool: Pool;
-  log: Logger;
-  decide: Decide;
-  readyDays: ReadyDays;
-  settlement: Pick<Settlement, "settleIn">;
-  shards: number;
-}): Retry {
+export function createRetry(deps: ChargeDeps & { pool: Pool; log: Logger; decide: Decide; readyDays: ReadyDays }): Retry {
   const { pool, log, decide, readyDays } = deps;
 
   /** Of each event whether it was charged; undefined when it was not open any more. */
@@ -49,7 +41,7 @@ export function createRetry(deps: {
     const charged = await inTransaction(pool, async (tx) => {
       const locked = await lockOpen(tx, [...decisions.keys()]);
       if (locked.length === 0) return new Map<string, boolean>();
-      const unpaid = locked.map(({ id, message }) => ({ id, message, traceId: id, decision: decisions.get(id)! }));
+      const unpaid = locked.map(({ id, message, receivedAt }) => ({ id, message, receivedAt, traceId: id, decision: decisions.get(id)! }));
       const { outcomes, committed } = await chargeMessages(tx, deps, unpaid);
       after = committed;
       const rows = unpaid.flatMap((one, n) => {

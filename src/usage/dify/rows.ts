@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Incident } from "../incidents.ts";
 import { refusedAnswer } from "./answers.ts";
-import { UNCHARGED, type Outcome, type Unpaid } from "./charge.ts";
 import { tokensUsed, type DifyMessage } from "./message.ts";
+import { UNCHARGED, type Outcome } from "./outcome.ts";
+import type { Unpaid } from "./reported.ts";
 import type { KeptEvent } from "./repository.ts";
 
 /** What is written of messages and, for operators, of what is odd about them. */

@@ -4,6 +4,7 @@ import type { Call } from "../../pipeline/call.ts";
 import type { RelayDeps } from "../../pipeline/deps.ts";
 import type { Failure } from "../../pipeline/failure.ts";
 import type { AnswerKind, Dialect, Made, PromptCount, RelayRequest } from "../../pipeline/format.ts";
+import { noteMessage } from "../../pipeline/message.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { namedApp, settingsOf, USUAL_SETTINGS, usualApp, type AppSettings } from "./apps.ts";
 import { notFound, ownerOf, ownThings } from "./owner.ts";
@@ -66,8 +67,11 @@ export abstract class AppRequest implements RelayRequest {
     return { tokens: this.countOwn(tokenizer, budget), unseen: this.#unseen };
   }
 
-  noteMade(deps: RelayDeps, call: Call, made: Made, tokens?: TokenClasses): Promise<void> {
-    return deps.owned.note(this.rowsOf(call, made, tokens));
+  async noteMade(deps: RelayDeps, call: Call, made: Made, tokens?: TokenClasses): Promise<void> {
+    const listed = deps.owned.note(this.rowsOf(call, made, tokens));
+    // At its end its record says whose it is.
+    if (!tokens) await noteMessage(deps, call, made);
+    await listed;
   }
 
   /** Whose these are; with `tokens` what the next turn of a conversation builds on. */
