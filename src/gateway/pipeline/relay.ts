@@ -4,6 +4,7 @@ import type { Exchange, Listener } from "../upstream/exchange.ts";
 import { connectionFailure } from "../upstream/faults.ts";
 import { retryAfterMs, upstreamHeaders, upstreamRequestId } from "../upstream/headers.ts";
 import { keeperHash, ruleOf, sessionHash, type Route } from "../routing/index.ts";
+import { answerMode, malformed } from "./answerMode.ts";
 import { closeAttempt, openAttempt, type Said } from "./attempt.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
@@ -20,16 +21,11 @@ import { unavailable } from "./unavailable.ts";
 
 /** An error answer beyond this is not read. */
 const ERROR_BODY_LIMIT = 64 * 1024;
-/** What is passed on as bytes. A page or an object in its place is no answer. */
-const PASSED_TYPES = /^(?:audio|image|video)\/|^application\/octet-stream/i;
 const WHOLE_BODY_LIMIT = 64 * 1024 * 1024;
 /** What a provider sends after its terminal event is thrown away; beyond this the connection is too. */
 const AFTER_END_LIMIT = 64 * 1024;
 
 const NO_NOTES: readonly string[] = [];
-
-const malformed = (message: string): Failure =>
-  failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
 
 /** How long to wait for the word whether a provider may be tried, and how often. */
 const ASKING_MS = 20;
@@ -189,19 +185,9 @@ class Answer implements Listener {
       this.#retryAfterMs = retryAfterMs(headers);
       return;
     }
-    const encoding = headers["content-encoding"];
-    const type = headers["content-type"];
-    if (encoding !== undefined && encoding !== "identity") return this.#fail(malformed("The provider's answer is compressed"));
-    const { answer } = call.request!;
-    this.#mode = answer === "whole" ? "whole" : "stream";
-    if (typeof type === "string") call.contentType = type;
-    if (answer === "stream" && call.dialect!.mayAnswerWhole && /[/+]json\b/i.test(type ?? "") && !call.res.headersSent) {
-      [call.request!.answer, call.cameWhole, call.reader] = ["whole", true, undefined];
-      this.#mode = "whole";
-    } else if (answer === "stream" && typeof type === "string" && !type.includes("event-stream"))
-      this.#fail(malformed("The provider did not answer with a stream"));
-    else if (answer === "bytes" && (type === undefined || !PASSED_TYPES.test(type)))
-      this.#fail(malformed("The provider did not answer with what was asked for"));
+    const mode = answerMode(call, headers);
+    if (typeof mode === "string") this.#mode = mode;
+    else this.#fail(mode);
   }
 
   data(chunk: Buffer): void {
