@@ -18,10 +18,7 @@ export const isWorthWaiting = ({ state, reason, charged, receivedAt }: FirstEven
  * Tries to charge an event that a call of ours is just making, until the call has said so; the answer it has then, or undefined when it
  * still waits: the sweep goes on with it.
  */
-export async function chargeSoon(
-  deps: { pool: Pool; retry: Retry },
-  id: string,
-): Promise<DifyAnswer | undefined> {
+export async function chargeSoon(deps: { pool: Pool; retry: Retry }, id: string): Promise<DifyAnswer | undefined> {
   for (const ms of PAUSES_MS) {
     await delay(ms);
     await deps.retry([id]);
