@@ -13,6 +13,7 @@ import { spentSince } from "../usage/index.ts";
 import { createAnswerCache } from "./cache/index.ts";
 import { createGuardrail, type Guardrail } from "./guardrail/index.ts";
 import { createKeptAnswers } from "./answers/index.ts";
+import { createAppHolds, type AppHold } from "./dify/holds.ts";
 import { createOwnedIds } from "./dify/owned/index.ts";
 import type { WalletDeps } from "./billing/view.ts";
 import { createLimiter, createPermitWait, createShadowLog, createStrangers } from "./limits/index.ts";
@@ -27,6 +28,7 @@ import { createRelayTracing } from "./trace.ts";
 import { createTokenizer } from "./tokens/index.ts";
 import { createUpstream } from "./upstream/exchange.ts";
 
+export { createAppHolds, type AppHold } from "./dify/holds.ts";
 export type { ProviderState } from "./providerStates.ts";
 
 export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "usage" | "limits" | "incident" | "log"> {
@@ -50,6 +52,8 @@ export interface Gateway {
   routing: Pick<Routing, "health" | "reset">;
   /** Every provider with its state and its last answer's latency, for whoever asks how it goes. */
   providers(): Promise<ProviderState[]>;
+  /** What calls of a Dify app are held for beside their prompt; undefined for other models. */
+  appHold(model: string): Promise<AppHold | undefined>;
   /** Calls under way. */
   readonly live: number;
   /** Resolves when the tokenizer is loaded and Redis is found, or is not to be found. Calls before that are estimated by size. */
@@ -139,6 +143,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     routes: relayDocumentation(),
     routing,
     providers,
+    appHold: createAppHolds({ catalog, pricing, defaultMaxOutputTokens: config.DEFAULT_MAX_OUTPUT_TOKENS }),
     get live() {
       return registry.size;
     },

@@ -125,6 +125,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       pricing,
       priceClass: identity.priceClasses.of,
       averages: createAverages(reportPool),
+      appHold: gateway.appHold,
       spendOf: identity.spendOf,
       weightOf: async (model) => (await limits.get()).weightOf(model),
     }),

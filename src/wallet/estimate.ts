@@ -24,8 +24,10 @@ export interface Estimate {
   multiplier: number;
   /** Micro-credits. */
   cost: bigint;
-  /** What such a call is held for: its cost, and a margin for a prompt that is counted too low. */
+  /** What such a call is held for: its cost with a margin for a prompt that is counted too low, or what its app may come to. */
   hold: bigint;
+  /** It is not begun for less than its hold, which is more than it may cost. */
+  wholeHold: boolean;
   /** Tokens that it counts as in quotas, not weighted. */
   heldTokens: number;
 }
@@ -34,6 +36,8 @@ export interface EstimateDeps {
   pricing: Pick<Pricing, "model" | "cost" | "estimate">;
   priceClass: (principal: Principal) => Promise<PriceClass>;
   averages: Averages;
+  /** What calls of a model are held for beside their prompt where a request cannot say how long its answer may be; see the gateway. */
+  appHold: (model: string) => Promise<{ unseenTokens: number; outputTokens: number } | undefined>;
 }
 
 interface History {
@@ -62,19 +66,26 @@ export async function estimateCall(deps: EstimateDeps, principal: Principal, ask
   const multiplier = multiplierFor(model.rules, { ...(await deps.priceClass(principal)), model: model.name, at: new Date() });
   const inputTokens = inputOf(tokens);
   const outputTokens = tokens.output + tokens.reasoning;
+  const inputBasis = ask.inputTokens === undefined ? basis : "given";
   const safetyPercent = model.safetyPercent ?? DEFAULT_SAFETY_PERCENT;
+  const app = await deps.appHold(model.name);
+  const unseenTokens = app?.unseenTokens ?? 0;
+  // What is known from calls of an app counts what the app adds; what somebody would send does not.
+  const seen = inputBasis === "history" || inputBasis === "model" ? Math.max(0, inputTokens - unseenTokens) : inputTokens;
+  const mostOutput = app?.outputTokens ?? Math.min(outputTokens, model.maxOutputTokens ?? Infinity);
   return {
     model: model.name,
     inputTokens,
     outputTokens,
-    inputBasis: ask.inputTokens === undefined ? basis : "given",
+    inputBasis,
     outputBasis: ask.outputTokens === undefined ? basis : "given",
     calls,
     price: model.price,
     multiplier,
     cost: deps.pricing.cost(model.price, tokens, undefined, multiplier),
-    hold: deps.pricing.estimate(model.price, { inputTokens, maxOutputTokens: outputTokens, safetyPercent, multiplier }),
-    heldTokens: Math.ceil((inputTokens * safetyPercent) / 100) + outputTokens,
+    hold: deps.pricing.estimate(model.price, { inputTokens: seen, unseenTokens, maxOutputTokens: mostOutput, safetyPercent, multiplier }),
+    wholeHold: app !== undefined,
+    heldTokens: Math.ceil((seen * safetyPercent) / 100) + unseenTokens + mostOutput,
   };
 }
 

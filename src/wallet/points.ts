@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ok, route, type Route } from "../http/route.ts";
 import { creditsText } from "../http/schemas.ts";
+import type { HoldOutcome } from "../ledger/index.ts";
 import { formatCredits } from "../platform/credits.ts";
 import { formatMultiplier } from "../pricing/index.ts";
 import { BASES, estimateCall, type Estimate, type EstimateDeps } from "./estimate.ts";
@@ -61,10 +62,13 @@ const checkView = z.object({
   ...estimated,
   can_proceed: z.boolean().meta({ description: "Whether a call of this size would be admitted now" }),
   reason: z
-    .enum(["insufficient_balance", "balance_on_hold", "spend_limit_reached", "spend_limit_on_hold"])
+    .enum(["insufficient_balance", "balance_on_hold", "spend_limit_reached", "spend_limit_on_hold", "quota_exceeded", "quota_on_hold"])
     .nullable()
     .meta({ description: "The code with which it would be refused" }),
-  hold: creditsText.meta({ description: "What such a call is held for: the cost, with a margin for the prompt" }),
+  hold: creditsText.meta({
+    description:
+      "What such a call is held for: the cost with a margin for the prompt; of a Dify app, which takes no cap, all that it may come to",
+  }),
   balance: creditsText.meta({ description: "What is available now" }),
   held: creditsText,
   total: creditsText.meta({ description: "Available and held together" }),
@@ -85,6 +89,12 @@ const view = (estimate: Estimate) => ({
   price_multiplier: formatMultiplier(estimate.multiplier),
   estimated_cost: formatCredits(estimate.cost),
 });
+
+/** The code with which the relay refuses: a budget that begins anew is a quota. */
+function codeOf(outcome: Extract<HoldOutcome, { kind: "refused" }>) {
+  if (!("budget" in outcome) || !outcome.budget.resetsAt) return outcome.reason;
+  return outcome.reason === "spend_limit_reached" ? "quota_exceeded" : "quota_on_hold";
+}
 
 /** What a call would cost, and whether wallet, spend limits and quotas cover it. Both only look: what counts is the hold made when the call begins. */
 export function pointsRoutes(deps: EstimateDeps & LookDeps): Route[] {
@@ -123,12 +133,12 @@ export function pointsRoutes(deps: EstimateDeps & LookDeps): Route[] {
           lookAtCall(deps, principal, estimate),
         ]);
         const canProceed = outcome.kind === "held";
-        const needed = (available < estimate.cost ? estimate.cost : estimate.hold) + owed;
+        const needed = (available < estimate.cost && !estimate.wholeHold ? estimate.cost : estimate.hold) + owed;
         const shown = view(estimate);
         return ok({
           ...shown,
           can_proceed: canProceed,
-          reason: canProceed ? null : outcome.reason,
+          reason: canProceed ? null : codeOf(outcome),
           hold: formatCredits(estimate.hold),
           balance: formatCredits(available),
           held: formatCredits(held),

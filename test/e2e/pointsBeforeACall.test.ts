@@ -117,7 +117,8 @@ describe("before a call", () => {
     }
     await waitFor(async () => (await call(henry.key)) === "spend_limit_reached");
     await admin.patch(`/api/admin/users/${henry.id}`, { limits: { quota_requests: 1, requests_per_minute: 1_000 } });
-    expect((await check(body, henry.token)).body.data).to.include({ can_proceed: false, reason: "spend_limit_reached" });
+    expect((await check(body, henry.token)).body.data).to.include({ can_proceed: false, reason: "quota_exceeded" });
+    await waitFor(async () => (await call(henry.key)) === "quota_exceeded");
   });
 
   it("a check does not promise what only the cost is covered of, without the margin of the hold", async () => {
