@@ -3,7 +3,7 @@ import { freshDatabase, useStack, waitFor } from "../../support/stack.ts";
 import { createSettlePayment } from "../../../src/payments/settle.ts";
 import { createLogger } from "../../../src/platform/logger.ts";
 import { noticeQuery } from "./notice.ts";
-import { DEAF, prove, startRig, startSandbox, type Rig, type Sandbox } from "./rig.ts";
+import { DEAF, prove, startRig, startSandbox, type Rig, type Sandbox, type List, type Order } from "./rig.ts";
 
 const NOWHERE = "127.0.0.1:9";
 const silent = createLogger({ level: "silent", name: "test" });
@@ -35,10 +35,8 @@ describe("while a part is away", function () {
       { "idempotency-key": "k" },
     );
     expect([answer.status, answer.error.code]).to.deep.equal([503, "unavailable"]);
-    const { data } = await ada.call("GET", "/api/topup/orders");
-    expect(data.items.map((order: { status: string; pay_url: string | null }) => [order.status, order.pay_url])).to.deep.equal([
-      ["failed", null],
-    ]);
+    const { data } = await ada.call<List<Order>>("GET", "/api/topup/orders");
+    expect(data.items.map((order) => [order.status, order.pay_url])).to.deep.equal([["failed", null]]);
   });
 
   it("without Temporal a callback is acknowledged, and the sweep delivers it", async () => {
@@ -68,7 +66,9 @@ describe("while a part is away", function () {
       [model.order_no],
     );
     expect((await rig.steps.deliverCallbacks()).restarted).to.equal(1);
-    await waitFor(async () => (await ada.call("GET", `/api/topup/orders/${rows[0]!.order_no}`)).data.pay_url, { message: "a way to pay" });
+    await waitFor(async () => (await ada.call<Order>("GET", `/api/topup/orders/${rows[0]!.order_no}`)).data.pay_url, {
+      message: "a way to pay",
+    });
     expect((await rig.steps.deliverCallbacks()).restarted).to.equal(0);
   });
 
@@ -83,12 +83,12 @@ describe("while a part is away", function () {
       );
       const answer = await alone.steps.createPayment({ orderNo: rows[0]!.order_no });
       expect(answer).to.deep.equal({ status: "pending", payable: true, about: "50.00 CNY by epay (alipay)" });
-      const payment = (await ada.call("GET", `/api/topup/orders/${rows[0]!.order_no}`)).data;
+      const payment = (await ada.call<Order>("GET", `/api/topup/orders/${rows[0]!.order_no}`)).data;
       expect(payment.pay_url).to.match(/^http:\/\/127\.0\.0\.1:9\/epay\/submit\.php\?.*sign=[0-9a-f]{32}/);
       // The sandbox's own code verifies what was signed.
-      const page = await fetch(payment.pay_url.replace("http://127.0.0.1:9", sandbox.url));
+      const page = await fetch(payment.pay_url!.replace("http://127.0.0.1:9", sandbox.url));
       expect(page.status).to.equal(200);
-      expect((await fetch(payment.pay_url.replace("http://127.0.0.1:9", sandbox.url).replace("50.00", "5.00"))).status).to.equal(400);
+      expect((await fetch(payment.pay_url!.replace("http://127.0.0.1:9", sandbox.url).replace("50.00", "5.00"))).status).to.equal(400);
     } finally {
       await alone.close();
     }
@@ -113,8 +113,8 @@ describe("while a part is away", function () {
     let calls = 0;
     const dying = {
       ...rig.ledger,
-      credit: async (...[db, credit]: Parameters<typeof rig.ledger.credit>) => {
-        const result = await rig.ledger.credit(db, credit);
+      creditTogether: async (...[db, credits]: Parameters<typeof rig.ledger.creditTogether>) => {
+        const result = await rig.ledger.creditTogether(db, credits);
         calls += 1;
         // The connection of this very transaction is cut, as by a kill -9.
         if (calls === 1)
@@ -143,10 +143,10 @@ describe("while a part is away", function () {
     const bare = await startRig({ places: { ...places, databaseUrl }, sandbox: sandbox.url, config: { EPAY_KEY: "  " }, worker: false });
     try {
       const ada = await bare.person();
-      expect((await ada.call("GET", "/api/topup/options")).data.methods).to.deep.equal([]);
+      expect((await ada.call<{ methods: object[] }>("GET", "/api/topup/options")).data.methods).to.deep.equal([]);
       expect((await bare.send(noticeQuery({ out_trade_no: "TK1" }, ""))).status).to.equal(404);
       const answer = await ada.call("POST", "/api/topup/orders", { amount: "50", currency: "CNY", method: "epay" });
-      expect([answer.status, answer.error.details[0].field]).to.deep.equal([400, "method"]);
+      expect([answer.status, answer.error.details[0]?.field]).to.deep.equal([400, "method"]);
     } finally {
       await bare.close();
     }

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { inTransaction } from "../../../src/platform/postgres.ts";
 import { useStack } from "../../support/stack.ts";
-import { DEAF, prove, startRig, type Person, type Rig } from "./rig.ts";
+import { DEAF, prove, startRig, type Person, type Rig, type Bill, type Entry, type List } from "./rig.ts";
 
 describe("bills", function () {
   this.timeout(60_000);
@@ -57,7 +57,7 @@ describe("bills", function () {
 
   it("show a charged call with its credits and its worth in money", async () => {
     const transfer = await call(ada, 93_000_000n);
-    const { data } = await ada.call("GET", "/api/user/billing?type=consumption");
+    const { data } = await ada.call<List<Bill>>("GET", "/api/user/billing?type=consumption");
     expect(data.total).to.equal(1);
     expect(data.items[0]).to.include({
       type: "consumption",
@@ -68,7 +68,7 @@ describe("bills", function () {
       transaction_id: transfer,
       description: "m-one: 1500 in, 800 out",
     });
-    expect((await ada.call("GET", `/api/user/billing/${data.items[0].id}`)).data).to.deep.equal(data.items[0]);
+    expect((await ada.call("GET", `/api/user/billing/${data.items[0]!.id}`)).data).to.deep.equal(data.items[0]);
     expect((await ada.call("GET", "/api/user/balance")).data).to.include({
       total: "907",
       available: "907",
@@ -99,16 +99,16 @@ describe("bills", function () {
     }
     const seen: string[] = [];
     for (let page = 1; page <= 5; page++) {
-      const { data } = await bob.call("GET", `/api/user/billing?page=${page}&page_size=7`);
+      const { data } = await bob.call<List<Bill>>("GET", `/api/user/billing?page=${page}&page_size=7`);
       expect(data).to.include({ total: 30, page, page_size: 7 });
-      seen.push(...data.items.map((item: { id: string }) => item.id));
+      seen.push(...data.items.map((item) => item.id));
     }
     expect(seen).to.have.length(30);
     expect(seen).to.deep.equal([...new Set(seen)].sort((a, b) => (BigInt(a) < BigInt(b) ? 1 : -1)));
-    expect((await bob.call("GET", "/api/user/billing?status=cancelled")).data.total).to.equal(5);
-    expect((await bob.call("GET", "/api/user/billing?status=failed&type=topup")).data.total).to.equal(5);
-    expect((await bob.call("GET", "/api/user/billing?from=2100-01-01")).data.total).to.equal(0);
-    const stats = await bob.call("GET", "/api/user/billing/stats");
+    expect((await bob.call<List<Bill>>("GET", "/api/user/billing?status=cancelled")).data.total).to.equal(5);
+    expect((await bob.call<List<Bill>>("GET", "/api/user/billing?status=failed&type=topup")).data.total).to.equal(5);
+    expect((await bob.call<List<Bill>>("GET", "/api/user/billing?from=2100-01-01")).data.total).to.equal(0);
+    const stats = await bob.call<{ by_type: object[]; by_month: object[] }>("GET", "/api/user/billing/stats");
     expect(stats.data.by_type).to.deep.equal([{ type: "consumption", count: 20, amount: "2.00", credits: "20" }]);
     expect(stats.data.by_month[0]).to.include({ month: new Date().toISOString().slice(0, 7), count: 20 });
   });
@@ -138,8 +138,8 @@ describe("bills", function () {
     const first = await call(eve, 1_000_000n, "m-one", key);
     const second = await call(eve, 2_500_000n, "m-two");
     const ids = async (query: string) =>
-      (await eve.call("GET", `/api/user/transactions?${query}`)).data.items.map((item: { id: string }) => item.id);
-    const all = (await eve.call("GET", "/api/user/transactions")).data;
+      (await eve.call<List<Entry>>("GET", `/api/user/transactions?${query}`)).data.items.map((item) => item.id);
+    const all = (await eve.call<List<Entry>>("GET", "/api/user/transactions")).data;
     expect(all.total).to.equal(3);
     expect(all.items[0]).to.include({ id: second, type: "CONSUMPTION", amount: "-2.5", balance_after: "96.5", reference: second.slice(6) });
     expect(await ids("type=CONSUMPTION")).to.deep.equal([second, first]);
@@ -149,7 +149,7 @@ describe("bills", function () {
     expect(await ids(`key=${key}&model=m-two`)).to.deep.equal([]);
     expect(await ids("model=m-one&type=BONUS")).to.deep.equal([]);
     expect(await ids("to=2020-01-01")).to.deep.equal([]);
-    expect((await eve.call("GET", "/api/user/points/history?model=m-one")).data.items[0]).to.include({
+    expect((await eve.call<List<Entry>>("GET", "/api/user/points/history?model=m-one")).data.items[0]).to.include({
       id: first,
       amount: "-1",
       balance_after: "99",
@@ -173,12 +173,12 @@ describe("bills", function () {
       });
     }
     const charge = await call(joan, 93_000_000n);
-    const { data } = await joan.call("GET", "/api/user/points/history?type=CONSUMPTION,BONUS&type=CHECKIN");
-    expect(data.items.map((item: { type: string }) => item.type)).to.deep.equal(["CONSUMPTION", "CHECKIN", "BONUS"]);
-    const [spent, checkin] = data.items;
+    const { data } = await joan.call<List<Entry>>("GET", "/api/user/points/history?type=CONSUMPTION,BONUS&type=CHECKIN");
+    expect(data.items.map((item) => item.type)).to.deep.equal(["CONSUMPTION", "CHECKIN", "BONUS"]);
+    const [spent, checkin] = data.items as [Entry, Entry];
     expect(spent).to.include({ id: charge, amount: "-93", balance_after: "77.5" });
     expect(spent.call).to.include({ id: charge.slice(6), model: "m-one", input_tokens: 1_500, output_tokens: 800, status: "ok" });
-    const burned = spent.burned as { source: string; amount: string; expires_at: string | null }[];
+    const { burned } = spent;
     expect(burned.reduce((sum, { amount }) => sum + Number(amount), 0)).to.equal(93);
     expect(burned.find(({ source }) => source === "bonus")).to.deep.equal({
       source: "bonus",
@@ -188,7 +188,7 @@ describe("bills", function () {
     expect(burned.at(-1)).to.deep.equal({ source: "purchase", amount: "22.5", expires_at: null });
     expect(checkin).to.include({ amount: "30.5", call: null });
     expect(checkin.burned).to.deep.equal([]);
-    const refused = await joan.call("GET", "/api/user/transactions?type=BONUS,GIFT");
+    const refused = await joan.call<List<Entry>>("GET", "/api/user/transactions?type=BONUS,GIFT");
     expect(refused.status).to.equal(400);
     expect(JSON.stringify(refused.error)).to.contain('"type"');
   });

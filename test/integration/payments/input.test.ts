@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { useStack } from "../../support/stack.ts";
-import { DEAF, startRig, startSandbox, type Person, type Rig } from "./rig.ts";
+import { DEAF, startRig, startSandbox, type Person, type Rig, type Bill, type List, type Order } from "./rig.ts";
 
 const GOOD = { amount: "50.00", currency: "CNY", method: "epay", channel: "alipay" };
 const SQL = "'; DROP TABLE users; --";
@@ -107,7 +107,7 @@ describe("input of top-ups and bills", function () {
       ]) {
         const answer = await ada.call("GET", `${path}?${query}`);
         expect(answer.status, `${path}?${query} ${answer.text}`).to.equal(400);
-        expect(answer.error.details[0].field, `${path}?${query}`).to.equal(decodeURIComponent(query.split("=")[0]!));
+        expect(answer.error.details[0]?.field, `${path}?${query}`).to.equal(decodeURIComponent(query.split("=")[0]!));
       }
     }
   });
@@ -123,11 +123,11 @@ describe("input of top-ups and bills", function () {
 
   it("never shows somebody else's order or bill", async () => {
     const order = await ada.order();
-    const bill = (await ada.call("GET", "/api/user/billing")).data.items[0];
+    const bill = (await ada.call<List<Bill>>("GET", "/api/user/billing")).data.items[0]!;
     expect((await ada.call("GET", `/api/user/billing/${bill.id}`)).data).to.deep.equal(bill);
     const eve = await rig.person();
-    expect((await eve.call("GET", `/api/topup/orders/${order.order_no}`)).status).to.equal(404);
-    expect((await eve.call("POST", `/api/topup/orders/${order.order_no}/cancel`, {})).status).to.equal(404);
+    expect((await eve.call<Order>("GET", `/api/topup/orders/${order.order_no}`)).status).to.equal(404);
+    expect((await eve.call<Order>("POST", `/api/topup/orders/${order.order_no}/cancel`, {})).status).to.equal(404);
     expect((await eve.call("GET", `/api/user/billing/${bill.id}`)).status).to.equal(404);
     expect((await eve.call("GET", "/api/topup/orders")).data).to.deep.equal({ items: [], total: 0, page: 1, page_size: 20 });
     expect(await rig.status(order)).to.equal("pending");

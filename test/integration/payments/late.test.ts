@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { useStack } from "../../support/stack.ts";
 import { noticeQuery } from "./notice.ts";
-import { prove, QUICK, startRig, startSandbox, type Person, type Rig, type Sandbox } from "./rig.ts";
+import { prove, QUICK, startRig, startSandbox, type Person, type Rig, type Sandbox, type Bill, type List, type Order } from "./rig.ts";
 
 describe("an order that expires", function () {
   this.timeout(60_000);
@@ -22,7 +22,7 @@ describe("an order that expires", function () {
 
   async function expectLate(order: { order_no: string }): Promise<void> {
     await rig.until(order, "completed");
-    const { data } = await ada.call("GET", `/api/topup/orders/${order.order_no}`);
+    const { data } = await ada.call<Order>("GET", `/api/topup/orders/${order.order_no}`);
     expect(data).to.include({ status: "completed", late: true });
     expect(data.flags).to.deep.equal(["late"]);
     expect(await ada.total()).to.equal("500");
@@ -31,9 +31,9 @@ describe("an order that expires", function () {
   it("is closed at its time and shows no way to pay", async () => {
     const order = await ada.order();
     await rig.until(order, "expired", 5_000);
-    const { data } = await ada.call("GET", `/api/topup/orders/${order.order_no}`);
+    const { data } = await ada.call<Order>("GET", `/api/topup/orders/${order.order_no}`);
     expect(data).to.include({ status: "expired", pay_url: null });
-    const bills = await ada.call("GET", "/api/user/billing?status=failed");
+    const bills = await ada.call<List<Bill>>("GET", "/api/user/billing?status=failed");
     expect(bills.data.items).to.have.length(1);
   });
 

@@ -1,8 +1,5 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Client } from "@temporalio/client";
 import express from "express";
 import { createPaymentActivities } from "../../../activities/payments.ts";
@@ -28,14 +25,16 @@ import { createPool, type Pool } from "../../../src/platform/postgres.ts";
 import { createBlockingRedis } from "../../../src/platform/redis.ts";
 import { createTemporalLink } from "../../../src/platform/temporal.ts";
 import { walletRoutes } from "../../../src/wallet/index.ts";
-import { atEnd, type Places, waitFor } from "../../support/stack.ts";
+import { type Places, waitFor } from "../../support/stack.ts";
+import type { Answer, Order } from "./answers.ts";
+import { KEY, PID } from "./sandbox.ts";
+
+export type { Answer, Bill, Entry, List, Order } from "./answers.ts";
+export { KEY, PID, startSandbox, type Sandbox } from "./sandbox.ts";
 
 /** Payments on real servers: an api, a worker in this process, and the sandbox as a process of its own. */
 
-export const PID = "1001";
-export const KEY = "test-key-of-the-merchant";
 const silent = createLogger({ level: process.env["TEST_LOG_LEVEL"] ?? "silent", name: "test" });
-const built = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
 
 /** Short enough for tests, in the proportions of the real ones. */
 export const QUICK: TopUpTimings = {
@@ -48,58 +47,12 @@ export const QUICK: TopUpTimings = {
 /** The provider is never asked on the clock's account: only callbacks count. */
 export const DEAF: TopUpTimings = { ...QUICK, poll: { firstMs: 3_600_000, factor: 1, maxMs: 3_600_000 } };
 
-export interface Sandbox {
-  url: string;
-  pay(
-    orderNo: string,
-    mode: string,
-    more?: object,
-  ): Promise<{ deliveries: { status: number; body: string; params: Record<string, string> }[] }>;
-  stop(): void;
-}
-
-/** Starts the sandbox as a process. `env` adds to what it is told. */
-export async function startSandbox(env: Record<string, string> = {}): Promise<Sandbox> {
-  const child: ChildProcess = spawn(process.execPath, [path.join(built, "dev/sandbox/main.js")], {
-    env: { PATH: process.env["PATH"] ?? "", PORT: "0", EPAY_PID: PID, EPAY_KEY: KEY, RETRY_FACTOR: "100", ...env },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const stop = () => void child.kill();
-  atEnd(stop);
-  let said = "";
-  child.stdout!.on("data", (chunk: Buffer) => (said += chunk.toString()));
-  const url = await waitFor(() => /http:\/\/\S+/.exec(said)?.[0], { message: "the sandbox" });
-  return {
-    url,
-    stop,
-    async pay(orderNo, mode, more = {}) {
-      const response = await fetch(`${url}/orders/${orderNo}/pay`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ mode, ...more }),
-      });
-      if (response.status !== 200) throw new Error(`sandbox: ${response.status} ${await response.text()}`);
-      return (await response.json()) as Awaited<ReturnType<Sandbox["pay"]>>;
-    },
-  };
-}
-
-export interface Answer {
-  status: number;
-  text: string;
-  // oxlint-disable-next-line typescript/no-explicit-any -- a test reads whatever was answered
-  data: any;
-  // oxlint-disable-next-line typescript/no-explicit-any
-  error: any;
-  message: string;
-}
-
 export interface Person {
   id: string;
   walletId: bigint;
-  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  call<T = unknown>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer<T>>;
   /** Makes an order; throws when it is refused. */
-  order(amount?: string, headers?: Record<string, string>): Promise<Answer["data"]>;
+  order(amount?: string, headers?: Record<string, string>): Promise<Order>;
   total(): Promise<string>;
 }
 
@@ -215,7 +168,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
         `u${id.replaceAll("-", "").slice(8)}`,
         walletId,
       ]);
-      const call: Person["call"] = async (method, path, body, headers) => {
+      const call: Person["call"] = async <T>(method: string, path: string, body?: unknown, headers?: Record<string, string>) => {
         const response = await fetch(url + path, {
           method,
           headers: {
@@ -228,19 +181,25 @@ export async function startRig(options: RigOptions): Promise<Rig> {
           ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
         });
         const text = await response.text();
-        const parsed = text.startsWith("{") ? JSON.parse(text) : {};
-        return { status: response.status, text, data: parsed.data, error: parsed.error, message: parsed.message ?? "" };
+        const parsed = (text.startsWith("{") ? JSON.parse(text) : {}) as Partial<Answer<T>>;
+        const { data = {} as T, error = { code: "", details: [] }, message = "" } = parsed;
+        return { status: response.status, text, data, error, message };
       };
       return {
         id,
         walletId,
         call,
         async order(amount = "50.00", headers) {
-          const answer = await call("POST", "/api/topup/orders", { amount, currency: "CNY", method: "epay", channel: "alipay" }, headers);
+          const answer = await call<Order>(
+            "POST",
+            "/api/topup/orders",
+            { amount, currency: "CNY", method: "epay", channel: "alipay" },
+            headers,
+          );
           if (answer.status !== 201) throw new Error(`order: ${answer.status} ${answer.text}`);
           return answer.data;
         },
-        total: async () => (await call("GET", "/api/user/balance")).data.total,
+        total: async () => (await call<{ total: string }>("GET", "/api/user/balance")).data.total,
       };
     },
     async status({ order_no }) {

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { useStack, waitFor } from "../../support/stack.ts";
-import { prove, startRig, startSandbox, type Person, type Rig, type Sandbox } from "./rig.ts";
+import { prove, startRig, startSandbox, type Person, type Rig, type Sandbox, type Bill, type Entry, type List, type Order } from "./rig.ts";
 
 describe("a top-up", function () {
   this.timeout(60_000);
@@ -34,7 +34,7 @@ describe("a top-up", function () {
     expect(order.order_no).to.match(/^TK[0-9A-Z]{4,30}$/);
     expect(order.workflow_id).to.equal(`topup-${order.order_no}`);
     expect(order.workflow_url).to.contain(order.workflow_id);
-    const page = await fetch(order.pay_url);
+    const page = await fetch(order.pay_url!);
     expect(page.status).to.equal(200);
     expect(await page.text()).to.contain("50.00");
 
@@ -42,11 +42,11 @@ describe("a top-up", function () {
     expect(deliveries.map(({ status, body }) => [status, body])).to.deep.equal([[200, "success"]]);
     await rig.until(order, "completed");
     expect(await ada.total()).to.equal("500");
-    const { data } = await ada.call("GET", `/api/topup/orders/${order.order_no}`);
+    const { data } = await ada.call<Order>("GET", `/api/topup/orders/${order.order_no}`);
     expect(data).to.include({ status: "completed", late: false, pay_url: null });
     expect(data.paid_at).to.be.a("string");
 
-    const bills = await ada.call("GET", "/api/user/billing");
+    const bills = await ada.call<List<Bill>>("GET", "/api/user/billing");
     expect(bills.data.items).to.have.length(1);
     expect(bills.data.items[0]).to.include({
       type: "topup",
@@ -67,20 +67,14 @@ describe("a top-up", function () {
     expect(order).to.include({ amount: "500.00", credits: "5500", base_credits: "5000", bonus_credits: "500" });
     await sandbox.pay(order.order_no, "ok");
     await rig.until(order, "completed");
-    const { data } = await ada.call("GET", "/api/user/balance");
+    const { data } = await ada.call<{ sources: { source: string; amount: string }[] }>("GET", "/api/user/balance");
     expect(data).to.include({ total: "5500", available: "5500", held: "0" });
-    expect(data.sources.map((one: { source: string; amount: string }) => [one.source, one.amount])).to.have.deep.members([
+    expect(data.sources.map((one) => [one.source, one.amount])).to.have.deep.members([
       ["purchase", "5000"],
       ["bonus", "500"],
     ]);
-    const history = await ada.call("GET", "/api/user/points/history");
-    expect(
-      history.data.items.map((item: { type: string; amount: string; balance_after: string }) => [
-        item.type,
-        item.amount,
-        item.balance_after,
-      ]),
-    ).to.deep.equal([
+    const history = await ada.call<List<Entry>>("GET", "/api/user/points/history");
+    expect(history.data.items.map((item) => [item.type, item.amount, item.balance_after])).to.deep.equal([
       ["BONUS", "500", "5500"],
       ["PURCHASE", "5000", "5000"],
     ]);
@@ -98,7 +92,7 @@ describe("a top-up", function () {
     await sandbox.pay(order.order_no, "twice");
     await rig.until(order, "completed");
     const { data } = await waitFor(async () => {
-      const answer = await ada.call("GET", `/api/topup/orders/${order.order_no}`);
+      const answer = await ada.call<Order>("GET", `/api/topup/orders/${order.order_no}`);
       return answer.data.flags.includes("paid_twice") ? answer : undefined;
     });
     expect(data.status).to.equal("completed");
@@ -161,13 +155,13 @@ describe("a top-up", function () {
 
   it("can be cancelled while it is not paid, and is credited when it is paid all the same", async () => {
     const order = await ada.order();
-    const cancelled = await ada.call("POST", `/api/topup/orders/${order.order_no}/cancel`, {});
+    const cancelled = await ada.call<Order>("POST", `/api/topup/orders/${order.order_no}/cancel`, {});
     expect([cancelled.status, cancelled.data.status]).to.deep.equal([200, "cancelled"]);
-    const again = await ada.call("POST", `/api/topup/orders/${order.order_no}/cancel`, {});
+    const again = await ada.call<Order>("POST", `/api/topup/orders/${order.order_no}/cancel`, {});
     expect([again.status, again.error.code]).to.deep.equal([409, "invalid_state"]);
     await sandbox.pay(order.order_no, "ok");
     await rig.until(order, "completed");
-    const { data } = await ada.call("GET", `/api/topup/orders/${order.order_no}`);
+    const { data } = await ada.call<Order>("GET", `/api/topup/orders/${order.order_no}`);
     expect(data).to.include({ late: true });
     expect(data.flags).to.have.members(["late", "paid_after_cancel"]);
     expect(await ada.total()).to.equal("500");
@@ -176,7 +170,7 @@ describe("a top-up", function () {
   it("cannot be cancelled once it is paid", async () => {
     const order = await ada.order();
     await sandbox.pay(order.order_no, "lost");
-    const answer = await ada.call("POST", `/api/topup/orders/${order.order_no}/cancel`, {});
+    const answer = await ada.call<Order>("POST", `/api/topup/orders/${order.order_no}/cancel`, {});
     expect([answer.status, answer.error.code]).to.deep.equal([409, "invalid_state"]);
     await rig.until(order, "completed");
     expect(await ada.total()).to.equal("500");
