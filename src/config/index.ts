@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { IP_MODES } from "../platform/hideIp.ts";
 import { credits, duration, flag, fraction, integer, list, optionalPort, secrets, text, url, yuan } from "./env.ts";
 
 /** Every variable the program reads. `.env.example` lists the same names with their meaning; a test compares the two. */
@@ -32,7 +33,8 @@ export const environmentSchema = z.object({
   ACTIVITY_KEEP: duration("30d"),
   ACTIVITY_MAX_MB: integer(10_240, 1, 10_000_000),
   ACTIVITY_BUFFER: integer(10_000, 100, 1_000_000),
-  ACTIVITY_IP: z.enum(["plain", "hashed", "none"], { message: "must be plain, hashed or none" }).default("plain"),
+  ACTIVITY_IP: z.enum(IP_MODES, { message: "must be plain, hashed or none" }).default("plain"),
+  USAGE_IP: z.enum(IP_MODES, { message: "must be plain, hashed or none" }).default("plain"),
   ACTIVITY_LISTED: duration("180d"),
   ACTIVITY_REDIS_STREAM: z.string().min(1).optional(),
   ACTIVITY_REDIS_LENGTH: integer(100_000, 100, 100_000_000),

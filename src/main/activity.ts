@@ -1,6 +1,4 @@
-import { createHmac } from "node:crypto";
 import path from "node:path";
-import { LRUCache } from "lru-cache";
 import {
   createActivityMetrics,
   createBus,
@@ -11,6 +9,7 @@ import {
   type Bus,
 } from "../activity/index.ts";
 import type { Config } from "../config/index.ts";
+import { createHideIp } from "../platform/hideIp.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
@@ -21,22 +20,6 @@ const EVERY_MS = 100;
 /** Lists may lag a little more: fewer statements. */
 const STORE_EVERY_MS = 250;
 const MB = 1024 * 1024;
-const HASH_LENGTH = 16;
-
-/** What may be kept of a caller's address. The same address has the same hash, so that a caller can still be followed. */
-function ipHider(config: Pick<Config, "ACTIVITY_IP" | "HASH_SECRET">): (ip: string) => string | null {
-  if (config.ACTIVITY_IP === "plain") return (ip) => ip;
-  if (config.ACTIVITY_IP === "none") return () => null;
-  const known = new LRUCache<string, string>({ max: 10_000 });
-  return (ip) => {
-    let hash = known.get(ip);
-    if (hash === undefined) {
-      hash = createHmac("sha256", config.HASH_SECRET).update(`ip ${ip}`).digest("hex").slice(0, HASH_LENGTH);
-      known.set(ip, hash);
-    }
-    return hash;
-  };
-}
 
 /** The events of this process and everywhere they go. */
 export function createEvents(
@@ -45,7 +28,7 @@ export function createEvents(
   { pool, redis, log, metrics: registry }: { pool: Pool; redis: Redis; log: Logger; metrics: Metrics },
 ): Bus {
   const metrics = createActivityMetrics(registry);
-  const bus = createBus({ log, hideIp: ipHider(config) });
+  const bus = createBus({ log, hideIp: createHideIp(config.ACTIVITY_IP, config.HASH_SECRET) });
   const common = { limit: config.ACTIVITY_BUFFER, everyMs: EVERY_MS, metrics, log };
   bus.addSink(createStoreSink({ ...common, pool, everyMs: STORE_EVERY_MS }));
   if (config.ACTIVITY_LOG) {

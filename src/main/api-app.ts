@@ -35,6 +35,7 @@ import {
   usageRoutes,
 } from "../usage/index.ts";
 import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
+import { createHideIp } from "../platform/hideIp.ts";
 import { partChecks, providerCheck } from "./checks.ts";
 import { createApiMonitor } from "./monitor.ts";
 import type { Platform } from "./platform.ts";
@@ -62,7 +63,14 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     totalMs: config.UPSTREAM_TOTAL_TIMEOUT,
   };
   const catalog = createCatalog({ pool, invalidation, secretBox, timeouts, log });
-  const usage = createUsage({ pool, log, temporal: temporal.client, shards: config.SETTLEMENT_SHARDS, metrics });
+  const usage = createUsage({
+    pool,
+    log,
+    temporal: temporal.client,
+    shards: config.SETTLEMENT_SHARDS,
+    hideIp: createHideIp(config.USAGE_IP, config.HASH_SECRET),
+    metrics,
+  });
   const payments = createPayments({ pool, log, temporal: temporal.client, config, metrics, events });
   const limits = createSharedLimits({ pool, invalidation });
   const webhook = createDifyWebhook({

@@ -59,8 +59,8 @@ export function shardOf(walletId: bigint, shards: number): number {
   return Math.floor((hash / 2 ** 32) * shards);
 }
 
-/** An event as the JSON object that the SQL functions of the migration read. bigints travel as text. */
-export function eventJson(event: UsageEvent, shard: number): string {
+/** An event as the JSON object that the SQL functions of the migration read. bigints travel as text. `clientIp`: what is kept of the address. */
+export function eventJson(event: UsageEvent, shard: number, clientIp = event.clientIp): string {
   const upstream = event.attempts && upstreamTotal(event.attempts);
   return JSON.stringify({
     id: event.id,
@@ -94,7 +94,7 @@ export function eventJson(event: UsageEvent, shard: number): string {
     retry_count: event.retryCount,
     first_chunk_ms: event.firstChunkMs === null ? null : Math.round(event.firstChunkMs),
     duration_ms: Math.round(event.durationMs),
-    client_ip: event.clientIp,
+    client_ip: clientIp,
     estimated_input_tokens: event.estimatedInputTokens,
     token_id: event.tokenId,
     cache: event.cache,

@@ -1,4 +1,5 @@
 import type { Client } from "@temporalio/client";
+import type { HideIp } from "../platform/hideIp.ts";
 import type { Logger } from "../platform/logger.ts";
 import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
@@ -44,10 +45,11 @@ export function createUsage(deps: {
   log: Logger;
   temporal: Client;
   shards: number;
+  hideIp?: HideIp;
   metrics?: Metrics;
   taskQueue?: string;
 }): Usage {
-  const { pool, log, temporal, shards, metrics = createMetrics(), taskQueue = BILLING_QUEUE } = deps;
+  const { pool, log, temporal, shards, hideIp, metrics = createMetrics(), taskQueue = BILLING_QUEUE } = deps;
   const nudger = createNudger({ wake: (shard) => wakeSettlement(temporal, shard, taskQueue) });
-  return createRecorder({ pool, log, shards, nudger, metrics: createRecorderMetrics(metrics) });
+  return createRecorder({ pool, log, shards, nudger, ...(hideIp ? { hideIp } : {}), metrics: createRecorderMetrics(metrics) });
 }

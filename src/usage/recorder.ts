@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createBatcher } from "../platform/batcher.ts";
 import { createMetrics } from "../platform/metrics.ts";
 import { appError } from "../platform/errors.ts";
+import type { HideIp } from "../platform/hideIp.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { eventJson, shardOf, type UsageEvent } from "./event.ts";
@@ -32,8 +33,16 @@ const FREE_LIMIT = 20_000;
 const MAX_BATCH = 500;
 
 /** Creates the recorder; several batches of billable events are under way at once, each in the order it was given. */
-export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; nudger: Nudger; metrics?: RecorderMetrics }): Recorder {
-  const { pool, log, shards, nudger, metrics = createRecorderMetrics(createMetrics()) } = deps;
+export function createRecorder(deps: {
+  pool: Pool;
+  log: Logger;
+  shards: number;
+  nudger: Nudger;
+  /** What is kept of callers' addresses; by default all. */
+  hideIp?: HideIp;
+  metrics?: RecorderMetrics;
+}): Recorder {
+  const { pool, log, shards, nudger, hideIp, metrics = createRecorderMetrics(createMetrics()) } = deps;
   const notes = createMessageNotes({ pool, log });
   const abandon = new AbortController();
   let stopping = false;
@@ -44,8 +53,9 @@ export function createRecorder(deps: { pool: Pool; log: Logger; shards: number; 
 
   function encode(event: UsageEvent): EncodedEvent {
     const shard = shardOf(event.walletId, shards);
-    const { countedTokens, messageKey } = event;
-    return { id: event.id, shard, json: eventJson(event, shard), countedTokens, keyed: typeof messageKey === "string" };
+    const { countedTokens, messageKey, clientIp } = event;
+    const ip = clientIp === null || !hideIp ? clientIp : hideIp(clientIp);
+    return { id: event.id, shard, json: eventJson(event, shard, ip), countedTokens, keyed: typeof messageKey === "string" };
   }
 
   async function write(batch: EncodedEvent[]): Promise<Answer[]> {

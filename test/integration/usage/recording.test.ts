@@ -1,10 +1,12 @@
 import { expect } from "chai";
 import { MICRO } from "../../../src/platform/credits.ts";
+import { createHideIp, type HideIp } from "../../../src/platform/hideIp.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
+import { createUsage } from "../../../src/usage/index.ts";
 import { interruptible } from "../../support/proxy.ts";
 import { owing } from "../../../src/usage/repository.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
-import { eventOf, usageRig, type UsageRig } from "../../support/usage.ts";
+import { eventOf, noTemporal, silent, usageRig, type UsageRig } from "../../support/usage.ts";
 
 describe("recording calls", () => {
   const places = useStack();
@@ -13,6 +15,29 @@ describe("recording calls", () => {
     rig = usageRig({ url: places.databaseUrl });
   });
   after(() => rig.close());
+
+  it("keeps of a caller's address what is set: a hash that is the same for each call, or nothing", async () => {
+    const owner = await rig.wallet(1_000);
+    const kept = async (hideIp: HideIp, clientIp: string) => {
+      const usage = createUsage({ pool: rig.pool, log: silent, temporal: noTemporal, shards: 1, hideIp });
+      const event = await rig.call(owner, { clientIp });
+      const failed = eventOf(owner, { clientIp, status: "failed" });
+      await usage.record(event);
+      usage.recordFailure(failed);
+      await usage.stop();
+      const rows = await Promise.all([event, failed].map(({ id }) => rig.row(id)));
+      expect(rows[0]!["client_ip"]).to.equal(rows[1]!["client_ip"]);
+      return rows[0]!["client_ip"];
+    };
+    const hashed = createHideIp("hashed", "x".repeat(32));
+    const hash = await kept(hashed, "198.51.100.7");
+    expect(hash).to.match(/^[0-9a-f]{16}$/);
+    expect(await kept(createHideIp("hashed", "x".repeat(32)), "198.51.100.7"), "on another copy").to.equal(hash);
+    expect(await kept(hashed, "198.51.100.8")).to.not.equal(hash);
+    expect(await kept(createHideIp("hashed", "y".repeat(32)), "198.51.100.7"), "with another secret").to.not.equal(hash);
+    expect(await kept(createHideIp("none", "x"), "198.51.100.7")).to.equal(null);
+    expect(await kept(createHideIp("plain", "x"), "198.51.100.7")).to.equal("198.51.100.7");
+  });
 
   it("a recorded call is durable, not settled yet, and the same record again changes nothing", async () => {
     const event = await rig.call(await rig.wallet(1_000), { requestId: "req-12345678" });
