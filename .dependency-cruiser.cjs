@@ -51,6 +51,13 @@ const boundaries = [
     to: { path: "^(src|workflows|activities)/" },
   },
   {
+    name: "clients-stand-alone",
+    comment: "They are copied into other people's programs.",
+    severity: "error",
+    from: { path: "^clients/" },
+    to: { path: "^(?!clients/)" },
+  },
+  {
     name: "product-imports-no-development-helper",
     severity: "error",
     from: { path: "^(src|workflows|activities)/" },

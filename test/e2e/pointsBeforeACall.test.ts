@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { createBalanceCheck, type BalanceCheckError, type CheckBalanceBeforeAI } from "../../clients/typescript/checkBalance.ts";
 import { customer, operator, pricedModel, request, settledBalance, type Person, type Product } from "../support/people.ts";
 import { product, waitFor } from "../support/stack.ts";
 
@@ -91,6 +92,36 @@ describe("before a call", () => {
       expect(short.body.data).to.include({ can_proceed: false, balance: available, estimated_cost: "300" });
       expect(Number(short.body.data.shortfall)).to.be.closeTo(300 - Number(available), 1e-6);
     }
+  });
+
+  it("a page asks by the client's helper, and is told why it gets no answer", async () => {
+    const { available } = await settledBalance(grace);
+    const checkBalanceBeforeAI = createBalanceCheck({ baseUrl: `${at.api}/`, token: async () => grace.token });
+    expect(await checkBalanceBeforeAI(model, 1_500, 100)).to.deep.equal({
+      canProceed: true,
+      reason: null,
+      balance: available,
+      held: "0",
+      estimatedCost: "51",
+      hold: "55.5",
+      shortfall: "0",
+      model,
+      inputTokens: 1_500,
+      outputTokens: 100,
+    });
+    expect(await checkBalanceBeforeAI(model, 10_000, 0)).to.include({ canProceed: false, reason: "insufficient_balance" });
+    expect(await checkBalanceBeforeAI(model), "as in the own calls").to.include({ inputTokens: 151, outputTokens: 21, canProceed: true });
+    const refusal = (check: CheckBalanceBeforeAI, name: string, tokens: number) =>
+      check(name, tokens).then(
+        () => expect.fail("it answered"),
+        (error: BalanceCheckError) => [error.name, error.status, error.code],
+      );
+    expect(await refusal(checkBalanceBeforeAI, "nobody", 1)).to.deep.equal(["BalanceCheckError", 400, "validation_failed"]);
+    expect(await refusal(checkBalanceBeforeAI, model, -1)).to.deep.equal(["BalanceCheckError", 400, "validation_failed"]);
+    const stranger = createBalanceCheck({ baseUrl: at.api, token: "nobody's" });
+    expect(await refusal(stranger, model, 1)).to.deep.equal(["BalanceCheckError", 401, "unauthenticated"]);
+    const page = createBalanceCheck({ baseUrl: at.api, token: "t", fetch: async () => new Response("<h1>", { status: 502 }) });
+    expect(await refusal(page, model, 1)).to.deep.equal(["BalanceCheckError", 502, ""]);
   });
 
   it("a check says what the call itself is told, by spend limits of key and account too", async () => {
