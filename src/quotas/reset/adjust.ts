@@ -60,11 +60,15 @@ export async function adjustBatch(
   { pool, ledger }: { pool: Pool; ledger: Pick<Ledger, "creditMany"> },
   now: Date,
   limit: number,
-): Promise<{ periods: number; granted: bigint }> {
-  return inTransaction(pool, async (tx) => {
+): Promise<{ periods: number; granted: bigint; lockedMs: number }> {
+  const done = await inTransaction(pool, async (tx) => {
     const changed = await repository.takeChanged(tx, now, limit);
-    if (changed.length === 0) return { periods: 0, granted: 0n };
+    if (changed.length === 0) return undefined;
     const book = await readBook(tx);
-    return { periods: changed.length, granted: await adjustPeriods(ledger, tx, changed, { book, now }) };
+    const lockedSince = performance.now();
+    return { periods: changed.length, granted: await adjustPeriods(ledger, tx, changed, { book, now }), lockedSince };
   });
+  if (!done) return { periods: 0, granted: 0n, lockedMs: 0 };
+  const { lockedSince, ...adjusted } = done;
+  return { ...adjusted, lockedMs: performance.now() - lockedSince };
 }

@@ -14,6 +14,8 @@ export interface Opened {
   periods: number;
   /** Micro-credits. */
   granted: bigint;
+  /** How long wallets were locked. */
+  lockedMs: number;
 }
 
 export interface PeriodDeps {
@@ -49,15 +51,16 @@ export function periodsOf(book: PlanBook, row: DueRow, now: Date): NewPeriod[] {
  */
 export async function openBatch(deps: PeriodDeps, now: Date, limit: number): Promise<Opened> {
   const { pool, ledger } = deps;
-  const { opened, late } = await inTransaction(pool, async (tx) => {
+  const done = await inTransaction(pool, async (tx) => {
     const due = await repository.takeDue(tx, now, limit);
-    return due.length === 0 ? { opened: NOTHING, late: [] } : open(deps, tx, due, now);
+    return due.length === 0 ? undefined : open(deps, tx, due, now);
   });
-  if (late.length > 0) await inTransaction(pool, (tx) => ledger.expireWallets(tx, late, now));
-  return opened;
+  if (!done) return { subscriptions: 0, periods: 0, granted: 0n, lockedMs: 0 };
+  const granted = performance.now();
+  if (done.late.length > 0) await inTransaction(pool, (tx) => ledger.expireWallets(tx, done.late, now));
+  return { ...done.opened, lockedMs: Math.max(granted - done.lockedSince, performance.now() - granted) };
 }
 
-const NOTHING: Opened = { subscriptions: 0, periods: 0, granted: 0n };
 const nameOf = (userId: string, startsAt: Date): string => `${userId} ${startsAt.toISOString()}`;
 
 async function open({ ledger, graceMs }: PeriodDeps, tx: PoolClient, due: DueRow[], now: Date) {
@@ -71,6 +74,7 @@ async function open({ ledger, graceMs }: PeriodDeps, tx: PoolClient, due: DueRow
   await repository.noteOpened(tx, wanted);
   for (const userId of changing(due)) await announce(tx, "user", userId);
   // From here on calls wait. Only wallets in which something changes are locked, and all of them before any system account is.
+  const lockedSince = performance.now();
   const states = await ledger.walletStates(
     tx,
     due.map(({ wallet_id }) => wallet_id),
@@ -85,6 +89,7 @@ async function open({ ledger, graceMs }: PeriodDeps, tx: PoolClient, due: DueRow
   );
   return {
     opened: { subscriptions: due.length, periods: periods.length, granted: granting.reduce((sum, { granted }) => sum + granted, 0n) },
+    lockedSince,
     late: granting.filter(({ untilMs }) => untilMs <= now.getTime()).map(({ walletId }) => walletId),
   };
 }

@@ -2,15 +2,14 @@ const FIRST = 20;
 const LEAST = 5;
 
 /**
- * Gives batches of work a size, so that each takes about `targetMs`: from one to the next at most twice as large, and as small at once as
- * the last one's time asks for. A batch that failed tells nothing.
+ * Gives batches of work a size, so that each locks what it locks for about `targetMs`: from one to the next at most twice as large, and as
+ * small at once as the last one's time asks for. A batch that failed tells nothing.
  */
 export function createPace({ targetMs, most }: { targetMs: number; most: number }) {
   let size = Math.min(FIRST, most);
-  return async function paced<T>(batch: (size: number) => Promise<T>): Promise<T> {
-    const begun = performance.now();
+  return async function paced<T extends { lockedMs: number }>(batch: (size: number) => Promise<T>): Promise<T> {
     const result = await batch(size);
-    size = nextSize(size, { tookMs: performance.now() - begun, targetMs, most });
+    size = nextSize(size, { tookMs: result.lockedMs, targetMs, most });
     return result;
   };
 }
