@@ -32,6 +32,7 @@ import {
   createUsage,
   ratesOf,
   servedCalls,
+  sourceRoutes,
   usageRoutes,
 } from "../usage/index.ts";
 import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
@@ -159,6 +160,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       rates: ratesOf(config),
     }),
     ...webhook.routes,
+    ...sourceRoutes({ pool, secretBox, intake: webhook.deps.intake }),
     ...pricingRoutes({ pool, pricing, tierExists: identity.tiers.exists }),
     ...userAdminRoutes(identity.users),
     ...quotaRoutes({ pool, ledger, subscriptions, spendOf: identity.spendOf }),

@@ -25,6 +25,7 @@ export { ratesOf } from "./rates.ts";
 export { paidSince, unsettledBefore, usedByModel } from "./periods.ts";
 export { createSettlementTrace, createTraceLeaver } from "./traces.ts";
 export { usageRoutes } from "./routes.ts";
+export { sourceRoutes } from "./sources/routes.ts";
 export { servedCalls } from "./served.ts";
 export { createSettlement, type Settlement } from "./settlement.ts";
 export { createSettlementMetrics, watchBacklog } from "./settlementMetrics.ts";

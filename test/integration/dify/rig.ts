@@ -4,6 +4,7 @@ import express from "express";
 import { errorHandler } from "../../../src/http/errorHandler.ts";
 import { createIdempotency } from "../../../src/http/idempotency.ts";
 import { mountRoutes } from "../../../src/http/mount.ts";
+import type { Route } from "../../../src/http/route.ts";
 import { traceRequests } from "../../../src/http/trace.ts";
 import { payingAccounts } from "../../../src/identity/payers.ts";
 import { createLedger, type Ledger } from "../../../src/ledger/index.ts";
@@ -85,7 +86,7 @@ export const message = messageEnd;
 
 export async function startDify(
   databaseUrl: string,
-  options: { keys?: string[]; secrets?: string[]; connections?: number } = {},
+  options: { keys?: string[]; secrets?: string[]; connections?: number; more?: (pool: Pool, webhook: DifyWebhookDeps) => Route[] } = {},
 ): Promise<DifyRig> {
   const pool = createPool({ url: databaseUrl, max: options.connections ?? 10, name: "test-dify", log: silent });
   const invalidation = createInvalidation({ url: databaseUrl, log: silent });
@@ -116,7 +117,8 @@ export async function startDify(
   const app = express();
   app.set("query parser", "simple");
   app.use(traceRequests);
-  app.use(mountRoutes(webhook.routes, { authenticate: async () => operator, idempotency: createIdempotency(pool) }));
+  const routes = [...webhook.routes, ...(options.more?.(pool, webhook.deps) ?? [])];
+  app.use(mountRoutes(routes, { authenticate: async () => operator, idempotency: createIdempotency(pool) }));
   app.use(errorHandler(silent));
   const server = http.createServer(app).listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
