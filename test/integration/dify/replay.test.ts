@@ -1,4 +1,7 @@
+import type { AddressInfo } from "node:net";
 import { expect } from "chai";
+import express from "express";
+import { difyWebhookRouter } from "../../../src/usage/dify/index.ts";
 import type { RefusalView } from "../../../src/usage/dify/refusalRoutes.ts";
 import { signed } from "../../support/dify.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
@@ -110,6 +113,27 @@ describe("a delivery of Dify that was refused as too late", function () {
     expect(await total(ada)).to.equal((10_000n - 5n * 93n) * MICRO);
     expect((await all()).body.data).to.include({ tried: 1, charged: 0 });
     expect(await total(ada)).to.equal((10_000n - 5n * 93n) * MICRO);
+  });
+
+  it("or that met a fault of ours, is kept whole and charged when it is replayed", async () => {
+    const ada = await rig.person(1_000);
+    const body = message({ user_id: ada.userId });
+    const raw = JSON.stringify(body);
+    const broken = { ...rig.webhook, intake: { take: () => Promise.reject(new Error("a fault")) } };
+    const server = express().use(difyWebhookRouter(broken)).listen(0, "127.0.0.1");
+    try {
+      await new Promise((resolve) => server.once("listening", resolve));
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+      expect((await fetch(url, { method: "POST", headers: signed(raw), body: raw })).status).to.equal(500);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+    await waitFor(async () => (await of(body, "failed")) !== undefined, { message: "the delivery to be kept" });
+    const kept = await of(body, "failed");
+    expect(kept).to.include({ authenticated: true, replayable: true, status: 500 });
+    expect((await replay(kept.id)).body.data.answer.data).to.include({ pointsDeducted: 93 });
+    expect(await total(ada)).to.equal(907n * MICRO);
   });
 
   it("that was forged, unsigned or malformed is never replayed, by one or all, whatever the table is told", async () => {
