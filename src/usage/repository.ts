@@ -143,17 +143,45 @@ export async function takeOne(tx: Queryable, id: string): Promise<PendingEvent |
   return rows[0];
 }
 
-/** Writes results and roll-ups; returns how many events were still unsettled. */
-export async function writeSettled(tx: Queryable, results: readonly SettledEvent[]): Promise<number> {
-  const { rows } = await tx.query<{ written: number }>(
-    "SELECT usage_settled($1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[]) AS written",
-    [
-      results.map((result) => result.id),
-      results.map((result) => result.created_at),
-      results.map((result) => result.charged),
-      results.map((result) => result.uncharged),
-    ],
+/**
+ * Locks those of these events that wait for settlement, in the order of their ids. `at` is when each began, as text: no other day is looked
+ * into.
+ */
+export async function takeEvents(tx: Queryable, events: readonly { id: string; at: string }[]): Promise<PendingEvent[]> {
+  if (events.length === 0) return [];
+  const { rows } = await tx.query<PendingEvent>(
+    `SELECT ${PENDING_COLUMNS} FROM usage_events WHERE id = ANY ($1::uuid[]) AND usage_events.created_at = ANY ($2::timestamptz[]) AND ${PENDING}
+     ORDER BY usage_events.id FOR UPDATE`,
+    [events.map(({ id }) => id), events.map(({ at }) => at)],
   );
+  return rows;
+}
+
+/** An event as JSON with what it was charged, for one that is recorded settled. */
+const settledJson = (json: string, { charged, uncharged }: SettledEvent): string =>
+  `${json.slice(0, -1)},"cost":"${charged}","uncharged":"${uncharged}"}`;
+
+/** Writes results and roll-ups, and whole those of the events that are not in the table yet; returns how many events were still unsettled. */
+export async function writeSettled(
+  tx: Queryable,
+  results: readonly SettledEvent[],
+  unrecorded: ReadonlyMap<string, string> | undefined,
+): Promise<number> {
+  const recorded = unrecorded ? results.filter(({ id }) => !unrecorded.has(id)) : results;
+  const fresh = unrecorded
+    ? results.flatMap((result) => [unrecorded.get(result.id)].flatMap((json) => (json ? [settledJson(json, result)] : [])))
+    : [];
+  const { rows } = await tx.query<{ written: number }>({
+    name: "usage_settled",
+    text: "SELECT usage_settled($1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::jsonb) AS written",
+    values: [
+      recorded.map((result) => result.id),
+      recorded.map((result) => result.created_at),
+      recorded.map((result) => result.charged),
+      recorded.map((result) => result.uncharged),
+      fresh.length === 0 ? null : `[${fresh.join(",")}]`,
+    ],
+  });
   return rows[0]?.written ?? 0;
 }
 

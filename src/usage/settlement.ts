@@ -28,10 +28,15 @@ export interface Settlement {
    */
   settleBatch(shard: number, limit: number, since?: Date): Promise<BatchResult>;
   /**
-   * The same for events that the caller has just recorded or locked, in its own transaction. `charges` has what became of each by its id;
+   * The same for events that the caller has locked, or that are not recorded yet (`unrecorded`, as JSON by their ids: they are recorded
+   * settled, once), in its own transaction. `charges` has what became of each by its id;
    * one that can never be settled is missing and was set aside. `committed` counts it all, once the caller's transaction has committed.
    */
-  settleIn(tx: PoolClient, events: readonly PendingEvent[]): Promise<{ charges: ReadonlyMap<string, SettleResult>; committed(): void }>;
+  settleIn(
+    tx: PoolClient,
+    events: readonly PendingEvent[],
+    unrecorded?: ReadonlyMap<string, string>,
+  ): Promise<{ charges: ReadonlyMap<string, SettleResult>; committed(): void }>;
   /** Settles one event at once; false when it was settled before (or is unknown). Throws what prevents it. */
   settleNow(id: string): Promise<boolean>;
 }
@@ -94,6 +99,7 @@ export function createSettlement(deps: SettlementDeps): Settlement {
     tx: PoolClient,
     events: readonly PendingEvent[],
     done: SettledBatch,
+    unrecorded?: ReadonlyMap<string, string>,
   ): Promise<{ settled: number; setAside: number; charges: ReadonlyMap<string, SettleResult> }> {
     const takenAt = performance.now();
     const { priced, poison } = await price(events);
@@ -117,7 +123,7 @@ export function createSettlement(deps: SettlementDeps): Settlement {
         if (!result) throw new Error(`the ledger gave no result for ${event.id}`);
         return { id: event.id, created_at: event.created_at, charged: result.charged + result.owed, uncharged: result.uncharged };
       });
-      settled = await writeSettled(tx, written);
+      settled = await writeSettled(tx, written, unrecorded);
       const took = (performance.now() - takenAt) / 1_000;
       for (const { event } of priced) {
         const { charged, uncharged, holdMissing, replayed } = results.get(event.id)!;
@@ -206,10 +212,10 @@ export function createSettlement(deps: SettlementDeps): Settlement {
         if (!isHopeless(error)) throw error;
         return runSingly(shard, limit, since);
       }),
-    async settleIn(tx, events) {
+    async settleIn(tx, events, unrecorded) {
       const done: SettledBatch = { charges: [], incidents: [] };
       const startMs = performance.now();
-      const { charges } = await settle(tx, events, done);
+      const { charges } = await settle(tx, events, done, unrecorded);
       return {
         charges,
         committed() {

@@ -3,14 +3,14 @@ import type { PoolClient } from "../../platform/postgres.ts";
 import { accountOfDifyUser, difyMessageKey } from "../difyMessage.ts";
 import { eventJson, shardOf, type UsageEvent } from "../event.ts";
 import { callsOf } from "../messageCalls.ts";
-import { takeOne, type PendingEvent } from "../repository.ts";
+import { takeEvents } from "../repository.ts";
 import type { Settlement } from "../settlement.ts";
 import type { DifyMessage } from "./message.ts";
 import { ownOutcome, relayedOutcome, stillOpen, waitsForRelay, type Outcome } from "./outcome.ts";
 import { tokensOf } from "./price.ts";
 import { recordedOf, relayedEvents, noteTokens, type Claim, type Recorded, type RelayedEvent } from "./relayed.ts";
 import { paymentAfter, paymentAs, paymentOf, pendingOf, usageEventOf, type Payment, type Unpaid } from "./reported.ts";
-import { recordReported } from "./repository.ts";
+import { claimMessages } from "./repository.ts";
 
 export interface ChargeDeps {
   settlement: Pick<Settlement, "settleIn">;
@@ -30,11 +30,14 @@ const CLOCKS_MS = 10_000;
 const walletOf = ({ decision }: Unpaid): bigint | undefined =>
   decision.kind === "charge" ? decision.charge.payer.walletId : decision.payer?.walletId;
 
-/** Records usage events; the ids of those whose message was recorded before, which are left out. */
-async function record(tx: PoolClient, deps: ChargeDeps, made: Iterable<Made>): Promise<ReadonlySet<string>> {
-  const events = [...made].map(({ event }) => eventJson(event, shardOf(event.walletId, deps.shards)));
-  return new Set(events.length === 0 ? [] : await recordReported(tx, events));
-}
+/** Claims the messages of usage events; the ids of those whose message was recorded before. */
+const claimAll = async (tx: PoolClient, made: Iterable<Made>): Promise<ReadonlySet<string>> =>
+  new Set(
+    await claimMessages(
+      tx,
+      [...made].map(({ event }) => event),
+    ),
+  );
 
 /**
  * Messages under names that the relay gave to Dify, of which no call has been noted yet, while a hold of their wallet is open: it may be
@@ -143,29 +146,29 @@ export async function chargeMessages(
     const payment = call ? paymentAs(call) : decision.kind === "charge" && !waits.has(id) ? paymentOf(decision.charge, message) : undefined;
     if (payment) made.set(id, { event: usageEventOf(id, message, payment, tokensOf(message)), payment });
   }
-  for (const id of await record(tx, deps, made.values())) made.delete(id);
+  for (const id of await claimAll(tx, made.values())) made.delete(id);
 
   // Whoever is not known here, or whose model is not, may have been charged by the relay all the same.
   const seconds = messages.filter(({ id }) => !made.has(id));
   const idsOf = (of: readonly Unpaid[]): string[] => of.map(({ message }) => message.messageId);
   const recorded = seconds.length === 0 ? new Map<string, Recorded>() : await recordedOf(tx, idsOf(seconds));
   const rests = await restsOf(tx, deps, seconds, recorded);
-  const taken = await record(tx, deps, rests.made.values());
+  const taken = await claimAll(tx, rests.made.values());
   const late = seconds.filter(({ id, message }) => taken.has(id) && goesOn(recorded.get(message.messageId)));
   if (late.length > 0) for (const [id, found] of await recordedOf(tx, idsOf(late))) recorded.set(id, found);
   for (const [id, one] of rests.made) if (!taken.has(id)) made.set(id, one);
 
   const parts = new Map<string, Claim>();
   for (const { parts: claims } of recorded.values()) for (const claim of claims) parts.set(claim.eventId, claim);
-  const waiting: PendingEvent[] = [];
-  for (const id of [...parts.keys()].sort()) {
-    const event = await takeOne(tx, id);
-    if (event) waiting.push(event);
-  }
+  const waiting = await takeEvents(
+    tx,
+    [...parts.values()].map(({ eventId: id, eventAt: at }) => ({ id, at })),
+  );
   const fresh = [...made.values()].map(({ event, payment }) => pendingOf(event, payment));
   const settled = [...fresh, ...waiting];
   await noteTokens(tx, settled, usedOf(made.values()));
-  const { charges, committed } = await deps.settlement.settleIn(tx, settled);
+  const unrecorded = new Map([...made].map(([id, { event }]) => [id, eventJson(event, shardOf(event.walletId, deps.shards))]));
+  const { charges, committed } = await deps.settlement.settleIn(tx, settled, unrecorded);
   const events = await relayedEvents(tx, [...parts.values()]);
 
   const outcomes = messages.map((unpaid): Outcome => {

@@ -77,7 +77,7 @@ export async function relayedEvents(tx: Queryable, claims: readonly Claim[]): Pr
        u.token_id AS "tokenId", u.model, u.price_version_id AS "priceVersionId", u.price_multiplier AS "priceMultiplier",
        (u.input_tokens + u.cached_input_tokens + u.cache_write_tokens + u.cache_write_long_tokens)::float8 AS input,
        (u.output_tokens + u.reasoning_tokens)::float8 AS output, u.cost, u.settled_at AS "settledAt"
-     FROM unnest($1::uuid[], $2::timestamptz[]) AS c (id, at) JOIN usage_events u ON u.id = c.id AND u.created_at = c.at`,
+     FROM usage_events u WHERE u.id = ANY ($1::uuid[]) AND u.created_at = ANY ($2::timestamptz[])`,
     [claims.map(({ eventId }) => eventId), claims.map(({ eventAt }) => eventAt)],
   );
   return new Map(rows.map((row) => [row.id, row]));

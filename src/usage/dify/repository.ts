@@ -1,5 +1,6 @@
 import type { Queryable } from "../../platform/postgres.ts";
 import { difyMessageKey } from "../difyMessage.ts";
+import type { UsageEvent } from "../event.ts";
 import { requestKey, type DifyMessage } from "./message.ts";
 
 /** Why a kept event is open; that a shortfall is still owed counts, too. */
@@ -158,14 +159,15 @@ export async function lockOpen(tx: Queryable, ids: readonly string[]): Promise<F
   return rows.map(firstOf);
 }
 
-/** Records usage events as the relay does; those whose message is recorded already are left out, and their ids returned. */
-export async function recordReported(tx: Queryable, events: readonly string[]): Promise<string[]> {
-  const { rows } = await tx.query<{ known: string[] | null }>({
-    name: "dify_record",
-    text: "SELECT known FROM usage_record_messages($1::jsonb, '{}')",
-    values: [`[${events.join(",")}]`],
+/** Claims messages for usage events, as the relay does when it records; the ids of the events whose message was recorded before. */
+export async function claimMessages(tx: Queryable, events: readonly UsageEvent[]): Promise<string[]> {
+  if (events.length === 0) return [];
+  const { rows } = await tx.query<{ known: string[] }>({
+    name: "dify_claim",
+    text: "SELECT usage_claim_messages($1::uuid[], $2::uuid[], $3::timestamptz[]) AS known",
+    values: [events.map(({ messageKey }) => messageKey), events.map(({ id }) => id), events.map(({ startedAt }) => startedAt)],
   });
-  return rows[0]?.known ?? [];
+  return rows[0]!.known;
 }
 
 /** Keeps what became of deliveries. */

@@ -25,14 +25,16 @@ describe("a message that was charged before its call ended", function () {
   let ada: Owner;
   const [model, provider, key] = [`model-${uuidv7()}`, uuidv7(), uuidv7()];
   const requestId = `request-${uuidv7()}`;
-  const startedAt = new Date();
-  const from = new Date(startedAt.getTime() - 60_000);
-  const to = new Date(startedAt.getTime() + 60_000);
+  let startedAt: Date;
+  let from: Date;
+  let to: Date;
 
   before(async () => {
     api = await startUsageApi({ databaseUrl: places.databaseUrl });
     const { rig } = api;
     ada = await rig.wallet(1_000);
+    startedAt = new Date();
+    [from, to] = [new Date(startedAt.getTime() - 60_000), new Date(startedAt.getTime() + 60_000)];
     // The message as it was charged, and the relay's call beside it, whose provider wants its money all the same.
     await api.settle([[ada, { model, keyId: key, startedAt }]]);
     const calls = (await usedSince(rig.pool, `user:${ada.userId}`, from)).requests;
