@@ -1,5 +1,5 @@
 import type { Principal, Role } from "../http/principal.ts";
-import { accountLimits, lifeBudget, spendLimits, type Limits, type PlanBook, type SpendLimits, type Terms } from "../quotas/index.ts";
+import { accountLimits, lifeBudget, spendLimits, type Limits, type Given, type SpendLimits, type Terms } from "../quotas/index.ts";
 import { createIpList } from "./ipList.ts";
 import type { UserStatus } from "./status.ts";
 
@@ -89,8 +89,8 @@ export const FIND_TOKEN = `
   FROM end_user_tokens t JOIN api_keys k ON k.id = t.key_id JOIN users u ON u.id = k.user_id
   WHERE t.hash = $1 AND t.revoked_at IS NULL AND k.status = 'active'`;
 
-/** The caller that a row describes; `tier` are the limits of its user's tier, `book` all plans. */
-export function callerOf(row: KeyRow, { tier, book }: { tier: Limits; book: PlanBook }, token?: TokenRow): CallerKey {
+/** The caller that a row describes; `given` for the tier of its user. */
+export function callerOf(row: KeyRow, { tier, weights, book }: Given, token?: TokenRow): CallerKey {
   const terms = row.quota_terms ?? book.standard;
   const user = accountLimits({ terms, book, tier, own: row.user_limits, percent: row.limit_percent }, Date.now());
   const key = row.limits;
@@ -119,7 +119,7 @@ export function callerOf(row: KeyRow, { tier, book }: { tier: Limits; book: Plan
       row.time_zone,
       {
         fixed: token && [lifeBudget(`token:${token.token_id}`, token.token_expires_at, token.budget)],
-        quotas: { userId: row.user_id, keyId: row.id ?? undefined, terms, book, limits: { tier, own: row.user_limits, key } },
+        quotas: { userId: row.user_id, keyId: row.id ?? undefined, terms, book, weights, limits: { tier, own: row.user_limits, key } },
       },
     ),
     models,

@@ -88,7 +88,7 @@ export interface Identity {
   tiers: Tiers;
   priceClasses: PriceClasses;
   /** What calls of somebody would be held against beside the wallet; null for nothing. */
-  spendOf(principal: Principal): Promise<SpendLimits | null>;
+  spendOf(who: Pick<Principal, "userId" | "apiKeyId">): Promise<SpendLimits | null>;
   /** Who pays for what accounts used, whatever their status; those that are not there are left out. */
   payingAccounts: (ids: readonly string[]) => Promise<PayingAccount[]>;
   /** For the activities of a worker. */
@@ -207,7 +207,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
       );
       const row = rows[0];
       if (!row) return undefined;
-      const [tier, book] = await Promise.all([tiers.limitsOf(row.tier), tiers.book()]);
+      const { tier, book } = await tiers.givenFor(row.tier);
       const account = accountLimits({ terms: row.terms ?? book.standard, book, tier, own: row.own }, Date.now());
       return { timeZone: row.time_zone, key: row.limits, account };
     },

@@ -18,13 +18,12 @@ const GOOD_MS = 3_600_000;
 const TOKEN_MARK = "t";
 
 async function load(pool: Pool, tiers: Tiers, name: string): Promise<CallerKey | undefined> {
-  const plansFor = async (tier: string) => ({ tier: await tiers.limitsOf(tier), book: await tiers.book() });
   if (!name.startsWith(TOKEN_MARK)) {
     const { rows } = await pool.query<KeyRow>(FIND_KEY, [name]);
-    return rows[0] && callerOf(rows[0], await plansFor(rows[0].tier));
+    return rows[0] && callerOf(rows[0], await tiers.givenFor(rows[0].tier));
   }
   const { rows } = await pool.query<TokenRow>(FIND_TOKEN, [name.slice(TOKEN_MARK.length)]);
-  return rows[0] && callerOf(rows[0], await plansFor(rows[0].tier), rows[0]);
+  return rows[0] && callerOf(rows[0], await tiers.givenFor(rows[0].tier), rows[0]);
 }
 
 /**

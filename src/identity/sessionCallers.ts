@@ -17,7 +17,7 @@ const NO_KEY = { id: null, limits: {}, models: null, allowed_ips: null, expires_
 
 const FIND_SESSION = `
   SELECT u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
-         u.limits AS user_limits, quota_terms(u.id) AS quota_terms
+         u.limits AS user_limits, quota_terms(u.id) AS quota_terms, quota_limit_percent(u.id) AS limit_percent
   FROM sessions s JOIN users u ON u.id = s.user_id
   WHERE s.id = $1 AND s.revoked_at IS NULL`;
 
@@ -50,7 +50,7 @@ export function createSessionCallers(deps: {
       const { rows } = await pool.query<SessionRow>(FIND_SESSION, [sessionId]);
       const [row] = rows;
       if (!row) return undefined;
-      const caller = callerOf({ ...NO_KEY, ...row }, { tier: await tiers.limitsOf(row.tier), book: await tiers.book() });
+      const caller = callerOf({ ...NO_KEY, ...row }, await tiers.givenFor(row.tier));
       return { ...caller, principal: { ...caller.principal, sessionId } };
     },
   });

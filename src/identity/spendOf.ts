@@ -15,7 +15,10 @@ interface Row {
  * What calls of somebody would be held against beside the wallet: limits and quotas of the account and, who asks with a key, of that. Null
  * when there are none.
  */
-export async function spendOf(deps: { pool: Pool; tiers: Tiers }, { userId, apiKeyId }: Principal): Promise<SpendLimits | null> {
+export async function spendOf(
+  deps: { pool: Pool; tiers: Tiers },
+  { userId, apiKeyId }: Pick<Principal, "userId" | "apiKeyId">,
+): Promise<SpendLimits | null> {
   const { rows } = await deps.pool.query<Row>(
     `SELECT u.limits AS own, u.tier, u.time_zone, quota_terms(u.id) AS terms, k.limits AS key
      FROM users u LEFT JOIN api_keys k ON k.id = $2 AND k.user_id = u.id WHERE u.id = $1`,
@@ -23,7 +26,7 @@ export async function spendOf(deps: { pool: Pool; tiers: Tiers }, { userId, apiK
   );
   const row = rows[0];
   if (!row) throw appError("not_found");
-  const [tier, book] = await Promise.all([deps.tiers.limitsOf(row.tier), deps.tiers.book()]);
+  const { tier, weights, book } = await deps.tiers.givenFor(row.tier);
   const terms = row.terms ?? book.standard;
   const key = row.key ?? {};
   const account = accountLimits({ terms, book, tier, own: row.own }, Date.now());
@@ -33,6 +36,6 @@ export async function spendOf(deps: { pool: Pool; tiers: Tiers }, { userId, apiK
       { id: `user:${userId}`, limits: account },
     ],
     row.time_zone,
-    { quotas: { userId, keyId: apiKeyId, terms, book, limits: { tier, own: row.own, key } } },
+    { quotas: { userId, keyId: apiKeyId, terms, book, weights, limits: { tier, own: row.own, key } } },
   );
 }

@@ -1,6 +1,6 @@
 import type { Budget } from "../ledger/index.ts";
 import { parseCredits } from "../platform/credits.ts";
-import { hasQuotas, planWeights, quotaBudgets, type QuotaSource } from "./counters.ts";
+import { hasQuotas, weightsAt, quotaBudgets, type QuotaSource } from "./counters.ts";
 import { periodsAt } from "./periods.ts";
 import type { Limits } from "./tiers.ts";
 
@@ -17,7 +17,7 @@ interface Present {
   fromMs: number;
   untilMs: number;
   budgets: readonly Budget[];
-  /** What calls of a model count in quotas, in percent, where the plan says so; undefined when nothing but credits is counted. */
+  /** What calls of a model count in quotas, in percent, where plan or tier say so; undefined when nothing but credits is counted. */
   weights: Readonly<Record<string, number>> | undefined;
 }
 
@@ -76,7 +76,7 @@ export function presentAt(spend: SpendLimits, ms: number): Present {
     fromMs: quotas ? ms : fromMs,
     untilMs: Math.min(untilMs, quotas?.untilMs ?? Infinity),
     budgets,
-    weights: counts ? planWeights(spend.quotas!, ms) : undefined,
+    weights: counts ? weightsAt(spend.quotas!, ms) : undefined,
   });
 }
 

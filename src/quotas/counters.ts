@@ -3,7 +3,7 @@ import { parseCredits } from "../platform/credits.ts";
 import { periodAt, type Period, type Terms } from "./calendar.ts";
 import { nextTurn, partsAt, worthOf, type PlanBook } from "./planBook.ts";
 import { prorate } from "./proration.ts";
-import type { Limits } from "./tiers.ts";
+import type { Limits, Weights } from "./tiers.ts";
 
 /** Requests and tokens are counted in hundredths, so that a weight in percent is exact. */
 const HUNDREDTHS = 100n;
@@ -15,6 +15,8 @@ export interface QuotaSource {
   keyId: string | undefined;
   terms: readonly Terms[];
   book: PlanBook;
+  /** The tier's. */
+  weights: Weights;
   /** Of the tier, of the user (which override plan and tier) and of the key (which stand beside). */
   limits: { tier: Limits; own: Limits; key: Limits };
 }
@@ -70,7 +72,7 @@ export function quotaBudgets(source: QuotaSource, ms: number): { budgets: Budget
   const period = periodAt(source.terms, ms);
   const since = new Date(period.fromMs);
   const resetsAt = new Date(period.untilMs);
-  const weights = planWeights(source, ms);
+  const weights = weightsAt(source, ms);
   const name = `${resetsAt.toISOString().slice(0, 16)}Z`;
   const budgets = (id: string, quotas: Quotas): Budget[] =>
     UNITS.flatMap(({ unit, letter }) => {
@@ -87,9 +89,9 @@ export function quotaBudgets(source: QuotaSource, ms: number): { budgets: Budget
   };
 }
 
-/** What plans say of a model's weight, in percent, to the plan in force; undefined when they say nothing. */
-export function planWeights({ terms, book }: Pick<QuotaSource, "terms" | "book">, ms: number): Readonly<Record<string, number>> {
-  return partsAt(book, terms, ms).at(-1)!.version.weights;
+/** What the plan in force and, where that says nothing of a model, the tier say of models' weights. */
+export function weightsAt({ terms, book, weights }: Pick<QuotaSource, "terms" | "book" | "weights">, ms: number): Weights {
+  return { ...weights, ...partsAt(book, terms, ms).at(-1)!.version.weights };
 }
 
 const RATES = ["requests_per_minute", "requests_per_second", "tokens_per_minute", "max_parallel"] as const;

@@ -2,8 +2,7 @@ export { budgetsAt, lifeBudget, presentAt, spendLimits, type SpendLimits } from 
 export type { Terms } from "./calendar.ts";
 export { accountLimits } from "./counters.ts";
 export { beginOf, dateAfter, periodsAt } from "./periods.ts";
-export type { PlanBook } from "./planBook.ts";
-export { createTiers, type Limits, type Tiers } from "./tiers.ts";
+export { createTiers, type Given, type Limits, type Tiers } from "./tiers.ts";
 export { createQuotaReset, type OpenResult, type QuotaReset, type StateResult } from "./reset/index.ts";
 export { createTierReview, type ReviewResult, type TierReview, type TierSources } from "./tierRules/review.ts";
 export { limits, spend } from "./limitsSchema.ts";

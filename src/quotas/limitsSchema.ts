@@ -12,6 +12,10 @@ export const spend = z
     'must be credits above 0 as decimal text, such as "50"',
   )
   .meta({ examples: ["50"] });
+/** Weights of models in the quotas of tiers and plans. */
+export const weights = z
+  .record(z.string().min(1).max(200), z.number().int().min(0).max(100_000))
+  .meta({ description: "What calls of a model count in quotas, in percent; others count by the model's own weight" });
 /** Limits of tiers, plans, users, keys and tokens. */
 export const limits = z.strictObject({
   requests_per_minute: count.optional(),

@@ -1,6 +1,6 @@
 import { periodAt, termsAt, type Period, type Rhythm, type Span, type Terms } from "./calendar.ts";
 import { prorate } from "./proration.ts";
-import type { Limits } from "./tiers.ts";
+import type { Limits, Weights } from "./tiers.ts";
 
 /** When a change of a plan, or to a plan, counts. */
 export type TakesEffect = "now" | "next_period";
@@ -14,7 +14,7 @@ export interface PlanVersion extends Rhythm {
   /** Limits and quotas of its subscribers, which go before those of their tier. */
   limits: Limits;
   /** What calls of a model count in quotas, in percent; others count as the model's own weight says. */
-  weights: Readonly<Record<string, number>>;
+  weights: Weights;
   takesEffect: TakesEffect;
   createdMs: number;
 }

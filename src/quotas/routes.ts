@@ -1,8 +1,8 @@
 import { z } from "zod";
 import type { Principal } from "../http/principal.ts";
 import { ok, route, type Route } from "../http/route.ts";
-import { creditsText, isoTime, pageOf, pageQuery } from "../http/schemas.ts";
-import type { Ledger } from "../ledger/index.ts";
+import { creditsText, isoTime, pageOf, pageQuery, uuid } from "../http/schemas.ts";
+import type { Budget, Ledger } from "../ledger/index.ts";
 import { formatCredits } from "../platform/credits.ts";
 import { formatDecimal } from "../platform/decimal.ts";
 import { appError } from "../platform/errors.ts";
@@ -84,14 +84,41 @@ function detail(row: StatementRow) {
   };
 }
 
-/** People's routes: their quotas as they stand, and their statements. */
+/** A quota as answers show it. */
+function presentCounter({ id, unit = "credits", limit, resetsAt }: Budget, { spent, held }: { spent: bigint; held: bigint }) {
+  const left = limit - spent - held;
+  const text = (value: bigint) => (unit === "credits" ? formatCredits(value) : formatDecimal(value, 2));
+  return {
+    of: id.startsWith("key:") ? ("key" as const) : ("account" as const),
+    unit,
+    limit: text(limit),
+    used: text(spent),
+    held: text(held),
+    left: text(left > 0n ? left : 0n),
+    resets_at: resetsAt!.toISOString(),
+  };
+}
+
+type Asked = Pick<Principal, "userId" | "apiKeyId">;
+
+/** Quotas as they stand, for people and operators, and people's statements. */
 export function quotaRoutes(deps: {
   pool: Pool;
   ledger: Pick<Ledger, "spending">;
   subscriptions: Pick<Subscriptions, "of">;
-  spendOf: (principal: Principal) => Promise<SpendLimits | null>;
+  spendOf: (who: Asked) => Promise<SpendLimits | null>;
 }): Route[] {
   const { pool, ledger, subscriptions, spendOf } = deps;
+
+  async function quotaOf(who: Asked) {
+    const [spend, subscription] = await Promise.all([spendOf(who), subscriptions.of(who.userId)]);
+    const budgets = spend ? presentAt(spend, Date.now()).budgets.filter(({ resetsAt }) => resetsAt !== undefined) : [];
+    const states = await ledger.spending(budgets);
+    const { plan, period } = presentSubscription(subscription);
+    const counters = budgets.map((budget, n) => presentCounter(budget, states[n]!));
+    return { plan, period, resets_at: period.ends_at, counters };
+  }
+
   return [
     route({
       method: "get",
@@ -101,27 +128,18 @@ export function quotaRoutes(deps: {
       tag: "Plans and quotas",
       access: "user",
       responses: { 200: quotaView },
-      handler: async ({ principal }) => {
-        const [spend, subscription] = await Promise.all([spendOf(principal), subscriptions.of(principal.userId)]);
-        const budgets = spend ? presentAt(spend, Date.now()).budgets.filter(({ resetsAt }) => resetsAt !== undefined) : [];
-        const states = await ledger.spending(budgets);
-        const { plan, period } = presentSubscription(subscription);
-        const counters = budgets.map(({ id, unit = "credits", limit, resetsAt }, n) => {
-          const { spent, held } = states[n]!;
-          const left = limit - spent - held;
-          const text = (value: bigint) => (unit === "credits" ? formatCredits(value) : formatDecimal(value, 2));
-          return {
-            of: id.startsWith("key:") ? "key" : "account",
-            unit,
-            limit: text(limit),
-            used: text(spent),
-            held: text(held),
-            left: text(left > 0n ? left : 0n),
-            resets_at: resetsAt!.toISOString(),
-          };
-        });
-        return ok({ plan, period, resets_at: period.ends_at, counters });
-      },
+      handler: async ({ principal }) => ok(await quotaOf(principal)),
+    }),
+    route({
+      method: "get",
+      path: "/api/admin/users/:id/quota",
+      summary: "A user's quotas and how they stand now",
+      description: "Of the account. Without quotas the list is empty.",
+      tag: "Plans and quotas",
+      access: "operator",
+      params: z.strictObject({ id: uuid }),
+      responses: { 200: quotaView },
+      handler: async ({ params }) => ok(await quotaOf({ userId: params.id })),
     }),
     route({
       method: "get",

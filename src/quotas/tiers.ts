@@ -18,18 +18,29 @@ export interface Limits {
   quota_credits?: string;
 }
 
+/** What calls of a model count in quotas, in percent, by model. */
+export type Weights = Readonly<Record<string, number>>;
+
+/** What somebody's limits follow from, beside his own. */
+export interface Given {
+  tier: Limits;
+  /** The tier's; a plan's go before them. */
+  weights: Weights;
+  /** All plans. */
+  book: PlanBook;
+}
+
 export interface Tiers {
-  /** The limits of a tier; of the lowest tier when the name is unknown. Rejects when Postgres cannot be reached. */
-  limitsOf(name: string): Promise<Limits>;
+  /** What a tier and plans say; of the lowest tier when the name is unknown. Rejects when Postgres cannot be reached. */
+  givenFor(tier: string): Promise<Given>;
   exists(name: string): Promise<boolean>;
-  /** All plans. Rejects when Postgres cannot be reached. */
-  book(): Promise<PlanBook>;
 }
 
 interface Loaded {
   at: number;
-  tiers: Map<string, Limits>;
-  book: PlanBook;
+  tiers: Map<string, Given>;
+  /** For a name that is unknown. */
+  lowest: Given;
 }
 
 const MAX_AGE_MS = 60_000;
@@ -47,24 +58,24 @@ export function createTiers(deps: { pool: Pool; invalidation: Invalidation; requ
     if (loaded && deps.invalidation.fresh && Date.now() - loaded.at < MAX_AGE_MS) return loaded;
     const before = changes;
     const [{ rows }, book] = await Promise.all([
-      deps.pool.query<{ name: string; limits: Limits }>("SELECT name, limits FROM tiers ORDER BY position"),
+      deps.pool.query<{ name: string; limits: Limits; weights: Weights }>("SELECT name, limits, weights FROM tiers ORDER BY position"),
       readBook(deps.pool),
     ]);
-    const tiers = new Map(rows.map((row) => [row.name, { requests_per_minute: deps.requestsPerMinute, ...row.limits }]));
-    const found = { at: Date.now(), tiers, book };
+    const byDefault: Limits = { requests_per_minute: deps.requestsPerMinute };
+    const tiers = new Map(rows.map(({ name, limits, weights }) => [name, { tier: { ...byDefault, ...limits }, weights, book }]));
+    const found = { at: Date.now(), tiers, lowest: tiers.values().next().value ?? { tier: byDefault, weights: {}, book } };
     // A change announced while we were reading may not be in what we read.
     if (before === changes) loaded = found;
     return found;
   }
 
   return {
-    async limitsOf(name) {
-      const { tiers } = await load();
-      return tiers.get(name) ?? tiers.values().next().value ?? { requests_per_minute: deps.requestsPerMinute };
+    async givenFor(name) {
+      const { tiers, lowest } = await load();
+      return tiers.get(name) ?? lowest;
     },
     async exists(name) {
       return (await load()).tiers.has(name);
     },
-    book: async () => (await load()).book,
   };
 }

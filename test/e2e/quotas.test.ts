@@ -115,6 +115,9 @@ describe("plans and quotas", () => {
     expect((await call()).status).to.equal(200);
     await waitFor(async () => (await quota()).counters[1]!.used === "220", { timeoutMs: 10_000, message: "both calls to be counted" });
     expect((await quota(ada.key)).counters[0]).to.include({ used: "2", held: "0", left: "0" });
+    const seen = await asAdmin<Quota>("GET", `/api/admin/users/${id}/quota`);
+    expect(seen.body.data.counters[0]).to.include({ of: "account", used: "2", left: "0" });
+    expect((await request(at.api, "GET", `/api/admin/users/${id}/quota`, { token: ada.token })).status).to.equal(403);
     const refused = await call();
     expect(refused.status).to.equal(429);
     expect(JSON.stringify(refused.body)).to.include("quota_exceeded");
@@ -156,7 +159,12 @@ describe("plans and quotas", () => {
 
   it("tiers and tier rules are set, tried and refused where they could make somebody go up and down", async () => {
     const tier = unique("tier");
-    expect((await asAdmin("PUT", `/api/admin/tiers/${tier}`, { limits: { quota_requests: 5, max_parallel: 4 } })).status).to.equal(200);
+    expect(
+      (await asAdmin("PUT", `/api/admin/tiers/${tier}`, { limits: { quota_requests: 5, max_parallel: 4 }, weights: { [model]: 250 } }))
+        .status,
+    ).to.equal(200);
+    const kept = await asAdmin<{ weights: object }>("PUT", `/api/admin/tiers/${tier}`, { limits: { quota_requests: 6 } });
+    expect(kept.body.data).to.deep.include({ limits: { quota_requests: 6 }, weights: { [model]: 250 } });
     const rules = {
       enabled: false,
       start_tier: "free",

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { creditsInput, creditsText, isoTime, pageOf, pageQuery, timeZone, uuid } from "../../http/schemas.ts";
 import { formatCredits } from "../../platform/credits.ts";
 import { formatDecimal, parseDecimal } from "../../platform/decimal.ts";
-import { limits } from "../limitsSchema.ts";
+import { limits, weights } from "../limitsSchema.ts";
 import type { PlanRow } from "./repository.ts";
 
 const name = z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, "must be a name such as pro");
@@ -17,9 +17,6 @@ const price = z
   .transform((value) => parseDecimal(value, 2)!)
   .meta({ description: "Of a period, in yuan", examples: ["50.00"] });
 const allowance = creditsInput.refine((micro) => micro <= 10n ** 15n, "must not be more than 1000000000");
-const weights = z
-  .record(z.string().min(1).max(200), z.number().int().min(0).max(100_000))
-  .meta({ description: "What calls of a model count in quotas, in percent; others count by the model's own weight" });
 
 const fields = {
   display_name: text(100).min(1),

@@ -117,6 +117,38 @@ describe("quotas", () => {
     expect(await ask(ada, { model: heavy })).to.include({ code: "quota_exceeded" });
   });
 
+  it("a model may be heavy for a tier only, and a plan's weight goes before the tier's", async () => {
+    const heavy = await relay.model([upstream.url]);
+    const ada = await relay.customer({ userLimits: { quota_requests: 100 } });
+    const name = `w${ada.userId.replaceAll("-", "").slice(0, 20)}`;
+    await relay.pool.query(
+      "INSERT INTO tiers (name, position, limits, weights) VALUES ($1, (SELECT max(position) + 1 FROM tiers), '{}', $2)",
+      [name, { [heavy]: 400, [model]: 50 }],
+    );
+    await relay.pool.query("UPDATE users SET tier = $2 WHERE id = $1", [ada.userId, name]);
+    await announced("settings", "tiers");
+    await announced("user", ada.userId);
+    expect((await ask(ada, { model: heavy })).status).to.equal(200);
+    expect((await ask(ada)).status).to.equal(200);
+    await relay.settle();
+    expect((await counters(`user:${ada.userId}`)).map(({ spent }) => spent)).to.deep.equal([450n]);
+    await relay.pool.query("INSERT INTO plans (name) VALUES ($1)", [name]);
+    await relay.pool.query("INSERT INTO plan_versions (plan, version, display_name, weights) VALUES ($1, 1, 'Heavier', $2)", [
+      name,
+      { [heavy]: 1_000 },
+    ]);
+    await relay.pool.query(
+      "INSERT INTO subscription_terms (user_id, from_at, plan, reset_day, time_zone) VALUES ($1, 'epoch', $2, 1, 'Asia/Shanghai')",
+      [ada.userId, name],
+    );
+    await announced("settings", "tiers");
+    await announced("user", ada.userId);
+    expect((await ask(ada, { model: heavy })).status).to.equal(200);
+    expect((await ask(ada)).status).to.equal(200);
+    await relay.settle();
+    expect((await counters(`user:${ada.userId}`)).map(({ spent }) => spent)).to.deep.equal([1_500n]);
+  });
+
   it("a call that fails is not counted, one that was charged counts once, also when it is settled again", async () => {
     const ada = await relay.customer({ userLimits: { quota_requests: 1, quota_tokens: 1_000 } });
     upstream.behave(answerOf(500, "{}"));

@@ -47,6 +47,31 @@ describe("calls with an access token", () => {
     expect(rows).to.deep.equal([1, 2].map(() => ({ key_id: null, token_id: null, cost: 600_000n })));
   });
 
+  it("have what behaviour leaves of the tier's rates", async () => {
+    const ada = await relay.customer();
+    const tier = `s${ada.userId.replaceAll("-", "").slice(0, 20)}`;
+    const limits = { requests_per_minute: 10, max_parallel: 10 };
+    await relay.pool.query("INSERT INTO tiers (name, position, limits) VALUES ($1, (SELECT max(position) + 1 FROM tiers), $2)", [
+      tier,
+      limits,
+    ]);
+    await relay.pool.query("UPDATE users SET tier = $2, limits = '{}' WHERE id = $1", [ada.userId, tier]);
+    await relay.pool.query("INSERT INTO tier_rules (version, rules) VALUES (1, $1)", [
+      { enabled: true, limits_follow_score: { full_from: 80, least_percent: 10 } },
+    ]);
+    await relay.pool.query("INSERT INTO tier_standings (user_id, tier, score, limit_percent, reviewed_at) VALUES ($1, $2, 10, 20, now())", [
+      ada.userId,
+      tier,
+    ]);
+    const heard = new Promise<void>((resolve) => relay.invalidation.on("settings", (which) => which === "tiers" && resolve()));
+    await relay.pool.query("SELECT pg_notify('tollkeeper_changed', 'settings:tiers')");
+    await heard;
+    const { token } = await relay.signIn(ada);
+    expect(await ask(token)).to.include({ status: 200 });
+    expect(await ask(token)).to.include({ status: 200 });
+    expect(await ask(token)).to.include({ status: 429, code: "rate_limited" });
+  });
+
   it("are held to the account's spend limit", async () => {
     const ada = await relay.customer({ userLimits: { requests_per_minute: 100, max_parallel: 2, spend_daily: "1.7" } });
     const { token } = await relay.signIn(ada);

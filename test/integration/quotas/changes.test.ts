@@ -233,7 +233,7 @@ describe("plans that change", function () {
             .rows[0]!.terms;
           const limits = { tier: {}, own: { quota_requests: 1 }, key: {} };
           const { budgets } = quotaBudgets(
-            { userId, keyId: undefined, terms: terms ?? book.standard, book, limits },
+            { userId, keyId: undefined, terms: terms ?? book.standard, book, weights: {}, limits },
             rig.clock.at.getTime(),
           );
           return { subscription: await subscriptions.of(userId), counter: budgets[0]!.period };

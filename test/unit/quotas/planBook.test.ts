@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import type { Terms } from "../../../src/quotas/calendar.ts";
-import { hasQuotas, quotaBudgets, type QuotaSource } from "../../../src/quotas/counters.ts";
+import { hasQuotas, quotaBudgets, weightsAt, type QuotaSource } from "../../../src/quotas/counters.ts";
 import { partsAt, type PlanBook, type PlanVersion } from "../../../src/quotas/planBook.ts";
 
 const ms = (time: string) => Date.parse(time);
@@ -32,6 +32,7 @@ const source = (of: PlanBook, list: Terms[], limits: Partial<QuotaSource["limits
   keyId: "k",
   terms: list,
   book: of,
+  weights: {},
   limits: { tier: {}, own: {}, key: {}, ...limits },
 });
 const limitsAt = (of: QuotaSource, time: string) =>
@@ -114,6 +115,13 @@ describe("quotas of a plan", () => {
       ["user:u", "qt:2026-12-01T00:00Z", 700],
       ["user:u", "qc:2026-12-01T00:00Z", 2_500_000],
     ]);
+  });
+
+  it("a model weighs what the plan says, else what the tier says", () => {
+    const plans = book(version("pro", 1, { limits: { quota_requests: 1 }, weights: { heavy: 300 } }));
+    const of = { ...source(plans, subscribed), weights: { heavy: 200, light: 50 } };
+    expect(weightsAt(of, ms("2026-11-10T00:00Z"))).to.deep.equal({ heavy: 300, light: 50 });
+    expect(quotaBudgets(of, ms("2026-11-10T00:00Z")).budgets[0]!.weights).to.deep.equal({ heavy: 300, light: 50 });
   });
 
   it("whoever has none is not looked at", () => {
