@@ -1,20 +1,24 @@
 import { AppError } from "../../platform/errors.ts";
 import { isConnectionError } from "../../platform/postgres.ts";
-import { isDataError } from "../repository.ts";
 
 const ATTEMPTS = 4;
 
-const codeOf = (error: unknown): string => String((error as { code?: unknown } | null)?.code);
+const codeOf = (error: unknown): string => String((error as { code?: unknown } | null)?.code ?? "");
+const isSqlState = (code: string): boolean => /^[0-9A-Z]{5}$/.test(code);
 
 /** Postgres chose this transaction to give way, or its connection went: the same again is right, for every step is idempotent. */
 const isWorthRepeating = (error: unknown): boolean => ["40P01", "40001"].includes(codeOf(error)) || isConnectionError(error);
 
-/** The values are at fault, not the moment: the same again fails again. A function of the ledger that refuses raises a code of class P0. */
-const isTheirFault = (error: unknown): boolean =>
-  isDataError(error) ||
-  error instanceof RangeError ||
-  (error instanceof AppError && error.code !== "unavailable") ||
-  /^P0\d{3}$/.test(codeOf(error));
+/**
+ * The values are at fault, not the moment: the same again fails again. Of Postgres that is an error in data or a constraint, or what a
+ * function of ours refuses (class P0); and whatever our own code trips over, which nobody can tell before.
+ */
+function isTheirFault(error: unknown): boolean {
+  const code = codeOf(error);
+  if (error instanceof AppError) return error.code !== "unavailable";
+  if (isSqlState(code)) return /^(?:2[123]|P0)/.test(code);
+  return !isConnectionError(error);
+}
 
 /**
  * Runs a batch that is done or not done as a whole. One that cannot be done must not take its batch along: where the values are at fault
