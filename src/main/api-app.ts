@@ -18,6 +18,7 @@ import { metricsRoute } from "../http/metricsPage.ts";
 import type { Route } from "../http/route.ts";
 import { createNoticeSettings, noticeRoutes } from "../notices/index.ts";
 import { createQueuesPage } from "../notify/index.ts";
+import { outlookRoutes } from "../outlook/index.ts";
 import { createPayments, paymentReviewRoutes, paymentRoutes } from "../payments/index.ts";
 import { createSubscriptions, planRoutes, quotaRoutes, resetRoutes, tierRoutes, tierRuleRoutes } from "../quotas/index.ts";
 import { pricingRoutes } from "../pricing/index.ts";
@@ -169,6 +170,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ...tierRuleRoutes({ pool, tiers: identity.tiers, review: createQuotaServices({ pool, ledger, log }).tierReview }),
     ...resetRoutes({ pool, temporal: temporal.client, taskQueue: BILLING_QUEUE }),
     ...monitor.routes,
+    ...outlookRoutes({ pool }),
     ...activityRoutes(createHistory({ pool, calls: (filter, limit, counted) => servedCalls(pool, filter, limit, counted) })),
     ...keyAdminRoutes(identity.priceClasses),
     ...providerRoutes({

@@ -14,6 +14,7 @@ import { createIdempotency } from "../http/idempotency.ts";
 import { mountRoutes } from "../http/mount.ts";
 import { watchLedger } from "../ledger/index.ts";
 import { createAttempt, createTell, watchNotices } from "../notices/index.ts";
+import { watchOutlook } from "../outlook/index.ts";
 import { createWebhookSender, startMailWorker, startWebhookWorker, watchQueues } from "../notify/index.ts";
 import { traceActivities } from "../platform/tracing/temporal.ts";
 import { createPaymentSteps, watchCallbacks } from "../payments/index.ts";
@@ -37,6 +38,7 @@ import { exitOnConfigError } from "./config-error.ts";
 import { listen } from "./listen.ts";
 import { loadEnv } from "./load-env.ts";
 import { serveMetrics } from "./metrics-server.ts";
+import { createOutlookSampler } from "./outlook.ts";
 import { createPlatform } from "./platform.ts";
 import { createQuotaServices } from "./quota-services.ts";
 import { createCoreServices } from "./services.ts";
@@ -107,6 +109,7 @@ const activities = createActivities({
         () => tidyDify(pool),
         () => keepPartitions(pool, new Date(Date.now() - config.ACTIVITY_LISTED)),
         () => tell.forget(),
+        createOutlookSampler(platform),
       ],
       log,
     }),
@@ -146,6 +149,7 @@ watchCallbacks(metrics, pool);
 watchRewards(metrics, pool);
 watchQueues(metrics, notify.queues);
 watchNotices(metrics, pool);
+watchOutlook(metrics, pool);
 
 // Health and metrics alone; nobody calls a worker.
 const access = { token: config.METRICS_TOKEN, ownPort: true };

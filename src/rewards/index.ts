@@ -31,6 +31,7 @@ import { checkInSettings, referralSettings, welcomeSettings } from "./settings.t
 import { rewardStatsRoutes } from "./stats.ts";
 import { createWelcome } from "./welcome.ts";
 
+export { campaignBudgets } from "./campaign/repository.ts";
 export { watchRewards } from "./waiting.ts";
 export type { Delivered, TopUpRewards } from "./delivery.ts";
 export type { ReferralIntake } from "./referral/intake.ts";

@@ -16,6 +16,7 @@ export { difyMessageKey, difyUser } from "./difyMessage.ts";
 export { behaviourSince, spentOf } from "./behaviour.ts";
 export { createDrain, type Drain, type DrainResult } from "./drain.ts";
 export { shardOf, type UsageEvent } from "./event.ts";
+export { failuresByProvider } from "./health.ts";
 export { createHousekeeping, type HouseKept, type Housekeeping } from "./housekeeping.ts";
 export { createIncidentReporter, reportIncidents, type Incident } from "./incidents.ts";
 export { lastMinute } from "./lastMinute.ts";

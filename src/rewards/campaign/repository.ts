@@ -84,6 +84,16 @@ export async function listedCampaigns(db: Queryable, at: Date): Promise<Campaign
   return rows;
 }
 
+/** What is left of the budgets of campaigns that run, in credits. */
+export async function campaignBudgets(db: Queryable, at: Date): Promise<{ code: string; left: number }[]> {
+  const { rows } = await db.query<{ code: string; left: number }>(
+    `SELECT code, (budget - paid)::float8 / 1000000 AS left FROM campaigns
+     WHERE status = 'active' AND starts_at <= $1 AND ends_at > $1 AND paid + reward <= budget ORDER BY code`,
+    [at],
+  );
+  return rows;
+}
+
 /** Notes what the campaigns that run now owe a top-up, in the transaction that credits it. */
 export async function noteDues(tx: Queryable, orderNo: string): Promise<void> {
   await tx.query(

@@ -1,0 +1,5 @@
+export { single, type Reading, type Readers } from "./figures.ts";
+export { watchOutlook } from "./metrics.ts";
+export { postgresFigures } from "./postgresFigures.ts";
+export { outlookRoutes } from "./routes.ts";
+export { createSampler } from "./sampler.ts";
