@@ -31,5 +31,7 @@ export function answerMode(call: Call, headers: IncomingHttpHeaders): "stream" |
     }
   }
   if (typeof type === "string" && !type.includes("event-stream")) return malformed("The provider did not answer with a stream");
+  // What is made of it is JSON, as every whole answer is unless it says otherwise.
+  if (request.answer === "whole") call.contentType = undefined;
   return "stream";
 }

@@ -102,7 +102,7 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
   if (!call.holdOpen) return endPermit(deps, call, 0);
   const event = { status: "client_gone", errorCode: "client_gone", errorClass: null, httpStatus: 499 } as const;
   const { reader } = call;
-  if (!call.delivered || !reader?.hasContent()) {
+  if (!(call.delivered || reader?.gathers) || !reader?.hasContent()) {
     endPermit(deps, call, 0);
     deps.usage.recordFailure(usageEvent(call, { tokens: NO_TOKENS, estimated: false }, event));
     return dropFree(deps, call);

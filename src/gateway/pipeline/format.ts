@@ -116,6 +116,8 @@ export interface Dialect {
   openStream(options: { endsWithoutTerminal: boolean }): StreamReader;
   /** Some providers answer a request for a stream with a whole answer: it is taken as one. */
   readonly mayAnswerWhole?: true;
+  /** The provider is asked for a stream although the client wants the whole: {@link StreamReader.tail} is the answer. */
+  readonly gathers?: boolean;
   /** For a request whose answer is whole. */
   readWhole(body: Buffer, contentType: string | undefined): WholeResult;
   /** The whole answer, made here: for what a provider has nothing like. It is not asked then. */
@@ -160,6 +162,10 @@ export interface StreamReader {
   readonly closing?: boolean;
   /** What the provider has made for this caller, once it has said so. */
   readonly made?: Made | undefined;
+  /** Nothing of it is handed on before its end, but the caller can have what was made elsewhere: who leaves pays for that. */
+  readonly gathers?: boolean;
+  /** It has failed for us alone: the provider works on, and has to be stopped. */
+  readonly goesOn?: boolean;
 }
 
 /** Things of a provider that belong to whom they were made for: he alone may name them in later requests. */

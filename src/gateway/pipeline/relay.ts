@@ -25,6 +25,7 @@ const WHOLE_BODY_LIMIT = 64 * 1024 * 1024;
 /** What a provider sends after its terminal event is thrown away; beyond this the connection is too. */
 const AFTER_END_LIMIT = 64 * 1024;
 
+const ACCEPTED = { stream: "text/event-stream", whole: "application/json", bytes: "*/*" } as const;
 const NO_NOTES: readonly string[] = [];
 
 /** How long to wait for the word whether a provider may be tried, and how often. */
@@ -110,7 +111,7 @@ function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefine
     caller: call.req.headers,
     speaks: provider.speaks,
     auth: upstreamAuth(provider, route.key.value, upstreamModel),
-    accept: request.answer === "stream" ? "text/event-stream" : request.answer === "whole" ? "application/json" : "*/*",
+    accept: dialect.gathers ? "text/event-stream" : ACCEPTED[request.answer],
     contentType,
     bytes: body.length,
     extra: provider.headers,
@@ -127,7 +128,8 @@ function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefine
   call.firstByteMs = null;
   call.upstreamRequestId = null;
   call.made = undefined;
-  call.reader = request.answer === "whole" ? undefined : dialect.openStream({ endsWithoutTerminal: provider.flags.skipDone });
+  call.reader =
+    request.answer === "whole" && !dialect.gathers ? undefined : dialect.openStream({ endsWithoutTerminal: provider.flags.skipDone });
   const url = upstreamUrl(provider, dialect.path, upstreamModel);
   const { method } = dialect;
   call.exchange = deps.upstream.send(

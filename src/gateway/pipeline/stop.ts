@@ -30,7 +30,7 @@ type StopDeps = Pick<RelayDeps, "upstream" | "routing" | "log" | "usage">;
 export function letGo(deps: StopDeps, call: Call, why: "gone" | "failed" | "retry"): void {
   const { exchange, dialect, reader } = call;
   if (!exchange || exchange.ended) return;
-  if (dialect?.stop && reader?.state === "open" && !reader.closing) {
+  if (dialect?.stop && (reader?.state === "open" || reader?.goesOn) && !reader.closing) {
     const stop = dialect.stop(call.made);
     if (stop) void tellToStop(deps, call.route!, stop);
     else if (why !== "retry") {

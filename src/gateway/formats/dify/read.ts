@@ -2,8 +2,11 @@ import type { AnswerKind, Dialect, ReadResult } from "../../pipeline/format.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import type { OwnedRow } from "../../dify/owned/index.ts";
 import type { Call } from "../../pipeline/call.ts";
+import type { RelayDeps } from "../../pipeline/deps.ts";
+import type { Failure } from "../../pipeline/failure.ts";
 import { asObject, checkFields, object, oneOf, refuse, text, type Check, type Fields, type Problem } from "../checks.ts";
-import { DifyDialect } from "./native.ts";
+import { agentRefuses } from "./gathered.ts";
+import { DifyDialect, isAgent } from "./native.ts";
 import { AppRequest } from "./request.ts";
 import type { StreamKind } from "./stream.ts";
 import { thingsIn } from "./things.ts";
@@ -47,6 +50,10 @@ export class DifyRequest extends AppRequest {
     this.body = body;
     this.route = route;
     this.answer = body["response_mode"] === "streaming" ? "stream" : "whole";
+  }
+
+  override async prepare(deps: RelayDeps, call: Call): Promise<Failure | undefined> {
+    return (await super.prepare(deps, call)) ?? (this.answer === "whole" && isAgent(this.model) ? agentRefuses() : undefined);
   }
 
   protected override take(rows: readonly OwnedRow[], call: Call): void {

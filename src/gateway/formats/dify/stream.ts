@@ -35,6 +35,10 @@ export class DifyStream implements StreamReader {
   unreadableUsage = false;
   made: Made | undefined;
   closing = false;
+  /** The event by which Dify said that it failed. */
+  said: Fields | undefined;
+  /** It is an agent's. */
+  agent = false;
   readonly #kind: StreamKind;
   readonly #parting: Parting;
   readonly #cutter = new EventCutter();
@@ -155,9 +159,11 @@ export class DifyStream implements StreamReader {
       return false;
     }
     if (fields["event"] === "error") {
+      this.said = fields;
       this.#failInBand(fields);
       return false;
     }
+    if (fields["event"] === "agent_thought" || fields["event"] === "agent_message") this.agent = true;
     if (!this.#begun || this.made === undefined) this.made ??= madeIn(fields, this.#parting.settled.input + this.#parting.settled.output);
     this.#begun = true;
     const bytes = withoutSecrets(fields) ? Buffer.from(`data: ${JSON.stringify(fields)}\n\n`) : event;

@@ -40,7 +40,7 @@ describe("a Dify app behind the gateway", () => {
     const ada = await rig.customer(model);
     await rig.send(ada, "/chat-messages", { ...ask, model, extra: "passes" });
     const [call] = await rig.dify.calls();
-    expect(call!.body).to.deep.include({ user: `tk_${ada.userId}`, extra: "passes", response_mode: "blocking" });
+    expect(call!.body).to.deep.include({ user: `tk_${ada.userId}`, extra: "passes", response_mode: "streaming" });
     expect(call!.body).to.not.have.property("model");
   });
 

@@ -1,5 +1,5 @@
 import type { ModelOptions } from "../harness.ts";
-import type { AnswerKind, Format, ReadResult, Speaks } from "../../../../src/gateway/pipeline/format.ts";
+import type { AnswerKind, Dialect, Format, ReadResult, Speaks } from "../../../../src/gateway/pipeline/format.ts";
 import { FORMATS } from "../../../../src/gateway/formats/index.ts";
 import { SAMPLES, type Sample } from "../../../support/samples.ts";
 
@@ -23,6 +23,8 @@ export interface Asking {
   prices: ModelOptions | undefined;
   /** Whether a stream begins with something that is no content yet. */
   greets: boolean;
+  /** The provider is asked for a stream, of which the whole answer is made. */
+  gathered: boolean;
   /** The gateway answers by itself. */
   local: boolean;
   title: string;
@@ -95,10 +97,10 @@ export async function readSample(format: Format, { body, file }: Pick<Sample, "b
   return format.read({ fields, files: [{ ...about, data: bytes }] }, { "content-type": "multipart/form-data; boundary=x" });
 }
 
-function isLocal(format: Format, { body, file }: Sample, speaks: Speaks): boolean {
+function dialectOf(format: Format, { body, file }: Sample, speaks: Speaks): Dialect | undefined {
   const read = file ? undefined : format.read(body, {});
   const dialect = read && "ok" in read && read.ok ? read.request.dialect(speaks) : undefined;
-  return dialect !== undefined && "local" in dialect && dialect.local !== undefined;
+  return dialect && "code" in dialect ? undefined : dialect;
 }
 
 /** Those of {@link askings} that ask a provider at all. */
@@ -112,7 +114,17 @@ export function askings(formats: readonly Format[] = FORMATS): Asking[] {
         const answer = KINDS[sample.answers];
         const title = `${format.route} (${sample.answers}) at a provider of ${speaks}`;
         const facts = { ...USUAL, ...FACTS[format.route], ...FACTS[`${format.route} ${sample.answers}`] };
-        return { format, answer, speaks, sample, ...facts, local: isLocal(format, sample, speaks), title };
+        const dialect = dialectOf(format, sample, speaks);
+        return {
+          format,
+          answer,
+          speaks,
+          sample,
+          ...facts,
+          gathered: dialect?.gathers === true,
+          local: dialect?.local !== undefined,
+          title,
+        };
       }),
     ),
   );

@@ -75,6 +75,25 @@ describe("a client that leaves, on every route", () => {
         });
       }
 
+      if (asking.gathered) {
+        it("later: what was made until then is charged, for it can be read, and the provider is told to stop", async () => {
+          const { trial, aborted } = await rig.onLane(async (lane) => {
+            const leave = new AbortController();
+            await lane.told.reset();
+            const call = tryCall(rig, lane, asking, { tell: `[[fault:silent after=${PIECES}]]` }, { call: { signal: leave.signal } });
+            await waitFor(async () => (await lane.told.calls())[0]?.chunks === PIECES, { timeoutMs: 5_000, message: "the first words" });
+            leave.abort();
+            const done = await call;
+            return { trial: done, aborted: (await lane.told.calls()).some(({ path }) => path.endsWith("/stop")) && (await wasLeft(lane)) };
+          });
+          const event = trial.event!;
+          expect(aborted).to.equal(true);
+          expect(trial.bill).to.include({ status: "client_gone", estimated: true });
+          expect(Number(event.output_tokens)).to.be.at.least(PIECES);
+          expect(trial.bill.charged).to.equal(event.input_tokens * 30_000n + event.output_tokens * 60_000n);
+        });
+      }
+
       if (asking.answer === "bytes") {
         // Bytes leave no place to look for the client: its absence shows when the next ones come.
         it("later: what was asked for is charged, and the provider is told to stop", async () => {

@@ -59,8 +59,16 @@ const cut = (record: string): Outcome => ({ view: "cut", charge: "nothing", reco
 const rejected = (status: number): Outcome => ({ view: status, charge: "nothing", record: "upstream_rejected" });
 
 /** What comes of a fault for this kind of answer. */
-export const outcomeOf = (fault: Fault, { answer, sample }: Asking): Outcome =>
-  (sample.answers === "text" ? fault.text : undefined) ?? fault[answer];
+export const outcomeOf = (fault: Fault, asking: Asking): Outcome =>
+  asking.gathered ? gathered(fault) : ((asking.sample.answers === "text" ? fault.text : undefined) ?? fault[asking.answer]);
+
+/** What is made of a stream has its faults, and no client has seen any of it. Dify's error in a stream is its answer to a blocking call. */
+function gathered({ stream, whole }: Fault): Outcome {
+  if (stream.view !== "broken") return stream;
+  if (stream.record === "upstream_error_event") return rejected(400);
+  const elsewhere = whole.record !== stream.record || whole.elsewhere === true;
+  return { ...refused(stream.record!, stream.code === "upstream_timeout" ? 504 : 502, stream.code), elsewhere };
+}
 
 type Row = Omit<Fault, AnswerKind>;
 /** The same however the answer comes. */
@@ -194,7 +202,10 @@ const MIDDLE: Fault[] = [
     { ...refused("upstream_total_timeout", 504, "upstream_timeout"), elsewhere: false },
     cut("upstream_total_timeout"),
   ),
-  always(told("more than 64 MB", "endless every=0ms", { only: ({ answer }) => answer === "whole" }), refused("upstream_malformed")),
+  always(
+    told("more than 64 MB", "endless every=0ms", { only: ({ answer, gathered: made }) => answer === "whole" && !made }),
+    refused("upstream_malformed"),
+  ),
   row(told("a length that lies", "content_length_lie"), FULL, refused("upstream_closed"), refused("upstream_closed")),
   row(
     told("an event over 8 MB", "big_event bytes=9000000", { says: /large piece|^\S+ $/, only: wording }),
