@@ -1,0 +1,97 @@
+/** What every engine is: one folder each, behind this interface. An engine knows nothing of tasks, money or where files are kept. */
+
+/** A scene file that was fetched to this machine. */
+export interface Scene {
+  path: string;
+  /** As its owner named it. */
+  name: string;
+  /** Bytes. */
+  size: number;
+}
+
+/** What is to be rendered, as far as a check may want to know it. */
+export interface SceneUse {
+  width: number;
+  height: number;
+  samples: number;
+  format: string;
+  frameStart: number;
+  frameEnd: number;
+}
+
+/** What a check found out. */
+export interface SceneReport {
+  /** Seconds that a frame is likely to take on one node; undefined when nobody can say. */
+  secondsPerFrame?: number;
+  /** Remarks for the task's log. */
+  notes: string[];
+}
+
+export interface FrameJob {
+  /** Undefined for engines that need no scene file. */
+  scenePath?: string;
+  frame: number;
+  width: number;
+  height: number;
+  samples: number;
+  /** One of the engine's formats. */
+  format: string;
+  /** Where the picture goes; its folder exists and is empty but for what earlier tries of this frame left. */
+  outputPath: string;
+  /** As the check has accepted them. */
+  settings: Readonly<Record<string, unknown>>;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+export interface FrameHooks {
+  /** From 0 to 1, inside this frame. */
+  progress(fraction: number): void;
+  log(level: LogLevel, line: string): void;
+  /** Aborted when the frame is not wanted any more: the engine ends at once and rejects. */
+  signal: AbortSignal;
+}
+
+export interface FrameResult {
+  path: string;
+  contentType: string;
+  width: number;
+  height: number;
+  /** What is charged as rendering time. */
+  seconds: number;
+}
+
+export interface RenderEngine {
+  readonly name: string;
+  /** File formats of frames, the default first. */
+  readonly formats: readonly string[];
+  /** False when a task has no scene file. */
+  readonly needsScene: boolean;
+  /** Looks at a scene and its settings before any money is held. Throws {@link SceneRefused}. */
+  check(scene: Scene | undefined, settings: Readonly<Record<string, unknown>>, signal: AbortSignal, use: SceneUse): Promise<SceneReport>;
+  /** Renders one frame. Throws {@link FrameFailed}. */
+  render(job: FrameJob, hooks: FrameHooks): Promise<FrameResult>;
+}
+
+/** This scene, or these settings, cannot be rendered; the message is for the owner. */
+export class SceneRefused extends Error {
+  /** The field of the request that is to blame. */
+  readonly field: string;
+  constructor(message: string, field = "scene_file_id") {
+    super(message);
+    this.name = "SceneRefused";
+    this.field = field;
+  }
+}
+
+/** A frame could not be rendered. With `retry` another try may do better. */
+export class FrameFailed extends Error {
+  readonly retry: boolean;
+  readonly reason: string;
+  constructor(failure: { retry: boolean; reason: string; cause?: unknown }) {
+    super(failure.reason, { cause: failure.cause });
+    this.name = "FrameFailed";
+    this.retry = failure.retry;
+    this.reason = failure.reason;
+  }
+}
