@@ -1,14 +1,15 @@
 import { failure, type Failure } from "../pipeline/failure.ts";
 import type { Delivered, KeptAnswer, StreamReader, Usage } from "../pipeline/format.ts";
 import { EVENT_LIMIT, EventCutter, nextBoundary } from "../sse/cutter.ts";
+import { isField } from "../sse/data.ts";
+import { EarlyEvents } from "../sse/early.ts";
 import type { Budget, Tokenizer } from "../tokens/index.ts";
 import type { Fields } from "./checks.ts";
 
-/** A stream that begins with more than this is passed on although it has no content. */
-const EARLY_EVENTS = 64;
 const BLANK_LINE = Buffer.from("\n\n");
-/** A comment, or a field with a name; a bare `{"error": …}` is neither. */
-const FIELD = /^(?::|(?:data|event|id|retry)$|[A-Za-z][\w-]*:)/;
+
+export const NOT_JSON = "The provider sent an event that is not JSON";
+export const NOT_A_STREAM = "The provider sent a line that is not part of a stream";
 
 export const malformed = (message: string): Failure =>
   failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
@@ -48,8 +49,7 @@ export class EventReader implements StreamReader {
   readonly unreadable = false;
   readonly #judge: Judge;
   readonly #cutter = new EventCutter();
-  /** Events that came before any content: held back, for another provider may still have to be asked. */
-  #early: Buffer[] | undefined = [];
+  readonly #early = new EarlyEvents();
   #begun = false;
 
   constructor(judge: Judge) {
@@ -84,7 +84,7 @@ export class EventReader implements StreamReader {
     if (this.state !== "open") return undefined;
     const events = this.#cutter.push(chunk);
     if (this.#cutter.pending > EVENT_LIMIT) this.#fail(malformed("The provider sent an event of more than 8 MB"));
-    return this.#holdBack(events === undefined ? undefined : this.#read(events));
+    return this.#early.release(events && this.#read(events), this.state, this.#judge);
   }
 
   end(): Buffer | undefined {
@@ -126,8 +126,8 @@ export class EventReader implements StreamReader {
         const value = line.slice(line[5] === " " ? 6 : 5);
         data = data === undefined ? value : `${data}\n${value}`;
       } else if (line.startsWith("event:")) name = line.slice(line[6] === " " ? 7 : 6);
-      else if (!FIELD.test(line)) {
-        this.#fail(malformed("The provider sent a line that is not part of a stream"));
+      else if (!isField(line)) {
+        this.#fail(malformed(NOT_A_STREAM));
         return false;
       }
     }
@@ -135,7 +135,7 @@ export class EventReader implements StreamReader {
     if (data === undefined || data.trim() === "") return true;
     const fields = parse(data);
     if (fields === undefined) {
-      this.#fail(data.trim() === "[DONE]" ? brokeOff() : malformed("The provider sent an event that is not JSON"));
+      this.#fail(data.trim() === "[DONE]" ? brokeOff() : malformed(NOT_JSON));
       return false;
     }
     const verdict = this.#judge.judge({ name, fields });
@@ -146,18 +146,6 @@ export class EventReader implements StreamReader {
       this.tail = event;
     } else this.#fail(verdict);
     return false;
-  }
-
-  #holdBack(out: Buffer | undefined): Buffer | undefined {
-    const early = this.#early;
-    if (!early) return out;
-    if (out) early.push(out);
-    const { hasContent } = this.#judge;
-    // A provider that failed before any content leaves no trace.
-    if (this.state === "failed" && !hasContent) return undefined;
-    if (this.state === "open" && !hasContent && early.length < EARLY_EVENTS) return undefined;
-    this.#early = undefined;
-    return early.length === 0 ? undefined : Buffer.concat(early);
   }
 }
 

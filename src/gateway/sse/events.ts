@@ -1,11 +1,10 @@
+import { isField } from "./data.ts";
+
 /** One event as its provider sent it; without `data` it is a comment, or only a name. */
 export interface ServerEvent {
   name: string | undefined;
   data: string | undefined;
 }
-
-/** A comment, or a field with a name; a bare `{"error": …}` is neither. */
-const FIELD = /^(?::|(?:data|event|id|retry)$|[A-Za-z][\w-]*:)/;
 
 const valueOf = (line: string, name: string): string => line.slice(line[name.length + 1] === " " ? name.length + 2 : name.length + 1);
 
@@ -18,7 +17,7 @@ export function* eventsIn(bytes: Buffer): Generator<ServerEvent | undefined> {
   for (const line of bytes.toString("utf8").split(/\r\n|\n|\r/)) {
     if (line !== "") {
       seen = true;
-      if (!FIELD.test(line)) odd = true;
+      if (!isField(line)) odd = true;
       else if (line.startsWith("data")) data = data === undefined ? valueOf(line, "data") : `${data}\n${valueOf(line, "data")}`;
       else if (line.startsWith("event")) name = valueOf(line, "event");
     } else if (seen) {

@@ -1,23 +1,18 @@
 import type { Failure } from "../../pipeline/failure.ts";
 import type { Delivered, StreamReader, Usage } from "../../pipeline/format.ts";
 import { EVENT_LIMIT, EventCutter, nextBoundary } from "../../sse/cutter.ts";
-import { eventData } from "../../sse/data.ts";
+import { eventData, isWellFormed } from "../../sse/data.ts";
+import { EarlyEvents } from "../../sse/early.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { isObject, type Fields } from "../checks.ts";
 import { DeliveredContent } from "./delivered.ts";
-import { brokeOff, malformed } from "../events.ts";
+import { brokeOff, malformed, NOT_A_STREAM, NOT_JSON } from "../events.ts";
 import { inBandFailure } from "./errors.ts";
 import { StreamedUsage } from "./usage.ts";
 
-/** A stream that begins with more than this is passed on although it has no content. */
-const EARLY_EVENTS = 64;
 const BLANK_LINE = Buffer.from("\n\n");
-/** A comment, or a field with a name; a bare `{"error": …}` is neither. */
-const FIELD = /^(?::|(?:data|event|id|retry)$|[A-Za-z][\w-]*:)/;
 const DELTA = 'event: content_block_delta\ndata: {"type":"content_block_delta",';
 const CLOSE_BRACE = 0x7d;
-
-const NOT_JSON = "The provider sent an event that is not JSON";
 
 /**
  * A stream of message events. They pass as bytes. Deltas, which are nearly all of them, pass by their looks and are parsed in batches as
@@ -32,8 +27,7 @@ export class MessagesStream implements StreamReader {
   readonly #usage = new StreamedUsage();
   #started = false;
   #begun = false;
-  /** Events that came before any content: held back, for another provider may still have to be asked. */
-  #early: Buffer[] | undefined = [];
+  readonly #early = new EarlyEvents();
 
   get usage(): Usage | undefined {
     return this.#usage.usage;
@@ -53,17 +47,7 @@ export class MessagesStream implements StreamReader {
     // What passed by its looks is parsed before the end goes out: an answer that cannot be read is neither charged nor ended well.
     if (this.tail) this.#delivered.fold();
     if (this.#delivered.malformed) this.#fail(malformed(NOT_JSON));
-    return this.#early ? this.#holdBack(out) : out;
-  }
-
-  #holdBack(out: Buffer | undefined): Buffer | undefined {
-    const early = this.#early!;
-    if (out) early.push(out);
-    // A provider that failed before any content leaves no trace.
-    if (this.state === "failed" && !this.#delivered.hasContent) return undefined;
-    if (this.state === "open" && !this.#delivered.hasContent && early.length < EARLY_EVENTS) return undefined;
-    this.#early = undefined;
-    return early.length === 0 ? undefined : Buffer.concat(early);
+    return this.#early.release(out, this.state, this.#delivered);
   }
 
   end(): Buffer | undefined {
@@ -113,13 +97,8 @@ export class MessagesStream implements StreamReader {
 
   /** Whether an event goes on to the client. May end the stream. */
   #inspect(event: Buffer): boolean {
-    if (
-      !event
-        .toString("latin1")
-        .split(/\r\n|\n|\r/)
-        .every((line) => line === "" || FIELD.test(line))
-    ) {
-      this.#fail(malformed("The provider sent a line that is not part of a stream"));
+    if (!isWellFormed(event)) {
+      this.#fail(malformed(NOT_A_STREAM));
       return false;
     }
     const data = [...eventData(event)].join("\n");

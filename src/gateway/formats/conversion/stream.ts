@@ -5,7 +5,7 @@ import { EVENT_LIMIT, EventCutter } from "../../sse/cutter.ts";
 import { eventsIn, type ServerEvent } from "../../sse/events.ts";
 import type { GatheredText } from "../../tokens/gathered.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
-import { brokeOff, malformed } from "../events.ts";
+import { brokeOff, malformed, NOT_A_STREAM } from "../events.ts";
 
 /** Writes the last events, with what was counted here where the provider has not said what it used. */
 export type Tail = (counted?: TokenClasses) => string;
@@ -96,7 +96,7 @@ export class ConvertedStream implements StreamReader {
   }
 
   #read(event: ServerEvent | undefined): string {
-    if (!event) this.#fail(malformed("The provider sent a line that is not part of a stream"));
+    if (!event) this.#fail(malformed(NOT_A_STREAM));
     if (event?.data === undefined || event.data.trim() === "") return "";
     const step = this.#conversion.read(event as ServerEvent & { data: string });
     if (step.failure) this.#fail(step.failure);

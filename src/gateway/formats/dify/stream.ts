@@ -1,11 +1,12 @@
 import type { Failure } from "../../pipeline/failure.ts";
 import type { Delivered, Made, StreamReader, Usage } from "../../pipeline/format.ts";
-import { EVENT_LIMIT, EventCutter, nextBoundary } from "../../sse/cutter.ts";
-import { eventData } from "../../sse/data.ts";
+import { EVENT_LIMIT, EventCutter } from "../../sse/cutter.ts";
+import { eventData, isWellFormed } from "../../sse/data.ts";
+import { sift } from "../../sse/sift.ts";
 import { countOf } from "../../tokens/classes.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { isObject, type Fields } from "../checks.ts";
-import { brokeOff, malformed } from "../events.ts";
+import { brokeOff, malformed, NOT_A_STREAM, NOT_JSON } from "../events.ts";
 import { isUnreadable } from "../whole.ts";
 import { DeliveredWords } from "./delivered.ts";
 import { inBandFailure, runFailed, withoutSecrets } from "./errors.ts";
@@ -16,13 +17,10 @@ import { partTotal, readTotal, readUsage, restOf, type Parting } from "./usage.t
 export type StreamKind = "message" | "workflow";
 
 const BLANK_LINE = Buffer.from("\n\n");
-const FIELD = /^(?::|(?:data|event|id|retry)$|[A-Za-z][\w-]*:)/;
 /** Pieces of an answer pass by their looks: Dify writes the event's name first. */
 const PIECE = /data: ?\{ ?"event": ?"(?:message|agent_message|text_chunk|reasoning_chunk|tts_message)"/y;
 /** What may follow the end of a message and belongs to the answer. */
 const AFTERWARDS: ReadonlySet<unknown> = new Set(["workflow_finished", "node_finished", "tts_message", "tts_message_end"]);
-
-const NOT_JSON = "The provider sent an event that is not JSON";
 
 /**
  * A stream of Dify. Pieces of the answer pass as bytes and unparsed, other events are looked at. The end of the message or run is held
@@ -122,32 +120,16 @@ export class DifyStream implements StreamReader {
   /** What of these complete events goes on to the client now. */
   #pass(events: Buffer): Buffer | undefined {
     const text = events.toString("latin1");
-    const hasCr = text.includes("\r");
-    let parts: Buffer[] | undefined;
-    let kept = 0;
-    for (let at = 0; at < text.length;) {
-      const end = nextBoundary(text, at, hasCr);
+    return sift(events, text, this, (at, end, hasCr) => {
       const plain = this.#begun && !this.closing && !hasCr && isPiece(text, at, end);
-      const passes = plain || this.#inspect(events.subarray(at, end));
-      if (passes !== true || this.state !== "open") {
-        parts ??= [];
-        if (at > kept) parts.push(events.subarray(kept, at));
-        if (passes instanceof Buffer) parts.push(passes);
-        kept = end;
-        if (this.state !== "open") return join(parts);
-      }
-      at = end;
-    }
-    if (!parts) return events;
-    if (kept < events.length) parts.push(events.subarray(kept));
-    return join(parts);
+      return plain || this.#inspect(events.subarray(at, end));
+    });
   }
 
   /** True passes the event on, false does not, bytes take its place. May end the stream. */
   #inspect(event: Buffer): boolean | Buffer {
-    const lines = event.toString("latin1").split(/\r\n|\n|\r/);
-    if (!lines.every((line) => line === "" || FIELD.test(line))) {
-      this.#fail(malformed("The provider sent a line that is not part of a stream"));
+    if (!isWellFormed(event)) {
+      this.#fail(malformed(NOT_A_STREAM));
       return false;
     }
     const data = [...eventData(event)].join("\n");
@@ -225,9 +207,6 @@ export class DifyStream implements StreamReader {
     this.#fail({ ...why, verbatim: Buffer.concat([...this.#last, Buffer.from(`data: ${JSON.stringify(words)}\n\n`)]) });
   }
 }
-
-const join = (parts: Buffer[]): Buffer | undefined =>
-  parts.length === 0 ? undefined : parts.length === 1 ? parts[0] : Buffer.concat(parts);
 
 /** A piece of an answer in one line of JSON that is whole by its looks. */
 function isPiece(text: string, at: number, end: number): boolean {

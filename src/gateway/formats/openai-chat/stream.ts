@@ -1,26 +1,20 @@
 import { failure, type Failure } from "../../pipeline/failure.ts";
 import type { Delivered, StreamReader, Usage } from "../../pipeline/format.ts";
-import { EVENT_LIMIT, EventCutter, nextBoundary } from "../../sse/cutter.ts";
-import { eventData } from "../../sse/data.ts";
+import { EVENT_LIMIT, EventCutter } from "../../sse/cutter.ts";
+import { eventData, isWellFormed } from "../../sse/data.ts";
+import { EarlyEvents } from "../../sse/early.ts";
+import { sift } from "../../sse/sift.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
+import { malformed, NOT_A_STREAM, NOT_JSON } from "../events.ts";
 import { DeliveredContent } from "./delivered.ts";
 import { endsInError, inBandFailure } from "./errors.ts";
 import { readUsage } from "./usage.ts";
 
 const DONE = Buffer.from("data: [DONE]\n\n");
-/** A stream that begins with more than this is passed on although it has no content. */
-const EARLY_EVENTS = 64;
 const BLANK_LINE = Buffer.from("\n\n");
-/** A comment, or a field with a name; a bare `{"error": …}` is neither. */
-const FIELD = /^(?::|(?:data|event|id|retry)$|[A-Za-z][\w-]*:)/;
 const OPEN_BRACE = 0x7b;
 const QUOTE = 0x22;
 const CLOSE_BRACE = 0x7d;
-
-const NOT_JSON = "The provider sent an event that is not JSON";
-
-const malformed = (message: string): Failure =>
-  failure("upstream_error", { message, record: "upstream_malformed", class: "malformed", elsewhere: true });
 
 /** Whether `"usage"` stands in the text with a value other than null: asked to report usage, OpenAI writes `"usage":null` on every chunk. */
 export function mentionsUsage(text: string): boolean {
@@ -49,8 +43,7 @@ export class ChatStream implements StreamReader {
   readonly #cutter = new EventCutter();
   readonly #delivered = new DeliveredContent();
   #begun = false;
-  /** Events that came before any content: held back, for another provider may still have to be asked. */
-  #early: Buffer[] | undefined = [];
+  readonly #early = new EarlyEvents();
 
   /** `choices`: how many answers were asked for; the stream of a provider that says no end is whole when all of them are. */
   constructor(options: { showUsage: boolean; endsWithoutTerminal: boolean; choices: number }) {
@@ -69,17 +62,7 @@ export class ChatStream implements StreamReader {
     // What passed by its looks is parsed before the end goes out: an answer that cannot be read is neither charged nor ended well.
     if (this.tail) this.#delivered.fold();
     if (this.#delivered.malformed) this.#fail(malformed(NOT_JSON));
-    return this.#early ? this.#holdBack(out) : out;
-  }
-
-  #holdBack(out: Buffer | undefined): Buffer | undefined {
-    const early = this.#early!;
-    if (out) early.push(out);
-    // A provider that failed before any content leaves no trace.
-    if (this.state === "failed" && !this.#delivered.hasContent) return undefined;
-    if (this.state === "open" && !this.#delivered.hasContent && early.length < EARLY_EVENTS) return undefined;
-    this.#early = undefined;
-    return join(early);
+    return this.#early.release(out, this.state, this.#delivered);
   }
 
   end(): Buffer | undefined {
@@ -129,32 +112,17 @@ export class ChatStream implements StreamReader {
   #pass(events: Buffer): Buffer | undefined {
     const text = events.toString("latin1");
     const telling = text.includes('"error"') || mentionsUsage(text);
-    const hasCr = text.includes("\r");
-    let parts: Buffer[] | undefined;
-    let kept = 0;
-    for (let at = 0; at < text.length;) {
-      const end = nextBoundary(text, at, hasCr);
+    return sift(events, text, this, (at, end, hasCr) => {
       const passes = !telling && !hasCr && isPlainJson(text, at, end) ? true : this.#inspect(events.subarray(at, end));
       if (passes !== false) this.#begun = true;
-      if (passes !== true || this.state !== "open") {
-        parts ??= [];
-        if (at > kept) parts.push(events.subarray(kept, at));
-        if (passes instanceof Buffer) parts.push(passes);
-        kept = end;
-        if (this.state !== "open") return join(parts);
-      }
-      at = end;
-    }
-    if (!parts) return events;
-    if (kept < events.length) parts.push(events.subarray(kept));
-    return join(parts);
+      return passes;
+    });
   }
 
   /** True passes the event on, false leaves it out, bytes take its place. May end the stream. */
   #inspect(event: Buffer): boolean | Buffer {
-    const lines = event.toString("latin1").split(/\r\n|\n|\r/);
-    if (!lines.every((line) => line === "" || FIELD.test(line))) {
-      this.#fail(malformed("The provider sent a line that is not part of a stream"));
+    if (!isWellFormed(event)) {
+      this.#fail(malformed(NOT_A_STREAM));
       return false;
     }
     const data = [...eventData(event)].join("\n");
@@ -192,9 +160,6 @@ export class ChatStream implements StreamReader {
     return Buffer.from(`data: ${JSON.stringify(rest)}\n\n`);
   }
 }
-
-const join = (parts: Buffer[]): Buffer | undefined =>
-  parts.length === 0 ? undefined : parts.length === 1 ? parts[0] : Buffer.concat(parts);
 
 /** `data: {…}` on one line: passes unparsed. Anything cut short or odd fails this look and is parsed. */
 function isPlainJson(text: string, at: number, end: number): boolean {

@@ -5,7 +5,7 @@ import { isObject, objectsIn, type Fields } from "../../checks.ts";
 import { saidIn } from "../../conversion/parts.ts";
 import { stopReasonOf } from "../../conversion/stop.ts";
 import type { Conversion, Step, Tail } from "../../conversion/stream.ts";
-import { malformed } from "../../events.ts";
+import { malformed, NOT_JSON } from "../../events.ts";
 import { messagesUsage } from "../../conversion/usage.ts";
 import { endsInError, inBandFailure } from "../../openai-chat/errors.ts";
 import { readUsage } from "../../openai-chat/usage.ts";
@@ -39,7 +39,7 @@ export class ChunksToMessage implements Conversion {
     } catch {
       chunk = undefined;
     }
-    if (!isObject(chunk)) return { failure: malformed("The provider sent an event that is not JSON") };
+    if (!isObject(chunk)) return { failure: malformed(NOT_JSON) };
     if (chunk["error"] || endsInError(chunk) || name === "error") return { failure: inBandFailure(chunk) };
     this.#noteUsage(chunk["usage"]);
     const out = this.#begin(chunk);

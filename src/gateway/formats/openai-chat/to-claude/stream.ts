@@ -6,7 +6,7 @@ import { inBandFailure } from "../../anthropic-messages/errors.ts";
 import { StreamedUsage } from "../../anthropic-messages/usage.ts";
 import { isObject, type Fields } from "../../checks.ts";
 import type { Conversion, Step } from "../../conversion/stream.ts";
-import { malformed } from "../../events.ts";
+import { malformed, NOT_JSON } from "../../events.ts";
 import { finishReasonOf } from "../../conversion/stop.ts";
 import { chatUsage } from "../../conversion/usage.ts";
 import { envelope, toolCall } from "./answer.ts";
@@ -62,7 +62,7 @@ export class MessageToChunks implements Conversion {
     } catch {
       event = undefined;
     }
-    if (!isObject(event)) return { failure: malformed("The provider sent an event that is not JSON") };
+    if (!isObject(event)) return { failure: malformed(NOT_JSON) };
     if (event["type"] === "error" || event["error"] || name === "error") return { failure: inOpenaiWords(inBandFailure(event)) };
     if (event["type"] === "message_start") return this.#start(isObject(event["message"]) ? event["message"] : {});
     if (!this.#head)
