@@ -36,3 +36,26 @@ export function useDemoRelay(options: ModelOptions): DemoRelay {
 
 /** A picture of one dot. */
 export const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+/** What a provider may do in the middle of a stream, and how the call is on record. */
+export const MID_STREAM = [
+  ["[[fault:error_in_band after=3]]", "upstream_error_event"],
+  ["[[fault:die_mid_stream after=3]]", "upstream_closed"],
+  ["[[fault:no_terminal after=3]]", "upstream_closed"],
+  ["[[fault:bad_json after=3]]", "upstream_malformed"],
+  ["[[fault:silent after=3]]", "upstream_idle_timeout"],
+] as const;
+
+/** The words of a stream until it breaks, and what its client throws then. */
+export async function untilItBreaks<T>(
+  stream: PromiseLike<AsyncIterable<T>>,
+  wordsOf: (event: T) => string | null | undefined,
+): Promise<{ text: string; error: unknown }> {
+  let text = "";
+  try {
+    for await (const event of await stream) text += wordsOf(event) ?? "";
+    return { text, error: undefined };
+  } catch (error) {
+    return { text, error };
+  }
+}

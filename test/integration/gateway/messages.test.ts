@@ -1,10 +1,13 @@
 import Anthropic from "@anthropic-ai/sdk";
 import { expect } from "chai";
 import { waitFor } from "../../support/stack.ts";
-import { PIXEL, useDemoRelay } from "./demoRelay.ts";
+import { MID_STREAM, PIXEL, useDemoRelay, untilItBreaks } from "./demoRelay.ts";
 
 /** Prices per 1000 tokens: input 30, cached 3, cache write 37.5, for an hour 60, output 60. */
 const PRICES = { cached_input_price: "3", cache_write_price: "37.5", cache_write_1h_price: "60" };
+
+const wordsOf = (event: Anthropic.RawMessageStreamEvent): string =>
+  event.type === "content_block_delta" && event.delta.type === "text_delta" ? event.delta.text : "";
 
 describe("Anthropic's official client", () => {
   const demo = useDemoRelay({ apiFormat: "claude", prices: PRICES });
@@ -172,23 +175,10 @@ describe("Anthropic's official client", () => {
     });
   }
 
-  for (const [directives, record] of [
-    ["[[fault:error_in_band after=3]]", "upstream_error_event"],
-    ["[[fault:die_mid_stream after=3]]", "upstream_closed"],
-    ["[[fault:no_terminal after=3]]", "upstream_closed"],
-    ["[[fault:bad_json after=3]]", "upstream_malformed"],
-    ["[[fault:silent after=3]]", "upstream_idle_timeout"],
-  ] as const) {
+  for (const [directives, record] of MID_STREAM) {
     it(`throws in the middle of a stream for ${directives} at the provider, charged 0`, async () => {
       await demo.upstream.tell(directives);
-      let text = "";
-      let error: unknown;
-      try {
-        for await (const event of await client().messages.create({ ...ask("Tell me a long story"), stream: true }))
-          if (event.type === "content_block_delta" && event.delta.type === "text_delta") text += event.delta.text;
-      } catch (thrown) {
-        error = thrown;
-      }
+      const { text, error } = await untilItBreaks(client().messages.create({ ...ask("Tell me a long story"), stream: true }), wordsOf);
       expect(text).to.not.equal("");
       expect(error)
         .to.be.instanceOf(Anthropic.APIError)
