@@ -1,4 +1,4 @@
-export { single, type Reading, type Readers } from "./figures.ts";
+export { single } from "./figures.ts";
 export { watchOutlook } from "./metrics.ts";
 export { postgresFigures } from "./postgresFigures.ts";
 export { outlookRoutes } from "./routes.ts";
