@@ -102,6 +102,7 @@ export const environmentSchema = z.object({
   DIFY_WEBHOOK_DEBUG: flag(false),
 
   REQUESTS_PER_MINUTE: integer(100, 1, 1_000_000),
+  API_REQUESTS_PER_MINUTE: integer(0, 0, 1_000_000),
   REFUSED_KEYS_PER_MINUTE: integer(300, 0, 1_000_000),
   PERMIT_LEASE: duration("25s"),
   PERMIT_WAIT: duration("0ms"),

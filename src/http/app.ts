@@ -11,6 +11,7 @@ import type { Idempotency } from "./idempotency.ts";
 import { mountRoutes, type Authenticate } from "./mount.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Route } from "./route.ts";
+import type { Throttle } from "./throttle.ts";
 import { requestTracer } from "./trace.ts";
 
 export interface AppParts {
@@ -28,6 +29,7 @@ export interface AppParts {
   pages: { path: string; router: Router }[];
   authenticate: Authenticate;
   idempotency: Idempotency;
+  throttle?: Throttle | undefined;
   trustProxy: number;
   corsOrigins: string[];
   publicUrl: string;
@@ -61,7 +63,7 @@ export function createApp(parts: AppParts): RequestListener {
   );
   app.use(docsRouter(openApiDocument([...parts.routes, ...parts.documented], { version: parts.version, url: parts.publicUrl })));
   for (const page of parts.pages) app.use(page.path, page.router);
-  app.use(mountRoutes(parts.routes, { authenticate: parts.authenticate, idempotency: parts.idempotency }));
+  app.use(mountRoutes(parts.routes, { authenticate: parts.authenticate, idempotency: parts.idempotency, throttle: parts.throttle }));
   app.use((_req, _res) => {
     throw appError("not_found", { message: "There is no such route" });
   });

@@ -1,9 +1,10 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from "express";
-import { appError } from "../platform/errors.ts";
+import { AppError, appError } from "../platform/errors.ts";
 import { checkIdempotencyKey, type Idempotency } from "./idempotency.ts";
 import { isOperator, type Principal } from "./principal.ts";
 import type { Access, Reply, Route, RouteInput } from "./route.ts";
 import { sendStream } from "./stream.ts";
+import type { Throttle } from "./throttle.ts";
 import { traceIdOf } from "./trace.ts";
 import { validateParts } from "./validate.ts";
 
@@ -36,10 +37,31 @@ const CSV = "text/csv";
 
 type JsonDefinition = Extract<Route, { kind: "json" }>;
 
-function jsonHandler(definition: JsonDefinition, deps: { authenticate: Authenticate; idempotency: Idempotency }): RequestHandler {
+interface MountDeps {
+  authenticate: Authenticate;
+  idempotency: Idempotency;
+  /** Of routes under the envelope; what reads and answers in its own way has limits of its own. */
+  throttle?: Throttle | undefined;
+}
+
+function jsonHandler(definition: JsonDefinition, deps: MountDeps): RequestHandler {
   const { access, handler } = definition;
+
+  async function callerOf(req: Request): Promise<Principal | undefined> {
+    const ip = req.ip ?? "";
+    try {
+      const principal = access === "none" ? undefined : await deps.authenticate(req);
+      deps.throttle?.({ principal, ip });
+      return principal;
+    } catch (error) {
+      // Guessing at tokens counts by address.
+      if (error instanceof AppError && error.code === "unauthenticated") deps.throttle?.({ principal: undefined, ip });
+      throw error;
+    }
+  }
+
   return async (req: Request, res: Response): Promise<void> => {
-    const principal = access === "none" ? undefined : await deps.authenticate(req);
+    const principal = await callerOf(req);
     checkAccess(access, principal);
     if (
       req.body !== undefined &&
@@ -80,10 +102,7 @@ function jsonHandler(definition: JsonDefinition, deps: { authenticate: Authentic
 }
 
 /** Mounts routes on a router, most specific paths first within a list, and answers 405 for known paths with another method. */
-export function mountRoutes(
-  routes: Route[],
-  deps: { authenticate: Authenticate; idempotency: Idempotency; jsonLimit?: string },
-): express.Router {
+export function mountRoutes(routes: Route[], deps: MountDeps & { jsonLimit?: string }): express.Router {
   const router = express.Router({ caseSensitive: true });
   const json = express.json({ limit: deps.jsonLimit ?? "1mb", strict: false });
   const csv = express.text({ limit: deps.jsonLimit ?? "1mb", type: CSV });

@@ -12,6 +12,7 @@ import { createApp } from "../http/app.ts";
 import { healthRoutes } from "../http/health.ts";
 import { createExports } from "../http/exports.ts";
 import { createSlots } from "../http/slots.ts";
+import { createThrottle } from "../http/throttle.ts";
 import { createIdempotency } from "../http/idempotency.ts";
 import { countRequests } from "../http/metrics.ts";
 import { metricsRoute } from "../http/metricsPage.ts";
@@ -214,6 +215,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ],
     authenticate: identity.authenticate,
     idempotency: createIdempotency(pool),
+    throttle: createThrottle(config.API_REQUESTS_PER_MINUTE),
     trustProxy: config.TRUST_PROXY,
     corsOrigins: config.CORS_ORIGINS,
     publicUrl: config.PUBLIC_URL,
