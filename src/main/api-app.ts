@@ -21,7 +21,7 @@ import { createNoticeSettings, noticeRoutes } from "../notices/index.ts";
 import { createQueuesPage } from "../notify/index.ts";
 import { outlookRoutes } from "../outlook/index.ts";
 import { createPayments, paymentReviewRoutes, paymentRoutes } from "../payments/index.ts";
-import { createSubscriptions, planRoutes, quotaRoutes, resetRoutes, tierRoutes, tierRuleRoutes } from "../quotas/index.ts";
+import { createSubscriptions, planRoutes, quotaRoutes, resetRoutes, statementRoutes, tierRoutes, tierRuleRoutes } from "../quotas/index.ts";
 import { pricingRoutes } from "../pricing/index.ts";
 import {
   BILLING_QUEUE,
@@ -165,7 +165,8 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ...sourceRoutes({ pool, secretBox, intake: webhook.deps.intake }),
     ...pricingRoutes({ pool, pricing, tierExists: identity.tiers.exists }),
     ...userAdminRoutes(identity.users),
-    ...quotaRoutes({ pool, ledger, subscriptions, spendOf: identity.spendOf }),
+    ...quotaRoutes({ ledger, subscriptions, spendOf: identity.spendOf }),
+    ...statementRoutes({ pool }),
     ...planRoutes({ pool, subscriptions }),
     ...tierRoutes({ pool }),
     ...tierRuleRoutes({ pool, tiers: identity.tiers, review: createQuotaServices({ pool, ledger, log }).tierReview }),

@@ -49,7 +49,7 @@ export function resetsAround({ resetDay, timeZone }: Rhythm, ms: number): Span {
 }
 
 /** The terms in force at an instant: the last that have begun, or the first. `terms` are in their order and not empty. */
-export function termsAt(terms: readonly Terms[], ms: number): Terms {
+export function termsAt<T extends Terms>(terms: readonly T[], ms: number): T {
   return terms[placeAt(terms, ms)]!;
 }
 
@@ -57,6 +57,15 @@ function placeAt(terms: readonly Terms[], ms: number): number {
   let place = terms.length - 1;
   while (place > 0 && terms[place]!.fromMs > ms) place -= 1;
   return place;
+}
+
+/**
+ * Up to when a period that has begun is looked at, at `nowMs`: a term that begins within it is a change that was made, be it by a clock
+ * that is a little ahead, or after `nowMs` was read.
+ */
+export function lookedAtUntil(terms: readonly Terms[], { untilMs }: Span, nowMs: number): number {
+  const newestMs = terms.findLast(({ fromMs }) => fromMs < untilMs)?.fromMs ?? 0;
+  return Math.min(Math.max(nowMs, newestMs), untilMs - 1);
 }
 
 const sameRhythm = (a: Rhythm, b: Rhythm): boolean => a.resetDay === b.resetDay && a.timeZone === b.timeZone;

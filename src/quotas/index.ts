@@ -9,6 +9,7 @@ export { limits, spend } from "./limitsSchema.ts";
 export { planRoutes } from "./plans/routes.ts";
 export { resetRoutes } from "./reset/routes.ts";
 export { quotaRoutes } from "./routes.ts";
+export { statementRoutes } from "./statements/routes.ts";
 export { createSubscriptions } from "./subscriptions.ts";
 export { tierRuleRoutes } from "./tierRules/routes.ts";
 export { tierRoutes } from "./tierRoutes.ts";

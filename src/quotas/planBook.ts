@@ -19,12 +19,15 @@ export interface PlanVersion extends Rhythm {
   createdMs: number;
 }
 
+/** Terms of the standard plan. Those that begin later, or were written later in place of others, have a higher number. */
+export interface StandardTerms extends Terms {
+  no: bigint;
+}
+
 /** All plans with all their versions, oldest first. */
 export interface PlanBook {
   /** What everybody has who has no subscription of his own: what was and is in force, and what is to come. Not empty. */
-  standard: readonly Terms[];
-  /** The number of the newest change of them. */
-  standardNo: bigint;
+  standard: readonly StandardTerms[];
   versions: ReadonlyMap<string, readonly PlanVersion[]>;
 }
 

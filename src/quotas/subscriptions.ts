@@ -7,7 +7,8 @@ import { inTransaction, type Pool, type PoolClient, type Queryable } from "../pl
 import { periodAt, termsAt, type Span, type Terms } from "./calendar.ts";
 import { partsAt, type PlanBook, type PlanVersion, type TakesEffect } from "./planBook.ts";
 import type { Actor } from "./plans/admin.ts";
-import { findPlan, readBook } from "./plans/repository.ts";
+import { readBook } from "./plans/book.ts";
+import { findPlan } from "./plans/repository.ts";
 import { adjustPeriods } from "./reset/adjust.ts";
 import { takePresentPeriod, takeSubscription } from "./reset/repository.ts";
 import { changedTerms, termsFrom } from "./termChanges.ts";

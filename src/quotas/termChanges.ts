@@ -15,6 +15,10 @@ export interface TermChange extends Rhythm {
 
 const sameTerms = (a: Terms, b: Terms): boolean => a.plan === b.plan && a.resetDay === b.resetDay && a.timeZone === b.timeZone;
 
+/** Whether two lists of terms say the same. */
+export const sameList = (a: readonly Terms[], b: readonly Terms[]): boolean =>
+  a.length === b.length && a.every((one, n) => one.fromMs === b[n]!.fromMs && sameTerms(one, b[n]!));
+
 /** Terms in their order, without those that say what was in force already; of two that begin together the later one. */
 function tidy(terms: readonly Terms[]): Terms[] {
   const last = new Map(terms.map((one) => [one.fromMs, one]));

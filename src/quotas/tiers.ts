@@ -1,6 +1,6 @@
 import type { Invalidation } from "../platform/invalidation.ts";
 import type { Pool } from "../platform/postgres.ts";
-import { readBook } from "./plans/repository.ts";
+import { readBook } from "./plans/book.ts";
 import type { PlanBook } from "./planBook.ts";
 
 /** What a user or key may do at most; a missing entry means no limit of its own. Spend limits are decimal text in credits. */

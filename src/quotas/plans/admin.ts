@@ -1,10 +1,10 @@
-import { isDeepStrictEqual } from "node:util";
 import { recordAudit } from "../../admin/audit.ts";
 import { appError, fieldError } from "../../platform/errors.ts";
 import { announce } from "../../platform/invalidation.ts";
 import { systemClock, type Clock } from "../../platform/clock.ts";
 import { inTransaction, type Pool, type PoolClient } from "../../platform/postgres.ts";
-import { changedTerms, termsFrom } from "../termChanges.ts";
+import { changedTerms, sameList, termsFrom } from "../termChanges.ts";
+import { readBook, replaceStandard } from "./book.ts";
 import * as repository from "./repository.ts";
 import type { PlanFields, PlanRow } from "./repository.ts";
 import { presentPlan, type NewPlan, type PlanChange } from "./schema.ts";
@@ -78,12 +78,12 @@ async function changeStandard(
   atOnce: boolean,
   by: { authorId: string; reason: string | null; at: Date },
 ): Promise<void> {
-  const { standard: before } = await repository.readBook(tx);
+  const { standard: before } = await readBook(tx);
   const nowMs = by.at.getTime();
   const to = { plan: plan.name, resetDay: plan.reset_day, timeZone: plan.time_zone, atOnce };
   const after = changedTerms(before, to, nowMs);
-  if (isDeepStrictEqual(after, before)) return;
-  await repository.replaceStandard(tx, nowMs, termsFrom(after, nowMs), by);
+  if (sameList(after, before)) return;
+  await replaceStandard(tx, nowMs, termsFrom(after, nowMs), by);
 }
 
 function fieldsOf(row: PlanRow): PlanFields {

@@ -1,6 +1,5 @@
 import type { Queryable } from "../../platform/postgres.ts";
-import type { Terms } from "../calendar.ts";
-import type { PlanBook, PlanVersion, TakesEffect } from "../planBook.ts";
+import type { TakesEffect } from "../planBook.ts";
 import type { Limits } from "../tiers.ts";
 
 export interface PlanRow {
@@ -31,51 +30,8 @@ export type PlanFields = Pick<
 
 const VERSION = `v.version, v.display_name, v.description, v.price_fen, v.allowance, v.limits, v.weights, v.reset_day, v.time_zone,
   v.change_takes_effect, v.author_id, v.reason, v.created_at`;
-const PLAN = `p.name, p.position, p.status, p.standard, ${VERSION}`;
+export const PLAN = `p.name, p.position, p.status, p.standard, ${VERSION}`;
 const NEWEST = "JOIN LATERAL (SELECT * FROM plan_versions WHERE plan = p.name ORDER BY version DESC LIMIT 1) v ON true";
-
-interface StandardRow {
-  no: bigint;
-  from_at: Date;
-  plan: string;
-  reset_day: number;
-  time_zone: string;
-}
-
-/** Every plan with every version, and the terms of the standard plan, for calculating. */
-export async function readBook(db: Queryable): Promise<PlanBook> {
-  // First, so that every plan they name is among those read after them.
-  const standard = await db.query<StandardRow>("SELECT no, from_at, plan, reset_day, time_zone FROM standard_terms ORDER BY from_at");
-  const { rows } = await db.query<PlanRow>(
-    `SELECT ${PLAN} FROM plans p JOIN plan_versions v ON v.plan = p.name ORDER BY p.name, v.version`,
-  );
-  const versions = new Map<string, PlanVersion[]>();
-  for (const row of rows) versions.set(row.name, [...(versions.get(row.name) ?? []), versionOf(row)]);
-  return {
-    standard: standard.rows.map((row) => ({
-      fromMs: row.from_at.getTime(),
-      plan: row.plan,
-      resetDay: row.reset_day,
-      timeZone: row.time_zone,
-    })),
-    standardNo: standard.rows.reduce((most, { no }) => (no > most ? no : most), 0n),
-    versions,
-  };
-}
-
-function versionOf(row: PlanRow): PlanVersion {
-  return {
-    plan: row.name,
-    version: row.version,
-    allowance: row.allowance,
-    limits: row.limits,
-    weights: row.weights,
-    resetDay: row.reset_day,
-    timeZone: row.time_zone,
-    takesEffect: row.change_takes_effect,
-    createdMs: row.created_at.getTime(),
-  };
-}
 
 /** Plans as they are now, by position. */
 export async function listPlans(db: Queryable, page: { limit: number; offset: number }): Promise<{ items: PlanRow[]; total: number }> {
@@ -111,28 +67,6 @@ export async function lockPlan(tx: Queryable, name: string): Promise<PlanRow | u
   await tx.query("LOCK TABLE standard_terms IN SHARE ROW EXCLUSIVE MODE");
   await tx.query("SELECT FROM plans WHERE name = $1 FOR UPDATE", [name]);
   return findPlan(tx, name);
-}
-
-/** Writes the standard plan's terms from a moment on, in place of what was to begin then or later. */
-export async function replaceStandard(
-  tx: Queryable,
-  fromMs: number,
-  terms: readonly Terms[],
-  by: { authorId: string; reason: string | null },
-): Promise<void> {
-  await tx.query("DELETE FROM standard_terms WHERE from_at >= $1", [new Date(fromMs)]);
-  await tx.query(
-    `INSERT INTO standard_terms (from_at, plan, reset_day, time_zone, author_id, reason)
-     SELECT q.*, $5::uuid, $6::text FROM unnest($1::timestamptz[], $2::text[], $3::smallint[], $4::text[]) AS q`,
-    [
-      terms.map((one) => new Date(one.fromMs)),
-      terms.map(({ plan }) => plan),
-      terms.map(({ resetDay }) => resetDay),
-      terms.map(({ timeZone }) => timeZone),
-      by.authorId,
-      by.reason,
-    ],
-  );
 }
 
 /** False when the name is taken. */

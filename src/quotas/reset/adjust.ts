@@ -1,11 +1,11 @@
 import type { Ledger } from "../../ledger/index.ts";
 import { inTransaction, type Pool, type PoolClient } from "../../platform/postgres.ts";
-import { periodAt, type Terms } from "../calendar.ts";
+import { lookedAtUntil, periodAt, termsAt, type Terms } from "../calendar.ts";
 import { partsAt, worthOf, type PlanBook } from "../planBook.ts";
-import { readBook } from "../plans/repository.ts";
+import { readBook } from "../plans/book.ts";
 import { allowanceOf } from "./allowance.ts";
-import * as repository from "./repository.ts";
-import type { ChangedPeriod, PeriodRow } from "./repository.ts";
+import { noteChanged, takeChanged, type ChangedPeriod } from "./changes.ts";
+import type { PeriodRow } from "./repository.ts";
 
 interface Adjusted extends ChangedPeriod {
   row: PeriodRow;
@@ -15,7 +15,7 @@ interface Adjusted extends ChangedPeriod {
 /** An open period brought up to what terms and plans say now: what its parts grant by their shares, less what was granted. */
 function adjusted(row: PeriodRow, book: PlanBook, terms: readonly Terms[], now: Date): Adjusted {
   const period = { ...periodAt(terms, row.starts_at.getTime()), fromMs: row.starts_at.getTime(), untilMs: row.ends_at.getTime() };
-  const parts = partsAt(book, terms, now.getTime(), period);
+  const parts = partsAt(book, terms, lookedAtUntil(terms, period, now.getTime()), period);
   const { plan, version } = parts.at(-1)!.version;
   const target = worthOf(parts, period, ({ allowance }) => allowance)!;
   const extra = target > row.granted ? target - row.granted : 0n;
@@ -28,7 +28,8 @@ function adjusted(row: PeriodRow, book: PlanBook, terms: readonly Terms[], now: 
     planVersion: plan === row.plan ? Math.max(version, row.plan_version) : version,
     granted: row.granted + extra,
     grants: row.grants + (extra > 0n ? 1 : 0),
-    standardNo: book.standardNo,
+    // Of the same moment as all else: what comes later is seen by a later run.
+    standardNo: termsAt(book.standard, now.getTime()).no,
   };
 }
 
@@ -43,7 +44,7 @@ export async function adjustPeriods(
   of: { book: PlanBook; now: Date },
 ): Promise<bigint> {
   const changed = periods.map(({ row, terms }) => adjusted(row, of.book, terms ?? of.book.standard, of.now));
-  await repository.noteChanged(tx, changed);
+  await noteChanged(tx, changed);
   const granting = changed.filter(({ extra }) => extra > 0n);
   await ledger.creditMany(
     tx,
@@ -62,7 +63,7 @@ export async function adjustBatch(
   limit: number,
 ): Promise<{ periods: number; granted: bigint; lockedMs: number }> {
   const done = await inTransaction(pool, async (tx) => {
-    const changed = await repository.takeChanged(tx, now, limit);
+    const changed = await takeChanged(tx, now, limit);
     if (changed.length === 0) return undefined;
     const book = await readBook(tx);
     const lockedSince = performance.now();

@@ -1,9 +1,9 @@
 import type { Ledger } from "../../ledger/index.ts";
 import { announce } from "../../platform/invalidation.ts";
 import { inTransaction, type Pool, type PoolClient } from "../../platform/postgres.ts";
-import { periodsBetween } from "../calendar.ts";
+import { lookedAtUntil, periodsBetween, termsAt } from "../calendar.ts";
 import { partsAt, worthOf, type PlanBook } from "../planBook.ts";
-import { readBook } from "../plans/repository.ts";
+import { readBook } from "../plans/book.ts";
 import { allowanceOf } from "./allowance.ts";
 import * as repository from "./repository.ts";
 import type { DueRow, NewPeriod } from "./repository.ts";
@@ -37,7 +37,7 @@ export function periodsOf(book: PlanBook, row: DueRow, now: Date): NewPeriod[] {
   return periodsBetween(terms, openedUntilMs ?? ownSinceMs, now.getTime()).map((found, n) => {
     const period = n === 0 && openedUntilMs !== undefined ? { ...found, fromMs: openedUntilMs } : found;
     // Also what changed in it before it was opened.
-    const parts = partsAt(book, terms, Math.min(now.getTime(), period.untilMs - 1), period);
+    const parts = partsAt(book, terms, lookedAtUntil(terms, period, now.getTime()), period);
     const { plan, version: planVersion } = parts.at(-1)!.version;
     const granted = worthOf(parts, period, ({ allowance }) => allowance)!;
     return { ...period, userId: row.user_id, walletId: row.wallet_id, plan, planVersion, granted };
@@ -67,7 +67,9 @@ async function open({ ledger, graceMs }: PeriodDeps, tx: PoolClient, due: DueRow
   const book = await readBook(tx);
   const wanted = due.flatMap((row) => periodsOf(book, row, now));
   const inserted = new Set(
-    (await repository.insertPeriods(tx, wanted, book.standardNo, graceMs)).map((row) => nameOf(row.user_id, row.starts_at)),
+    (await repository.insertPeriods(tx, wanted, termsAt(book.standard, now.getTime()).no, graceMs)).map((row) =>
+      nameOf(row.user_id, row.starts_at),
+    ),
   );
   const periods = wanted.filter(({ userId, fromMs }) => inserted.has(nameOf(userId, new Date(fromMs))));
   const granting = periods.filter(({ granted }) => granted > 0n);

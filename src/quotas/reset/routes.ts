@@ -6,7 +6,7 @@ import { creditsText, isoTime } from "../../http/schemas.ts";
 import { formatCredits } from "../../platform/credits.ts";
 import { appError } from "../../platform/errors.ts";
 import type { Pool } from "../../platform/postgres.ts";
-import { readBook } from "../plans/repository.ts";
+import { readBook } from "../plans/book.ts";
 import { periodsOf } from "./open.ts";
 import { lookAtDue } from "./repository.ts";
 

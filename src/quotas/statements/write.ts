@@ -3,6 +3,7 @@ import { inTransaction, isSerializationFailure, type Pool, type PoolClient, type
 import * as repository from "./repository.ts";
 import type { DuePeriod, NewStatement } from "./repository.ts";
 import { drawUp, sumsOf, total, type Sums } from "./statement.ts";
+import { waiting } from "./waiting.ts";
 
 /** What calls of a model used and cost. */
 interface ModelUse {
@@ -35,8 +36,6 @@ export interface StatementDeps {
 const PUT_OFF_MS = 300_000;
 const EXPIRED_AT_ONCE = 20;
 const TRIES = 20;
-/** So long, at most, a statement waits for expired credit that calls of the next period keep held. What is left of it is on the next one. */
-const EXPIRY_PATIENCE_MS = 86_400_000;
 
 /** What became of a batch of periods whose statements were due. */
 export interface Stated {
@@ -98,31 +97,6 @@ async function writeOnce(deps: StatementDeps, now: Date, limit: number): Promise
       toExpire: [...expiring],
     };
   });
-}
-
-/** Which of the periods are to wait: their calls still run or are not settled, or their credit has expired and is held. */
-async function waiting(
-  { ledger, calls, graceMs }: StatementDeps,
-  tx: PoolClient,
-  due: readonly DuePeriod[],
-  wallets: ReadonlyMap<bigint, WalletState>,
-  now: Date,
-): Promise<(period: DuePeriod) => boolean> {
-  const holding = await ledger.holdingSince(
-    tx,
-    due
-      .filter(({ wallet_id }) => wallets.get(wallet_id)!.held > 0n)
-      .map(({ wallet_id: walletId, ends_at }) => ({ walletId, before: new Date(ends_at.getTime() + graceMs) })),
-  );
-  const unsettled = await calls.unsettledBefore(
-    tx,
-    due.map(({ user_id: userId, ends_at: before }) => ({ userId, before })),
-  );
-  const unexpired = ({ wallet_id, ends_at }: DuePeriod) => {
-    const { nextExpiry } = wallets.get(wallet_id)!;
-    return nextExpiry !== null && nextExpiry <= ends_at && now.getTime() < ends_at.getTime() + EXPIRY_PATIENCE_MS;
-  };
-  return (period) => holding.has(period.wallet_id) || unsettled.has(period.user_id) || unexpired(period);
 }
 
 /** What of the turnover of wallets until now belongs to the time from a moment on. */

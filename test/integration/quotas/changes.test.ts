@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { MICRO } from "../../../src/platform/credits.ts";
 import { quotaBudgets } from "../../../src/quotas/counters.ts";
 import { createPlanAdmin } from "../../../src/quotas/plans/admin.ts";
-import { readBook } from "../../../src/quotas/plans/repository.ts";
+import { readBook } from "../../../src/quotas/plans/book.ts";
 import type { PlanChange } from "../../../src/quotas/plans/schema.ts";
 import { createSubscriptions, type Subscription } from "../../../src/quotas/subscriptions.ts";
 import { quotaRig, runAll, type QuotaRig } from "./rig.ts";
@@ -124,6 +124,42 @@ describe("plans that change", function () {
     expect(await shown(ada.userId)).to.deep.equal([["2035-01-01T00:00", "2035-02-01T00:00", 100]]);
   });
 
+  it("a standard plan that comes while a run is under way is granted by the next", async () => {
+    at("2035-03-01T00:00:00Z");
+    const ada = await rig.person(rig.clock.at);
+    await runAll(rig);
+    // The run looks at its clock, then the change is made, then the run reads what there is.
+    at("2035-03-11T00:00:00Z");
+    await change("basic", { standard: true, change_takes_effect: "now", allowance: 310n * MICRO });
+    at("2035-03-21T00:00:00.001Z");
+    await change("free", { standard: true, change_takes_effect: "now" });
+    at("2035-03-21T00:00:00Z");
+    await runAll(rig);
+    const late = await rig.person(rig.clock.at);
+    await runAll(rig);
+    expect((await shown(ada.userId))[0]![2]).to.equal(210);
+    at("2035-03-21T00:00:01Z");
+    await change("basic", { standard: true });
+    at("2035-03-31T00:00:00Z");
+    await runAll(rig);
+    for (const { userId } of [ada, late]) {
+      const { rows } = await rig.pool.query("SELECT plan FROM subscription_periods WHERE user_id = $1", [userId]);
+      expect(rows).to.deep.equal([{ plan: "basic" }]);
+    }
+    at("2035-03-31T00:00:01Z");
+    await change("free", { standard: true });
+  });
+
+  it("a plan that somebody takes while a run is about to open his period is granted with it", async () => {
+    await change("pro", { allowance: 620n * MICRO, reset_day: 1, time_zone: "UTC", change_takes_effect: "now" });
+    const ada = await rig.person(new Date("2035-04-01T00:00:00Z"));
+    at("2035-04-16T00:00:00.001Z");
+    await subscribe(ada.userId, "pro");
+    at("2035-04-16T00:00:00Z");
+    await runAll(rig);
+    expect(await shown(ada.userId)).to.deep.equal([["2035-04-01T00:00", "2035-05-01T00:00", 310]]);
+  });
+
   it("whoever leaves the standard plan keeps the period he is in, and gets the day of his new plan with the next", async () => {
     await change("pro", { allowance: 620n * MICRO, reset_day: 16, time_zone: "UTC", change_takes_effect: "now" });
     at("2035-05-01T00:00:00Z");
@@ -181,40 +217,29 @@ describe("plans that change", function () {
 
   const day = fc.integer({ min: 1, max: 31 });
   const effect = fc.constantFrom("now" as const, "next_period" as const);
-  const person = fc.nat({ max: 2 });
+  const who = fc.nat({ max: 2 });
+  const name = fc.constantFrom(...PLANS);
+  const fields = fc.record(
+    {
+      reset_day: day,
+      time_zone: fc.constantFrom(...ZONES),
+      allowance: fc.bigInt({ min: 0n, max: 1_000n * MICRO }),
+      change_takes_effect: effect,
+      standard: fc.constant(true as const),
+    },
+    { requiredKeys: ["change_takes_effect"] },
+  );
+  const more = fc.record({ resetDay: day, timeZone: fc.constantFrom(...ZONES), takesEffect: effect }, { requiredKeys: [] });
   const step = fc.oneof(
     {
       weight: 3,
       arbitrary: fc.record({ what: fc.constant("wait" as const), ms: fc.oneof(fc.nat({ max: 50 * DAY_MS }), fc.nat({ max: 90_000 })) }),
     },
-    { weight: 1, arbitrary: fc.record({ what: fc.constant("edge" as const), who: person, ms: fc.integer({ min: -70_000, max: 70_000 }) }) },
+    { weight: 1, arbitrary: fc.record({ what: fc.constant("edge" as const), who, ms: fc.integer({ min: -70_000, max: 70_000 }) }) },
     { weight: 3, arbitrary: fc.record({ what: fc.constant("run" as const), copies: fc.integer({ min: 1, max: 3 }) }) },
-    {
-      weight: 3,
-      arbitrary: fc.record({
-        what: fc.constant("plan" as const),
-        name: fc.constantFrom(...PLANS),
-        fields: fc.record(
-          {
-            reset_day: day,
-            time_zone: fc.constantFrom(...ZONES),
-            allowance: fc.bigInt({ min: 0n, max: 1_000n * MICRO }),
-            change_takes_effect: effect,
-            standard: fc.constant(true as const),
-          },
-          { requiredKeys: ["change_takes_effect"] },
-        ),
-      }),
-    },
-    {
-      weight: 2,
-      arbitrary: fc.record({
-        what: fc.constant("subscribe" as const),
-        who: person,
-        plan: fc.constantFrom(...PLANS),
-        more: fc.record({ resetDay: day, timeZone: fc.constantFrom(...ZONES), takesEffect: effect }, { requiredKeys: [] }),
-      }),
-    },
+    { weight: 3, arbitrary: fc.record({ what: fc.constant("plan" as const), name, fields }) },
+    { weight: 2, arbitrary: fc.record({ what: fc.constant("subscribe" as const), who, name, more }) },
+    { weight: 1, arbitrary: fc.record({ what: fc.constant("all at once" as const), who, name, fields, more }) },
   );
 
   it("whatever changes in whatever order, an account's periods follow each other without gap or overlap, and each is granted once", async () => {
@@ -258,8 +283,10 @@ describe("plans that change", function () {
             const { untilMs } = (await subscriptions.of(people[one.who]!.userId)).period;
             rig.clock.at = new Date(Math.max(rig.clock.at.getTime(), untilMs + one.ms));
           } else if (one.what === "plan") await change(one.name, one.fields);
-          else if (one.what === "subscribe") await subscribe(people[one.who]!.userId, one.plan, one.more);
-          else await run(one.copies);
+          else if (one.what === "subscribe") await subscribe(people[one.who]!.userId, one.name, one.more);
+          else if (one.what === "all at once") {
+            await Promise.all([run(2), change(one.name, one.fields), subscribe(people[one.who]!.userId, one.name, one.more)]);
+          } else await run(one.copies);
           await checkPeople();
         }
         await run(2);

@@ -107,6 +107,24 @@ describe("a reset", () => {
     ]);
   });
 
+  it("statements, and periods that grant nothing, wait for no wallet: and so no call waits for them", async () => {
+    const ada = await rig.subscriber("2033-07-31T16:00:00Z", "free");
+    at("2033-08-02T00:00:00Z");
+    const busy = await rig.pool.connect();
+    try {
+      await busy.query("BEGIN");
+      await busy.query("SELECT FROM ledger_accounts WHERE id = $1 FOR UPDATE", [ada.walletId]);
+      await runAll(rig);
+      expect(await opened(ada.userId)).to.equal(1);
+      at("2033-09-02T00:00:00Z");
+      await runAll(rig);
+      expect(await statements(ada.userId)).to.deep.equal([["2033-07-31T16:00", 0, 0, 0, 0, 0, 0]]);
+    } finally {
+      await busy.query("ROLLBACK");
+      busy.release();
+    }
+  });
+
   it("a statement names purchases, gifts and what operators took; one is closed where the next one opens", async () => {
     const ada = await rig.subscriber("2026-06-30T16:00:00Z", "free");
     at("2026-07-01T00:00:00Z");

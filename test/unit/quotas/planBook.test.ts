@@ -22,8 +22,7 @@ const book = (...versions: PlanVersion[]): PlanBook => {
   const names = [...new Set(["free", ...versions.map(({ plan }) => plan)])];
   const all = [version("free", 1), ...versions];
   return {
-    standard: terms(["1970-01-01T00:00Z", "free"]),
-    standardNo: 1n,
+    standard: terms(["1970-01-01T00:00Z", "free"]).map((one) => ({ ...one, no: 1n })),
     versions: new Map(names.map((name) => [name, all.filter(({ plan }) => plan === name)])),
   };
 };
