@@ -74,14 +74,21 @@ export function createDifyWebhook(
 ): DifyWebhook {
   const { pool, log, accountsOf, invalidation } = options;
   const metrics = createDifyMetrics(options.metrics ?? createMetrics());
-  const { intake, inbox, sweep } = createDifyUsage(options, metrics);
+  const { intake, inbox, payers, sweep } = createDifyUsage(options, metrics);
   const refusals = createRefusals({ pool, log });
   const deps: DifyWebhookDeps = { intake, verifier: createVerifier(options), refusals, log, metrics, debug: options.debug };
   const handler = difyWebhookHandler(deps);
   const sweepSoon = once(() => sweep().catch((error: unknown) => log.warn({ err: error }, "open dify events wait for the next sweep")));
   // A user or price that was missing may be there now. The worker's sweep finds what this one misses.
   invalidation.on("model", () => sweepSoon());
-  const mappings = createMappings({ pool, accountsOf, changed: sweepSoon });
+  const mappings = createMappings({
+    pool,
+    accountsOf,
+    changed() {
+      payers.forget();
+      sweepSoon();
+    },
+  });
   return {
     deps,
     routes: [

@@ -58,6 +58,8 @@ interface Led {
 const MAX_BATCH = 200;
 /** A transaction of one event costs nearly as much as one of ten: at 500 a second ten share one, and nobody waits much longer for it. */
 const SPACING_MS = 15;
+/** One that waits for a wallet holds up no other. Batches begin so far apart all the same. */
+const LANES = 2;
 
 /** Of one batch: each message once, and who waits for its answer with it. */
 function gather(batch: readonly Item[]): { leaders: Item[]; leaderOf: number[] } {
@@ -176,6 +178,7 @@ export function createIntake(
   const batcher = createBatcher<Item, Taken | Error>({
     run: (batch) => isolating(batch, run, putAside),
     maxBatch: MAX_BATCH,
+    lanes: LANES,
     spacingMs: SPACING_MS,
     ...(deps.onBatch ? { onBatch: deps.onBatch } : {}),
   });

@@ -14,7 +14,11 @@ export interface Payer {
 export type AccountsOf = (ids: readonly string[]) => Promise<Payer[]>;
 
 /** Who pays, by Dify's `user_id`; those nobody knows are missing. */
-export type Payers = (users: readonly string[]) => Promise<ReadonlyMap<string, Payer>>;
+export interface Payers {
+  (users: readonly string[]): Promise<ReadonlyMap<string, Payer>>;
+  /** Asks anew from now on, as every copy does a moment later: who has changed a mapping sees it at once. */
+  forget(): void;
+}
 
 const KEPT = 50_000;
 const MAX_AGE_MS = 60_000;
@@ -28,10 +32,11 @@ export function createPayers(deps: { pool: Pool; accountsOf: AccountsOf; invalid
   const { pool, accountsOf, invalidation } = deps;
   const kept = new LRUCache<string, Payer>({ max: KEPT, ttl: MAX_AGE_MS });
   let changes = 0;
-  invalidation.on("user", () => {
+  const forget = (): void => {
     changes += 1;
     kept.clear();
-  });
+  };
+  invalidation.on("user", forget);
 
   async function read(users: readonly string[]): Promise<Map<string, Payer>> {
     const { rows } = await pool.query<{ external_id: string; user_id: string }>({
@@ -51,7 +56,7 @@ export function createPayers(deps: { pool: Pool; accountsOf: AccountsOf; invalid
     return new Map([...ids].flatMap(([user, id]) => [accounts.get(id)].flatMap((payer) => (payer ? [[user, payer] as const] : []))));
   }
 
-  return async (users) => {
+  const find = async (users: readonly string[]): Promise<ReadonlyMap<string, Payer>> => {
     const found = new Map<string, Payer>();
     const unknown = new Set<string>();
     for (const user of users) {
@@ -68,4 +73,5 @@ export function createPayers(deps: { pool: Pool; accountsOf: AccountsOf; invalid
     }
     return found;
   };
+  return Object.assign(find, { forget });
 }
