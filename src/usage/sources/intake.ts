@@ -10,6 +10,8 @@ import { findSource } from "./repository.ts";
 import { readReports } from "./report.ts";
 
 const LIMIT_BYTES = 262_144;
+/** Of sources, as they are made. */
+export const SOURCE_NAME = /^[a-z][a-z0-9-]{1,31}$/;
 
 /** What became of one reported use. Points are exact decimal text. */
 export const resultView = z.object({
@@ -62,7 +64,7 @@ export function createTakeReports(deps: { pool: Pool; secretBox: SecretBox; inta
     const startMs = performance.now();
     const bearer = /^Bearer +(\S+)$/i.exec(req.get("authorization") ?? "")?.[1];
     const apiKey = req.get("x-api-key")?.trim() ?? bearer ?? "";
-    const source = await findSource(pool, name);
+    const source = SOURCE_NAME.test(name) ? await findSource(pool, name) : undefined;
     if (source?.status !== "active" || !equalSecret(sha256(apiKey), source.key_hash)) {
       throw appError("unauthenticated", { message: "Send the source's key as X-API-Key or bearer token" });
     }

@@ -6,13 +6,13 @@ import type { Pool } from "../../platform/postgres.ts";
 import type { SecretBox } from "../../platform/secrets.ts";
 import type { Intake } from "../dify/intake.ts";
 import { createSourceAdmin, type Credentials } from "./admin.ts";
-import { createTakeReports, resultView } from "./intake.ts";
+import { createTakeReports, resultView, SOURCE_NAME } from "./intake.ts";
 import { reportsBody } from "./report.ts";
 import { listSources, type SourceRow } from "./repository.ts";
 
 const COMMON = { tag: "Operators: usage", access: "operator" } as const;
 const AT = "/api/admin/usage/sources";
-const name = z.string().regex(/^[a-z][a-z0-9-]{1,31}$/, "must be 2 to 32 lower-case letters, digits or -, a letter first");
+const name = z.string().regex(SOURCE_NAME, "must be 2 to 32 lower-case letters, digits or -, a letter first");
 const params = z.strictObject({ name });
 const status = z.enum(["active", "disabled"]);
 

@@ -150,7 +150,8 @@ describe("usage that other platforms report", () => {
       const answer = await report(coze, events, more);
       expect([answer.status, answer.error?.code], what).to.deep.equal([status, code]);
     }
-    expect((await report({ ...coze, name: "nobody" }, [good])).status).to.equal(401);
+    for (const name of ["nobody", "COZE", "a%00b", "'; DROP TABLE users; --"].map((text) => text.replaceAll(" ", "%20")))
+      expect((await report({ ...coze, name }, [good])).status, name).to.equal(401);
     expect((await rig.balance(ada)).total).to.equal(1_000_000_000n);
   });
 
