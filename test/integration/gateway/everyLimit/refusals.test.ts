@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { Speaks } from "../../../../src/gateway/pipeline/format.ts";
 import { waitFor } from "../../../support/stack.ts";
-import { hang, startRawUpstream, type RawUpstream } from "../rawUpstream.ts";
+import { closed, startRawUpstream, type RawUpstream } from "../rawUpstream.ts";
 import { everyLimit, type Narrow } from "./limits.ts";
 import { clearShared, useLimitRig, type Caller } from "./rig.ts";
 import { everyWay, type Way } from "./ways.ts";
@@ -27,7 +27,6 @@ describe("a limit that is used up", () => {
 
   before(async () => {
     silent = await startRawUpstream();
-    silent.behave(hang);
   });
   beforeEach(() => clearShared(rig));
   after(() => silent?.close());
@@ -35,6 +34,14 @@ describe("a limit that is used up", () => {
   async function meet(way: Way, caller: Caller): Promise<Met> {
     const answer = await rig.ask(way, caller);
     return { status: answer.status, text: await answer.text() };
+  }
+
+  /** The provider says nothing until the signal, and nothing then. */
+  function keepSilent(signal: AbortSignal): void {
+    silent.behave(async (socket) => {
+      signal.addEventListener("abort", () => socket.destroy());
+      await closed(socket);
+    });
   }
 
   /** Uses it up on the first route there is for these providers, and leaves what must go on running. */
@@ -58,6 +65,7 @@ describe("a limit that is used up", () => {
         const caller = await rig.caller(speaks);
         await limit.set(rig, caller);
         const leaving = new AbortController();
+        keepSilent(leaving.signal);
         const provided = "SELECT provider_id FROM provider_models WHERE model_name = $2";
         if (limit.usedUp === "by a call that runs")
           await rig.change("provider", "*", `UPDATE providers SET base_url = $1 WHERE id IN (${provided})`, [silent.url, caller.model]);
