@@ -67,7 +67,8 @@ const app = (path: RegExp, usual: "chat" | "completion" | "workflow", { store, w
     const { error: code } = asked.directives;
     if (code) throw new Refused(400, `The demo app was told to answer ${code}.`, { code });
     const plan = planAnswer(store, asked, holderOf(asked), usual);
-    if (plan.directives.outcome === "paused") store.runs.add({ ...plan.holder, id: plan.run, tokens: 0 });
+    if (plan.directives.outcome === "paused")
+      store.runs.add({ ...plan.holder, id: plan.run, message: plan.message, conversation: plan.conversation });
     return answerOf(plan, asked.body["response_mode"] === "streaming", webhooks);
   },
 });
@@ -92,10 +93,11 @@ const resume = ({ store, webhooks }: Parts): Endpoint => ({
   vendor: dify,
   answer(asked: Asked) {
     const holder = holderOf(asked);
-    if (!store.runs.find(holder, asked.param)) notFound("Workflow run");
-    const plan: Plan = { ...planAnswer(store, { ...asked, body: { ...asked.body, inputs: {} } }, holder, "workflow"), run: asked.param };
-    const { after } = webhooks.around(plan);
-    return { kind: "events", events: resumedEvents(plan), error: () => errorEvent(plan), after };
+    const run = store.runs.find(holder, asked.param) ?? notFound("Workflow run");
+    const { message, conversation } = run;
+    const planned = planAnswer(store, { ...asked, body: { ...asked.body, inputs: {} } }, holder, "workflow");
+    const plan: Plan = { ...planned, run: run.id, message, conversation };
+    return { kind: "events", events: resumedEvents(plan), error: () => errorEvent(plan), ...webhooks.around(plan) };
   },
 });
 

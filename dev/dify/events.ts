@@ -77,9 +77,12 @@ export function* resumedEvents(plan: Plan): Generator<OutEvent> {
   const write = writerOf(plan);
   yield { event: "ping" };
   yield { data: write("workflow_started", { data: { id: plan.run, reason: "resumption", created_at: plan.at } }) };
-  for (const piece of plan.pieces) yield { data: write("text_chunk", { data: { text: piece } }), content: true };
+  if (plan.kind === "chatflow") yield* answerEvents(plan, "message");
+  else for (const piece of plan.pieces) yield { data: write("text_chunk", { data: { text: piece } }), content: true };
   yield nodeFinished(plan, write);
+  if (plan.directives.outcome === "paused") return yield* runPauses(plan, write);
   yield runFinished(plan, write, plan.directives.outcome === "failed" ? "failed" : "succeeded");
+  if (plan.kind === "chatflow") yield messageEnd(plan);
 }
 
 /** Somebody has stopped it: Dify ends such a stream in order, with what was used until then. */

@@ -40,7 +40,8 @@ export interface Task extends Holder {
 /** A run that waits for a person, or goes on after that. */
 export interface Run extends Holder {
   id: string;
-  tokens: number;
+  message: string;
+  conversation: Conversation | undefined;
 }
 
 const KEPT = 10_000;

@@ -76,7 +76,9 @@ export function createWebhooks(initial: WebhookSettings = {}): Webhooks {
 
   return {
     around(plan) {
-      const mode = plan.kind === "workflow" ? "never" : (plan.directives.webhook ?? settings.mode ?? "never");
+      // A message that waits for a person has not ended.
+      const mode =
+        plan.kind === "workflow" || plan.directives.outcome === "paused" ? "never" : (plan.directives.webhook ?? settings.mode ?? "never");
       const requestId = randomUUID();
       return {
         before: async () => (mode === "early" ? send(plan, requestId) : undefined),

@@ -60,6 +60,13 @@ const calls = [
     answer: z.looseObject({ text: z.string() }),
   }),
   relayedRoute({
+    path: `${DIFY_ROOT}/form/human_input/:id`,
+    summary: "Answer what a paused run asks",
+    description: "The run goes on, and what it uses is held for and charged, whether or not anybody listens to its events.",
+    body: z.looseObject({ inputs: z.record(z.string(), z.unknown()).optional(), action: z.string().optional() }),
+    answer: z.looseObject({}),
+  }),
+  relayedRoute({
     path: `${DIFY_ROOT}/conversations/:id/name`,
     summary: "Name a conversation",
     description: "With `auto_generate` the app's model makes the name; its tokens are counted by us.",

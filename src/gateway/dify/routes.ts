@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { difyNaming, difyResume, difySuggested, difyWorkflowVersion } from "../formats/dify/index.ts";
+import { difyForm, difyNaming, difyResume, difySuggested, difyWorkflowVersion } from "../formats/dify/index.ts";
 import { difyVoice } from "../formats/dify/errors.ts";
 import { ID } from "../formats/dify/made.ts";
 import { notFound } from "../formats/dify/owner.ts";
@@ -49,6 +49,7 @@ export function difyRoutes(deps: RelayDeps & { registry: Registry }): {
     { method: "GET", parts: ["messages", ":id", "suggested"], serve: charged("id", difySuggested) },
     { method: "POST", parts: ["conversations", ":id", "name"], serve: charged("id", difyNaming) },
     { method: "GET", parts: ["workflow", ":id", "events"], serve: charged("id", (id, req) => difyResume(id, resumeSearch(req))) },
+    { method: "POST", parts: ["form", "human_input", ":id"], serve: charged("id", difyForm) },
     ...PASSED.map((route): Pattern => ({
       method: route.method,
       parts: route.path.slice(1).split("/"),

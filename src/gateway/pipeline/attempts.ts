@@ -68,6 +68,10 @@ function recordOf(
   };
 }
 
+/** What set going what the call went on to read has not failed. */
+const endingOf = ({ outcome, errorCode, errorClass }: Attempt): Pick<UpstreamAttempt, "status" | "errorCode" | "errorClass"> =>
+  outcome === "ok" ? { status: "ok", errorCode: null, errorClass: null } : { status: "failed", errorCode, errorClass };
+
 /**
  * The attempts of a call with what each is taken to cost. Aborting is not free: a provider bills the prompt it was given and what it put
  * out until then, whether or not the caller is charged; one that answered with an error, or could not be reached, bills nothing. All but
@@ -79,7 +83,7 @@ export function attemptsOf(call: Call, tally: Tally, end: Ending): UpstreamAttem
   return tries.map((attempt, index) => {
     // Also the last one, when the client left while the call waited to be sent again.
     if (index < last || (attempt.outcome === "failed" && end.status === "client_gone"))
-      return recordOf(call, attempt, { status: "failed", errorCode: attempt.errorCode, errorClass: attempt.errorClass }, NOTHING);
+      return recordOf(call, attempt, endingOf(attempt), NOTHING);
     const { errorCode, errorClass } = end;
     const status = end.status === "client_gone" ? "gone" : end.status;
     const used = { tokens: tally.made ?? tally.tokens, units: tally.units };

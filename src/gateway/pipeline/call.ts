@@ -12,6 +12,7 @@ import type { CachedAnswer } from "../cache/index.ts";
 import type { Answer } from "./answer.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Failure } from "./failure.ts";
+import type { Following } from "./follow.ts";
 import type { Dialect, Format, KeptAnswer, Made, RelayRequest, StreamReader, Usage } from "./format.ts";
 
 /**
@@ -100,6 +101,8 @@ export class Call {
   notes: readonly string[] = [];
   /** What the provider has made for the caller. */
   made: Made | undefined;
+  /** What it reads on for, when its client has its answer. */
+  following: Following | undefined;
   /** Its client is gone, and the provider's answer is read on only for what is needed to stop it. */
   awaitsStop = false;
   /** The provider answered a request for a stream with a whole answer. */

@@ -72,7 +72,7 @@ async function complete(deps: RelayDeps, call: Call, end: Done): Promise<void> {
     endPermit(deps, call, 0);
     return call.res.destroyed ? undefined : endWhole(call.answer, end.last);
   }
-  if (deps.guardrail && !call.cached) {
+  if (deps.guardrail && !call.cached && !call.following) {
     const refusal = await deps.guardrail.checkAnswer(call, Buffer.concat([...(call.withheld?.parts ?? []), end.last]));
     if (refusal) return fail(deps, call, refusal);
   }
@@ -87,7 +87,7 @@ async function complete(deps: RelayDeps, call: Call, end: Done): Promise<void> {
   if (noted) await noted;
   if (listed) await listed;
   if (!recorded) call.failed = failure("unavailable", { message: "The call could not be recorded", class: "internal" });
-  if (call.res.destroyed) return;
+  if (call.res.destroyed || call.res.writableEnded) return;
   if (call.failed) endWithFailure(call, call.failed);
   else if (call.request!.answer === "whole") {
     addCallHeaders(call);
@@ -132,7 +132,8 @@ async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {
     deps.usage.recordFailure(
       usageEvent(call, tally, { status: "failed", errorCode: why.record, errorClass: why.class, httpStatus: why.status }),
     );
-    await dropFree(deps, call);
+    // What was set going is somebody's to charge, though not ours any more.
+    await (call.following ? dropHold(deps, call) : dropFree(deps, call));
   }
   endWithFailure(call, why);
 }

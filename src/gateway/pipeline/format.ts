@@ -69,6 +69,8 @@ export interface RelayRequest {
   refersTo?: readonly Reference[] | undefined;
   /** The provider keeps the answer: it is noted whose it is before the client has seen its end. */
   keepsAnswer?: boolean;
+  /** It is not undone when its client leaves: from then on it goes on by itself. */
+  outlives?: true;
   /** The provider cannot be told a cap: what the model may put out is held in full, never what a poor wallet leaves. */
   uncapped?: true;
   /** Settles, once the caller is known, what the body alone does not say: the model, whose things it names, where they lie. */
@@ -177,6 +179,12 @@ export interface Made {
   run?: string | undefined;
   /** What its charge is known by, whoever else reports it. */
   charge?: string | undefined;
+  /** Forms that its run waits for. */
+  forms?: readonly string[];
+  /** Its run has paused; what comes after that is charged apart. */
+  paused?: true;
+  /** Of a run that goes on: the tokens that were charged before it paused. */
+  settled?: number | undefined;
 }
 
 /** A request that makes a provider stop working on an answer that nobody waits for. */
@@ -201,6 +209,8 @@ export type WholeResult =
       contentType?: string;
       kept?: KeptAnswer | undefined;
       made?: Made | undefined;
+      /** What this sets going at the provider, for which the call is charged: it is read to its end when the client has its answer. */
+      follow?: Dialect;
     }
   | { ok: false; failure: Failure };
 

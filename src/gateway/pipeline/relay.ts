@@ -1,8 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { shapeBytes, upstreamAuth, upstreamUrl } from "../providers/index.ts";
 import type { Exchange, Listener } from "../upstream/exchange.ts";
 import { connectionFailure } from "../upstream/faults.ts";
-import { retryAfterMs, upstreamHeaders, upstreamRequestId } from "../upstream/headers.ts";
+import { retryAfterMs, upstreamRequestId } from "../upstream/headers.ts";
 import { keeperHash, ruleOf, sessionHash, type Route } from "../routing/index.ts";
 import { answerMode, malformed } from "./answerMode.ts";
 import { closeAttempt, openAttempt, type Said } from "./attempt.ts";
@@ -12,9 +11,11 @@ import { discreet } from "./discreet.ts";
 import { ready, streamed, whole } from "./end.ts";
 import { failure, type Failure } from "./failure.ts";
 import { finish } from "./finish.ts";
-import type { Dialect, EncodedRequest, Made } from "./format.ts";
+import type { Dialect, Made } from "./format.ts";
+import { beginFollowing, followAgain } from "./follow.ts";
 import { forward, startOver } from "./forward.ts";
 import { waiveMessage } from "./message.ts";
+import { requestOf, type UpstreamRequest } from "./request.ts";
 import { letGo, readOn } from "./stop.ts";
 import { thrown } from "./thrown.ts";
 import { unavailable } from "./unavailable.ts";
@@ -25,7 +26,6 @@ const WHOLE_BODY_LIMIT = 64 * 1024 * 1024;
 /** What a provider sends after its terminal event is thrown away; beyond this the connection is too. */
 const AFTER_END_LIMIT = 64 * 1024;
 
-const ACCEPTED = { stream: "text/event-stream", whole: "application/json", bytes: "*/*" } as const;
 const NO_NOTES: readonly string[] = [];
 
 /** How long to wait for the word whether a provider may be tried, and how often. */
@@ -76,16 +76,11 @@ function next(deps: RelayDeps, call: Call, why: Failure | undefined): void {
   });
 }
 
-function encodeFor(call: Call, dialect: Dialect, { candidate: { provider, upstreamModel } }: Route): EncodedRequest {
-  const { body, contentType } = dialect.encode(upstreamModel, call.sentCap);
-  return { body: shapeBytes(provider, body, contentType, upstreamModel), contentType };
-}
-
 function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefined): void {
   const request = call.request!;
   // The one before answered whole; this one is asked for a stream again.
   if (call.cameWhole) [request.answer, call.cameWhole] = ["stream", false];
-  const { provider, upstreamModel } = route.candidate;
+  const { provider } = route.candidate;
   const dialect = request.dialect(provider.speaks);
   if ("code" in dialect) {
     // It cannot be said in this one's words; in another's perhaps.
@@ -97,27 +92,20 @@ function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefine
     deps.routing.abandoned(route);
     return finish(deps, call, ready(dialect.local(deps.tokenizer)));
   }
+  ask(deps, call, route, dialect);
+}
+
+/** Sends one request to a provider, whose answer ends the call or has another one asked. */
+function ask(deps: RelayDeps, call: Call, route: Route, dialect: Dialect): void {
   call.dialect = dialect;
-  let encoded;
+  let request: UpstreamRequest;
   try {
-    encoded = encodeFor(call, dialect, route);
+    request = requestOf(call, dialect, route);
   } catch (error) {
     // Nested too deeply to be written, say. The provider was not asked: another call may be its trial.
     deps.routing.abandoned(route);
     throw error;
   }
-  const { body, contentType } = encoded;
-  const headers = upstreamHeaders({
-    caller: call.req.headers,
-    speaks: provider.speaks,
-    auth: upstreamAuth(provider, route.key.value, upstreamModel),
-    accept: dialect.gathers ? "text/event-stream" : ACCEPTED[request.answer],
-    contentType,
-    bytes: body.length,
-    extra: provider.headers,
-    more: dialect.headers?.(call.req.headers),
-  });
-  if (call.trace && provider.flags.forwardTrace) headers.push("traceparent", call.trace.traceparent);
   const nowMs = performance.now();
   openAttempt(call, route, nowMs);
   startOver(call);
@@ -128,14 +116,18 @@ function send(deps: RelayDeps, call: Call, route: Route, why: Failure | undefine
   call.firstByteMs = null;
   call.upstreamRequestId = null;
   call.made = undefined;
-  call.reader =
-    request.answer === "whole" && !dialect.gathers ? undefined : dialect.openStream({ endsWithoutTerminal: provider.flags.skipDone });
-  const url = upstreamUrl(provider, dialect.path, upstreamModel);
-  const { method } = dialect;
-  call.exchange = deps.upstream.send(
-    { url, method, headers, body: method === "GET" ? null : body, connectMs: provider.timeouts.connectMs },
-    new Answer(deps, call),
-  );
+  const reads = call.request!.answer !== "whole" || dialect.gathers;
+  call.reader = reads ? dialect.openStream({ endsWithoutTerminal: route.candidate.provider.flags.skipDone }) : undefined;
+  call.exchange = deps.upstream.send(request, new Answer(deps, call));
+}
+
+/** Asks for what the call has set going. */
+function follow(deps: RelayDeps, call: Call): void {
+  try {
+    ask(deps, call, call.route!, call.following!.dialect);
+  } catch (error) {
+    thrown(deps, call, error);
+  }
 }
 
 /** The provider failed: the next one is asked while the client has seen no event, else the call has failed. */
@@ -144,7 +136,8 @@ export function upstreamFailed(deps: RelayDeps, call: Call, met: Failure, said?:
   const why = discreet(met, call.candidate!, call.request!.model);
   letGo(deps, call, "retry");
   closeAttempt(deps, call, { kind: "failed", failure: why, said });
-  if (ruleOf(why).elsewhere && !call.delivered && !call.gone) {
+  if (call.following && !why.verbatim && followAgain(deps, call, () => follow(deps, call))) return;
+  if (ruleOf(why).elsewhere && !call.delivered && !call.gone && !call.following) {
     void waiveMessage(deps, call);
     proceed(deps, call, why);
   } else finish(deps, call, { kind: "failed", failure: why });
@@ -269,6 +262,10 @@ class Answer implements Listener {
     const call = this.#call;
     const result = call.dialect!.readWhole(body, call.contentType);
     if (!result.ok) return this.#fail(result.failure);
+    if (result.follow) {
+      beginFollowing(this.#deps, call, result.follow, result.body ?? body);
+      return follow(this.#deps, call);
+    }
     call.usage = result.usage;
     call.kept = result.kept;
     call.notes = result.notes ?? NO_NOTES;

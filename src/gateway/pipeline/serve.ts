@@ -36,7 +36,7 @@ export async function serve(
   res.on("close", () => {
     if (!res.writableFinished) {
       call.gone = true;
-      finish(deps, call, { kind: "gone" });
+      if (call.phase === "admitting" || !call.request?.outlives) finish(deps, call, { kind: "gone" });
     }
     deps.retire(call);
   });

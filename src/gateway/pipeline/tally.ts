@@ -4,7 +4,7 @@ import { newBudget } from "../tokens/index.ts";
 import { attemptsOf } from "./attempts.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
-import type { Delivered, Usage } from "./format.ts";
+import type { Delivered, Made, Usage } from "./format.ts";
 import { pricesTokens } from "./meters.ts";
 
 /** Tokens of a call and where they come from. */
@@ -69,6 +69,12 @@ export function seen(deps: Pick<RelayDeps, "pricing" | "tokenizer">, call: Call)
   return { tokens: NO_TOKENS, estimated: false };
 }
 
+/** By what a message is charged once, and whether more of it comes. A part that used nothing between two pauses is no part of its own. */
+function messageOf(made: Made | undefined, tokens: number): Pick<UsageEvent, "messageKey" | "messagePausedAt"> {
+  if (made?.charge === undefined || (made.paused && made.settled !== undefined && tokens === 0)) return { messageKey: null };
+  return { messageKey: difyMessageKey(made.charge), ...(made.paused ? { messagePausedAt: (made.settled ?? 0) + tokens } : {}) };
+}
+
 /** The durable record of a call. */
 export function usageEvent(
   call: Call,
@@ -103,7 +109,7 @@ export function usageEvent(
     stream: call.request!.answer === "stream",
     upstreamRequestId: call.upstreamRequestId,
     attempts: attemptsOf(call, tally, end),
-    messageKey: call.made?.charge === undefined ? null : difyMessageKey(call.made.charge),
+    ...messageOf(call.made, allTokens(tally.tokens)),
     estimatedInputTokens: Math.min(call.promptTokens, MOST_ESTIMATED),
     countedTokens: call.quotaWeight === undefined ? undefined : allTokens(tally.tokens) * call.quotaWeight,
   };

@@ -151,6 +151,33 @@ describe("a message that an app's Dify reports while it is relayed", function ()
     });
   }
 
+  for (const when of ["early", "once", "late"]) {
+    it(`a message that waited for a person is reported with all it used, and both parts are charged once: ${when}`, async () => {
+      const waiting = await relay.model([dify.url], { apiFormat: "dify", providers: [{ keys: ["app-chatflow-1"] }] });
+      const ada = await relay.customer({ models: [waiting], userLimits: OPEN, keyLimits: { quota_requests: 100 } });
+      try {
+        await dify.tell("[[usage:300,200]] [[chunks:3]]");
+        const { message, text } = await ask(ada, "[[outcome:paused]]");
+        const token = /"form_token": ?"([^"]+)"/.exec(text)![1]!;
+        await dify.tell(`[[usage:1500,800]] [[chunks:3]] [[webhook:${when}]]`);
+        const answered = await fetch(`${relay.url}/dify/v1/form/human_input/${token}`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${ada.key}`, "content-type": "application/json" },
+          body: JSON.stringify({ inputs: {}, action: "approve" }),
+        });
+        expect(answered.status).to.equal(200);
+        const [sent] = await reported([message!]);
+        expect([sent!.status, sent!.body.data?.pointsDeducted], JSON.stringify(sent)).to.deep.equal([200, 93]);
+        const { total, shortfall, counters } = await standing(ada);
+        expect([total, shortfall]).to.deep.equal([1_000n * CREDIT - COST, 0n]);
+        expect(await charges(ada)).to.equal(2);
+        expect(counters).to.deep.equal([["qr", 200n, 0n]]);
+      } finally {
+        await dify.tell("[[usage:1500,800]] [[chunks:3]]");
+      }
+    });
+  }
+
   for (const [name, limits] of [
     ["a quota of 3 requests", { quota_requests: 3 }],
     ["a spend limit of 3 messages", { spend_total: "279" }],

@@ -1,6 +1,6 @@
 import type { Pool } from "../../../platform/postgres.ts";
 
-export type OwnedKind = "conversation" | "message" | "task" | "run" | "file";
+export type OwnedKind = "conversation" | "message" | "task" | "run" | "file" | "form";
 
 /** One thing at Dify and whose it is. */
 export interface OwnedRow {
@@ -13,6 +13,8 @@ export interface OwnedRow {
   /** Of a conversation or message the last turn's; of a task or run what was charged so far. Null: not known yet. */
   inputTokens: number | null;
   outputTokens: number | null;
+  /** Of a form: the run that goes on when it is answered. */
+  run?: string | null;
 }
 
 /** One row for each id, the last one with its tokens: one statement may not write one row twice. */
@@ -29,7 +31,7 @@ function distinctRows(rows: readonly OwnedRow[]): OwnedRow[] {
 
 /** How long things are known after they were last noted, in milliseconds. */
 export interface Lifetimes {
-  /** Tasks and runs. */
+  /** Tasks, runs and forms. */
   passing: number;
   /** Conversations, messages and files. */
   lasting: number;
@@ -41,10 +43,10 @@ export async function insertOwned(pool: Pool, rows: readonly OwnedRow[], lifetim
   const column = <T>(pick: (row: OwnedRow) => T): T[] => distinct.map(pick);
   await pool.query({
     name: "dify_ids_note",
-    text: `INSERT INTO dify_ids (owner, id, kind, provider_id, model, input_tokens, output_tokens, expires_at)
-     SELECT o.*, date_trunc('day', clock_timestamp(), 'UTC') + (CASE WHEN o.kind IN ('task', 'run') THEN $8::float8 ELSE $9 END) * interval '1 millisecond'
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[])
-       AS o(owner, id, kind, provider_id, model, input_tokens, output_tokens)
+    text: `INSERT INTO dify_ids (owner, id, kind, provider_id, model, input_tokens, output_tokens, run, expires_at)
+     SELECT o.*, date_trunc('day', clock_timestamp(), 'UTC') + (CASE WHEN o.kind IN ('task', 'run', 'form') THEN $9::float8 ELSE $10 END) * interval '1 millisecond'
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[], $8::text[])
+       AS o(owner, id, kind, provider_id, model, input_tokens, output_tokens, run)
      ORDER BY o.owner, o.id
      ON CONFLICT (owner, id) DO UPDATE SET provider_id = EXCLUDED.provider_id, model = EXCLUDED.model,
        input_tokens = coalesce(EXCLUDED.input_tokens, dify_ids.input_tokens),
@@ -57,6 +59,7 @@ export async function insertOwned(pool: Pool, rows: readonly OwnedRow[], lifetim
       column((row) => row.model),
       column((row) => row.inputTokens),
       column((row) => row.outputTokens),
+      column((row) => row.run ?? null),
       lifetimes.passing,
       lifetimes.lasting,
     ],
@@ -67,7 +70,7 @@ export async function insertOwned(pool: Pool, rows: readonly OwnedRow[], lifetim
 export async function findOwned(pool: Pool, owner: string, ids: readonly string[]): Promise<OwnedRow[]> {
   const { rows } = await pool.query<OwnedRow>({
     name: "dify_ids_find",
-    text: `SELECT owner, id, kind, provider_id AS "providerId", model, input_tokens::float8 AS "inputTokens", output_tokens::float8 AS "outputTokens"
+    text: `SELECT owner, id, kind, provider_id AS "providerId", model, input_tokens::float8 AS "inputTokens", output_tokens::float8 AS "outputTokens", run
      FROM dify_ids WHERE owner = $1 AND id = ANY($2)`,
     values: [owner, ids],
   });

@@ -1,15 +1,11 @@
-import type { TokenClasses } from "../../../pricing/index.ts";
 import type { OwnedRow } from "../../dify/owned/index.ts";
 import type { Call } from "../../pipeline/call.ts";
-import { failure } from "../../pipeline/failure.ts";
-import type { AnswerKind, Dialect, EncodedRequest, Made, ReadResult, StreamReader, WholeResult } from "../../pipeline/format.ts";
+import type { AnswerKind, Dialect, EncodedRequest, ReadResult, WholeResult } from "../../pipeline/format.ts";
 import { asObject, boolean, checkFields, refuse, text, type Check } from "../checks.ts";
 import { noStream } from "../noStream.ts";
 import { readObject } from "../whole.ts";
 import { inBandFailure, readError } from "./errors.ts";
-import { stopOf } from "./native.ts";
 import { AppRequest } from "./request.ts";
-import { DifyStream } from "./stream.ts";
 
 const NOTHING: EncodedRequest = { body: Buffer.alloc(0), contentType: "application/json" };
 const query = (user: string): string => `?user=${encodeURIComponent(user)}`;
@@ -123,42 +119,3 @@ export const readNaming =
     const problem = checkFields(NAME_FIELDS, read.fields);
     return problem ? refuse(problem) : { ok: true, request: new NameRequest(id, read.fields) };
   };
-
-/** The events of a run that goes on after a pause: what was charged when it paused is not charged again. */
-export class ResumeRequest extends AppRequest {
-  readonly answer: AnswerKind = "stream";
-  readonly #id: string;
-  readonly #query: string;
-  #settled = { input: 0, output: 0 };
-
-  constructor(id: string, search: string) {
-    super({ things: [{ id, kind: "task", param: "task_id" }] });
-    this.#id = id;
-    this.#query = search;
-  }
-
-  protected override take([row]: readonly OwnedRow[]): void {
-    this.#settled = { input: row?.inputTokens ?? 0, output: row?.outputTokens ?? 0 };
-  }
-
-  protected countOwn(): number {
-    return 0;
-  }
-
-  protected override rowsOf(call: Call, made: Made, tokens: TokenClasses | undefined): OwnedRow[] {
-    const { input, output } = this.#settled;
-    return super.rowsOf(call, made, tokens && { ...tokens, input: tokens.input + input, output: tokens.output + output });
-  }
-
-  dialect(): Dialect {
-    return {
-      path: `/workflow/${this.#id}/events${query(this.user)}${this.#query}`,
-      method: "GET",
-      encode: () => NOTHING,
-      openStream: (): StreamReader => new DifyStream("workflow", { inputPercent: this.settings.inputPercent, settled: this.#settled }),
-      readWhole: (): WholeResult => ({ ok: false, failure: failure("internal_error") }),
-      readError,
-      stop: (made) => stopOf("/workflows/tasks", made, this.user),
-    };
-  }
-}

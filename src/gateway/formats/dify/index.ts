@@ -1,7 +1,8 @@
 import type { Format } from "../../pipeline/format.ts";
 import { difyVoice } from "./errors.ts";
-import { readNaming, ResumeRequest, SuggestedRequest } from "./asides.ts";
+import { readNaming, SuggestedRequest } from "./asides.ts";
 import { readCall, type AppRoute } from "./read.ts";
+import { readForm, ResumeRequest } from "./resume.ts";
 import { readSpeech, readTranscript } from "./sound.ts";
 
 const CHAT: AppRoute = { path: "/chat-messages", kind: "message", stopUnder: "/chat-messages", asks: true };
@@ -62,6 +63,9 @@ export const difyResume = (id: string, search: string): Format => ({
   body: "none",
   read: () => ({ ok: true, request: new ResumeRequest(id, search) }),
 });
+
+/** An answer to what a paused run asks: it goes on, and is charged for what it uses. */
+export const difyForm = (token: string): Format => ({ ...difyWorkflow, route: "/dify/v1/form/human_input/:token", read: readForm(token) });
 
 /** The same in a version that its path names. */
 export const difyWorkflowVersion = (id: string): Format =>

@@ -24,6 +24,7 @@ const WHAT: Record<NamedThing["kind"], string> = {
   task: "Task",
   run: "Workflow run",
   file: "File",
+  form: "Form",
 };
 
 /** What is known of the things a request names, in their order; a failure when one of them is not the owner's, or they lie apart. */

@@ -88,6 +88,7 @@ export abstract class AppRequest implements RelayRequest {
       const id = made[kind];
       if (id !== undefined) rows.push({ ...shared, id, kind });
     }
+    for (const id of made.forms ?? []) rows.push({ ...shared, id, kind: "form", run: made.run ?? made.task ?? null });
     return rows;
   }
 }

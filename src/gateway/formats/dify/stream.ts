@@ -10,7 +10,7 @@ import { brokeOff, malformed, NOT_A_STREAM, NOT_JSON } from "../events.ts";
 import { isUnreadable } from "../whole.ts";
 import { DeliveredWords } from "./delivered.ts";
 import { inBandFailure, runFailed, withoutSecrets } from "./errors.ts";
-import { madeIn } from "./made.ts";
+import { formsIn, madeIn } from "./made.ts";
 import { partTotal, readTotal, readUsage, restOf, type Parting } from "./usage.ts";
 
 /** Which of Dify's streams it is: a workflow has no message, and ends by itself. */
@@ -112,9 +112,14 @@ export class DifyStream implements StreamReader {
     this.tail = last;
   }
 
+  /** What goes on after a pause may be a run alone, or a message's. */
+  get #ofMessage(): boolean {
+    return this.#kind === "message" || this.made?.message !== undefined;
+  }
+
   /** Nothing more is said. A chatflow's run ends before its message does. */
   get #ended(): boolean {
-    return this.#messageEnded || (this.closing && this.#kind === "workflow");
+    return this.#messageEnded || (this.closing && !this.#ofMessage);
   }
 
   /** What of these complete events goes on to the client now. */
@@ -146,7 +151,8 @@ export class DifyStream implements StreamReader {
       return false;
     }
     if (fields["event"] === "agent_thought" || fields["event"] === "agent_message") this.agent = true;
-    if (!this.#begun || this.made === undefined) this.made ??= madeIn(fields, this.#parting.settled.input + this.#parting.settled.output);
+    if (!this.#begun || this.made === undefined) this.made ??= madeIn(fields, this.#settled);
+    this.#readPause(fields);
     this.#begun = true;
     const bytes = withoutSecrets(fields) ? Buffer.from(`data: ${JSON.stringify(fields)}\n\n`) : event;
     if (this.#ended && !AFTERWARDS.has(fields["event"])) return false;
@@ -154,6 +160,19 @@ export class DifyStream implements StreamReader {
     if (!this.closing) return bytes === event ? true : bytes;
     this.#holdBack(bytes);
     return false;
+  }
+
+  /** Of a run that goes on: what was charged before. */
+  get #settled(): number | undefined {
+    const { resumed, settled } = this.#parting;
+    return resumed ? settled.input + settled.output : undefined;
+  }
+
+  #readPause(fields: Fields): void {
+    const name = fields["event"];
+    if (!this.made || (name !== "human_input_required" && name !== "workflow_paused")) return;
+    const forms = [...new Set([...(this.made.forms ?? []), ...formsIn(fields)])];
+    this.made = { ...this.made, forms, ...(name === "workflow_paused" ? { paused: true as const } : {}) };
   }
 
   #readEnd(fields: Fields): void {
@@ -176,7 +195,7 @@ export class DifyStream implements StreamReader {
     const usage = read(said);
     this.unreadableUsage = isUnreadable(said, usage);
     // A message's own usage is exact; what its run said before was a total.
-    if (usage || this.#kind === "workflow" || this.unreadableUsage) this.#usage = usage;
+    if (usage || !this.#ofMessage || this.unreadableUsage) this.#usage = usage;
     this.closing = true;
   }
 

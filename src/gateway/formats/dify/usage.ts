@@ -19,6 +19,8 @@ export interface Parting {
   /** How much of a total is taken for input, in percent: the blended price is so much of the input price and the rest of the output price. */
   inputPercent: number;
   settled: { input: number; output: number };
+  /** It goes on after a pause. */
+  resumed?: boolean;
 }
 
 /** A total of tokens in classes. Half a token is taken for input. */

@@ -109,27 +109,6 @@ describe("what a call of a Dify app costs", () => {
     expect(await rig.bill(ada)).to.include({ charged: 0n, status: "failed" });
   });
 
-  it("a run that pauses is charged what is known, and the rest when it has finished: never twice", async () => {
-    const { model } = await rig.app("workflow");
-    const ada = await rig.customer(model);
-    await rig.dify.tell("[[usage:300,200]] [[chunks:2]]");
-    const events = await rig.stream(ada, ROUTES.workflow, bodyOf("workflow", "[[outcome:paused]] Which way?"));
-    expect(names(events).at(-1)).to.equal("workflow_paused");
-    // 500 tokens: 250 at 30 and 250 at 60.
-    expect(await rig.bill(ada)).to.include({ charged: 22_500_000n, status: "ok" });
-
-    const run = String(events.at(-1)!["workflow_run_id"]);
-    const token = String((events.at(-2)!["data"] as Record<string, unknown>)["form_token"]);
-    expect((await rig.send(ada, `/form/human_input/${token}`, { inputs: { ok: true }, action: "approve" })).status).to.equal(200);
-    await rig.dify.tell("[[usage:1500,800]] [[chunks:2]]");
-    const rest = async (): Promise<string> => (await rig.send(ada, `/workflow/${run}/events`)).text();
-    expect(await rest()).to.match(/"event":"workflow_finished"/);
-    expect(await rig.bill(ada)).to.include({ charged: BLENDED });
-    // Whoever listens again pays nothing again.
-    expect(await rest()).to.match(/"event":"workflow_finished"/);
-    expect(await rig.bill(ada)).to.include({ charged: BLENDED });
-  });
-
   it("speech and transcripts by their own prices, a message spoken by its length", async () => {
     const prices = { prices: { character_price: "1", second_price: "2" } };
     const { model } = await rig.app("chat", prices);

@@ -12,6 +12,7 @@ interface Things {
   task: string;
   run: string;
   file: string;
+  form: string;
 }
 
 /** Every route that takes an id, wherever it stands. */
@@ -54,6 +55,8 @@ const ROUTES: [name: string, method: string, path: (ids: Things) => string, body
   ["speak a message", "POST", () => "/text-to-audio", ({ message }) => ({ message_id: message })],
   ["look at a file", "GET", ({ file }) => `/files/${file}/preview`],
   ["look at a run", "GET", ({ run }) => `/workflows/run/${run}`],
+  ["look at a form", "GET", ({ form }) => `/form/human_input/${form}`],
+  ["answer a form", "POST", ({ form }) => `/form/human_input/${form}`, () => ({ inputs: {}, action: "approve" })],
   ["listen to a run", "GET", ({ run }) => `/workflow/${run}/events`],
   ["delete a conversation", "DELETE", ({ conversation }) => `/conversations/${conversation}`, () => ({})],
 ];
@@ -67,6 +70,8 @@ describe("what Dify made for one account", () => {
 
   async function make(who: Customer | string): Promise<Things> {
     const events = await rig.stream(who, "/chat-messages", { query: `[[app:chatflow]] ${COUNTED} Which way?` });
+    const waiting = await rig.stream(who, "/chat-messages", { query: `[[app:chatflow]] [[outcome:paused]] ${COUNTED} Which way?` });
+    const asks = waiting.find(({ event }) => event === "human_input_required")!["data"] as { form_token: string };
     const form = new FormData();
     form.append("file", new Blob(["a picture"], { type: "image/png" }), "a.png");
     form.append("user", "whoever");
@@ -79,6 +84,7 @@ describe("what Dify made for one account", () => {
       task: String(end["task_id"]),
       run: String(end["workflow_run_id"]),
       file: ((await uploaded.json()) as { id: string }).id,
+      form: asks.form_token,
     };
   }
 
@@ -95,7 +101,7 @@ describe("what Dify made for one account", () => {
 
   for (const route of ROUTES) {
     it(`${route[0]}: the owner may; for others, and for ids of nobody's, there is no such thing, and Dify is not asked`, async () => {
-      const nobodys: Things = { conversation: NOBODYS, message: NOBODYS, task: NOBODYS, run: NOBODYS, file: NOBODYS };
+      const nobodys: Things = { conversation: NOBODYS, message: NOBODYS, task: NOBODYS, run: NOBODYS, file: NOBODYS, form: NOBODYS };
       for (const [who, things] of [
         [bob, ids],
         [await mintToken(rig.relay, ada), ids],
@@ -175,6 +181,7 @@ describe("what Dify made for one account", () => {
     expect(await lives()).to.deep.equal([
       ["conversation", 400],
       ["file", 400],
+      ["form", 31],
       ["message", 400],
       ["run", 31],
       ["task", 31],

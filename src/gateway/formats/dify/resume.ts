@@ -1,0 +1,142 @@
+import type { TokenClasses } from "../../../pricing/index.ts";
+import type { OwnedRow } from "../../dify/owned/index.ts";
+import type { Call } from "../../pipeline/call.ts";
+import type { RelayDeps } from "../../pipeline/deps.ts";
+import { failure, type Failure } from "../../pipeline/failure.ts";
+import type { AnswerKind, Dialect, EncodedRequest, Made, ReadResult, StreamReader, WholeResult } from "../../pipeline/format.ts";
+import { asObject, type Fields } from "../checks.ts";
+import { noStream } from "../noStream.ts";
+import { readObject } from "../whole.ts";
+import { inBandFailure, readError } from "./errors.ts";
+import { GatheredStream } from "./gathered.ts";
+import { stopOf } from "./native.ts";
+import { AppRequest } from "./request.ts";
+import { DifyStream } from "./stream.ts";
+
+const NOTHING: EncodedRequest = { body: Buffer.alloc(0), contentType: "application/json" };
+
+/** How often, and every how many milliseconds, it is looked whether a run has paused. */
+const LOOKS = 20;
+const LOOK_MS = 100;
+
+/** What belongs to a run that goes on after a pause: what was charged when it paused is not charged again. */
+abstract class AfterPause extends AppRequest {
+  #settled = { input: 0, output: 0 };
+  #paused = false;
+
+  protected countOwn(): number {
+    return 0;
+  }
+
+  protected goOnFrom(row: OwnedRow | undefined): void {
+    this.#settled = { input: row?.inputTokens ?? 0, output: row?.outputTokens ?? 0 };
+    this.#paused = typeof row?.inputTokens === "number";
+  }
+
+  /** What there was before is on record: what comes now is charged apart. */
+  protected get paused(): boolean {
+    return this.#paused;
+  }
+
+  protected override rowsOf(call: Call, made: Made, tokens: TokenClasses | undefined): OwnedRow[] {
+    const { input, output } = this.#settled;
+    return super.rowsOf(call, made, tokens && { ...tokens, input: tokens.input + input, output: tokens.output + output });
+  }
+
+  /** Asks for the events of the run. */
+  protected eventsOf(run: string, more: string): Dialect & { openStream(): DifyStream } {
+    const parting = { inputPercent: this.settings.inputPercent, settled: this.#settled, resumed: this.#paused };
+    return {
+      path: `/workflow/${run}/events?user=${encodeURIComponent(this.user)}${more}`,
+      method: "GET",
+      encode: () => NOTHING,
+      openStream: () => new DifyStream("workflow", parting),
+      readWhole: (): WholeResult => ({ ok: false, failure: failure("internal_error") }),
+      readError,
+    };
+  }
+}
+
+/** The events of such a run, for whoever wants to see them. */
+export class ResumeRequest extends AfterPause {
+  readonly answer: AnswerKind = "stream";
+  readonly #id: string;
+  readonly #query: string;
+
+  constructor(id: string, search: string) {
+    super({ things: [{ id, kind: "task", param: "task_id" }] });
+    this.#id = id;
+    this.#query = search;
+  }
+
+  protected override take([row]: readonly OwnedRow[]): void {
+    this.goOnFrom(row);
+  }
+
+  dialect(): Dialect {
+    return { ...this.eventsOf(this.#id, this.#query), stop: (made) => stopOf("/workflows/tasks", made, this.user) };
+  }
+}
+
+/** An answer to what a run waits for. It goes on then, and what it uses is read from its events, whether or not anybody listens to them. */
+class FormRequest extends AfterPause {
+  readonly answer: AnswerKind = "whole";
+  readonly outlives = true;
+  readonly #token: string;
+  readonly #body: Fields;
+  #run = "";
+
+  constructor(token: string, body: Fields) {
+    super({ things: [{ id: token, kind: "form", param: "form_token" }] });
+    this.#token = token;
+    this.#body = body;
+  }
+
+  protected override take([row]: readonly OwnedRow[]): void {
+    this.#run = row?.run ?? "";
+  }
+
+  override async prepare(deps: RelayDeps, call: Call): Promise<Failure | undefined> {
+    const refused = await super.prepare(deps, call);
+    if (refused) return refused;
+    // Its form is told before its pause is recorded: the end of that stream, which says so, may be a moment away.
+    for (let looks = 0; looks < LOOKS && !this.paused; looks++) {
+      if (looks > 0) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      this.goOnFrom((await deps.owned.find(this.user, [this.#run]))[0]);
+    }
+    return this.paused ? undefined : failure("validation_failed", { message: "The run has not paused yet" });
+  }
+
+  dialect(): Dialect {
+    const { model: _ours, ...rest } = this.#body;
+    return {
+      path: `/form/human_input/${this.#token}`,
+      encode: () => ({ body: Buffer.from(JSON.stringify({ ...rest, user: this.user })), contentType: "application/json" }),
+      openStream: noStream,
+      readWhole: (body): WholeResult => {
+        const read = readObject(body, "Dify's", inBandFailure);
+        if (!read.ok) return read;
+        if (typeof read.fields["code"] === "string") return { ok: false, failure: inBandFailure(read.fields) };
+        return { ok: true, usage: undefined, unreadableUsage: false, count: () => ({ content: false, tokens: 0 }), follow: this.#follow() };
+      },
+      readError,
+    };
+  }
+
+  #follow(): Dialect {
+    const events = this.eventsOf(this.#run, "");
+    return {
+      ...events,
+      gathers: true,
+      openStream: (): StreamReader => new GatheredStream("workflow", events.openStream(), () => undefined),
+    };
+  }
+}
+
+/** Reads the parsed body of an answer to a form. */
+export const readForm =
+  (token: string) =>
+  (body: unknown): ReadResult => {
+    const read = asObject(body);
+    return read.ok ? { ok: true, request: new FormRequest(token, read.fields) } : read;
+  };
