@@ -22,13 +22,13 @@ interface PeriodKey {
 const BEHIND_THEIR_PLAN = `SELECT p.user_id, p.starts_at
   FROM plan_versions v JOIN subscription_periods p ON p.plan = v.plan AND p.plan_version < v.version AND p.ends_at > $1
   WHERE v.created_at <= p.starts_at OR (v.change_takes_effect = 'now' AND v.created_at <= $1)
-  LIMIT $2 FOR UPDATE OF p SKIP LOCKED`;
+  LIMIT $2 FOR NO KEY UPDATE OF p SKIP LOCKED`;
 
 /** Open periods of those who have the standard plan, which is another one, or has other terms, since they were opened. */
 const BEHIND_THE_STANDARD = `SELECT p.user_id, p.starts_at FROM subscription_periods p
   WHERE p.ends_at > $1 AND p.standard_no < (SELECT max(no) FROM standard_terms WHERE from_at <= $1)
     AND NOT EXISTS (SELECT FROM subscription_terms t WHERE t.user_id = p.user_id)
-  LIMIT $2 FOR UPDATE OF p SKIP LOCKED`;
+  LIMIT $2 FOR NO KEY UPDATE OF p SKIP LOCKED`;
 
 /** Takes open periods in which something else counts than when they were opened, and the terms of their users. */
 export async function takeChanged(tx: Queryable, now: Date, limit: number): Promise<{ row: PeriodRow; terms: Terms[] | null }[]> {

@@ -35,8 +35,8 @@ export interface QuotaReset {
   writeStatements(options?: StepOptions): Promise<StateResult>;
 }
 
-/** A call waits for a batch that has its wallet locked: for half of the 20 ms that are bearable, as some batches take longer than the last. */
-const LOCKED_MS = 10;
+/** A call waits for a batch that has its wallet locked: for less than the 20 ms that are bearable, as some batches take longer than the last. */
+const LOCKED_MS = 15;
 const BATCH_MAX = 500;
 /** Statements lock no wallet. */
 const STATEMENT_BATCH = 200;

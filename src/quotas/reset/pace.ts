@@ -1,12 +1,12 @@
-const FIRST = 20;
-const LEAST = 5;
+/** What takes long in so few is the machine, and smaller batches would only be more of them. */
+const LEAST = 25;
 
 /**
  * Gives batches of work a size, so that each locks what it locks for about `targetMs`: from one to the next at most twice as large, and as
  * small at once as the last one's time asks for. A batch that failed tells nothing.
  */
 export function createPace({ targetMs, most }: { targetMs: number; most: number }) {
-  let size = Math.min(FIRST, most);
+  let size = LEAST;
   return async function paced<T extends { lockedMs: number }>(batch: (size: number) => Promise<T>): Promise<T> {
     const result = await batch(size);
     size = nextSize(size, { tookMs: result.lockedMs, targetMs, most });

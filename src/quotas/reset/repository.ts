@@ -128,7 +128,7 @@ export async function noteOpened(tx: Queryable, opened: readonly { userId: strin
 /** The period of a user that is open now. */
 export async function takePresentPeriod(tx: Queryable, userId: string, now: Date): Promise<PeriodRow | undefined> {
   const { rows } = await tx.query<PeriodRow>(
-    `SELECT ${PERIOD} FROM subscription_periods p WHERE user_id = $1 AND starts_at <= $2 AND ends_at > $2 FOR UPDATE`,
+    `SELECT ${PERIOD} FROM subscription_periods p WHERE user_id = $1 AND starts_at <= $2 AND ends_at > $2 FOR NO KEY UPDATE`,
     [userId, now],
   );
   return rows[0];

@@ -41,7 +41,7 @@ export async function takeUnstated(tx: Queryable, now: Date, limit: number): Pro
     `SELECT p.user_id, p.wallet_id, p.starts_at, p.ends_at, p.plan FROM subscription_periods p
      WHERE p.stated_at IS NULL AND p.statement_due_at <= $1
        AND NOT EXISTS (SELECT FROM subscription_periods o WHERE o.user_id = p.user_id AND o.stated_at IS NULL AND o.starts_at < p.starts_at)
-     ORDER BY p.statement_due_at LIMIT $2 FOR UPDATE SKIP LOCKED`,
+     ORDER BY p.statement_due_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED`,
     [now, limit],
   );
   return rows;
