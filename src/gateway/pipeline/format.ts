@@ -164,6 +164,8 @@ export interface StreamReader {
   readonly closing?: boolean;
   /** What the provider has made for this caller, once it has said so. */
   readonly made?: Made | undefined;
+  /** How many characters its words have; costs time. */
+  readonly characters?: number;
   /** Nothing of it is handed on before its end, but the caller can have what was made elsewhere: who leaves pays for that. */
   readonly gathers?: boolean;
   /** It has failed for us alone: the provider works on, and has to be stopped. */

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { formatCredits } from "../../../src/platform/credits.ts";
 import { waitFor } from "../../support/waitFor.ts";
-import { WEBHOOK_KEY, WEBHOOK_SECRET } from "../../support/dify.ts";
+import { messageEnd, WEBHOOK_KEY, WEBHOOK_SECRET } from "../../support/dify.ts";
 import { startUpstream } from "../../support/upstream.ts";
 import { useStack } from "../../support/stack.ts";
 import { startRelay, type Customer, type CustomerOptions, type Relay } from "../gateway/harness.ts";
@@ -150,6 +150,41 @@ describe("a message that an app's Dify reports while it is relayed", function ()
       expect(await charges(ada)).to.equal(1);
     });
   }
+
+  it("a message that failed for its client is free when it is reported as complete", async () => {
+    const ada = await customer({ keyLimits: { quota_requests: 1 } });
+    const { message, text } = await ask(ada, "[[fault:error_in_band after=2]]");
+    expect(text).to.match(/"event": ?"error"/);
+    expect(await standing(ada)).to.deep.include({ total: 1_000n * CREDIT });
+    const { status, body } = await rig.send(messageEnd({ user_id: `tk_${ada.userId}`, message_id: message }));
+    expect([status, body.data.pointsDeducted]).to.deep.equal([200, 0]);
+    expect(await standing(ada)).to.deep.equal({ total: 1_000n * CREDIT, shortfall: 0n, counters: [["qr", 0n, 0n]] });
+  });
+
+  it("a message that is made although its client left before it was named is free when it is reported", async () => {
+    const ada = await customer();
+    const leave = new AbortController();
+    await dify.tell("[[usage:1500,800]] [[delay:300ms]] [[pace:20ms]] [[chunks:20]]");
+    const call = fetch(`${relay.url}/dify/v1/chat-messages`, {
+      method: "POST",
+      signal: leave.signal,
+      headers: { authorization: `Bearer ${ada.key}`, "content-type": "application/json" },
+      body: JSON.stringify({ query: "Which way?", inputs: {}, response_mode: "streaming" }),
+    }).catch(() => undefined);
+    await waitFor(async () => (await dify.calls(`tk_${ada.userId}`)).length === 1, { timeoutMs: 5_000, message: "Dify's request" });
+    leave.abort();
+    await call;
+    const free = async () => {
+      const { rows } = await relay.pool.query(
+        "SELECT FROM usage_messages m JOIN usage_events e ON e.id = m.event_id WHERE m.free AND e.wallet_id = $1",
+        [ada.walletId],
+      );
+      return rows.length === 1;
+    };
+    await waitFor(free, { timeoutMs: 5_000, message: "the relay's verdict" });
+    expect((await standing(ada)).total).to.equal(1_000n * CREDIT);
+    await dify.tell("[[usage:1500,800]] [[chunks:3]]");
+  });
 
   for (const when of ["early", "once", "late"]) {
     it(`a message that waited for a person is reported with all it used, and both parts are charged once: ${when}`, async () => {

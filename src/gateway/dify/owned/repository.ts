@@ -15,6 +15,8 @@ export interface OwnedRow {
   outputTokens: number | null;
   /** Of a form: the run that goes on when it is answered. */
   run?: string | null;
+  /** Of a message that has ended: of its answer. */
+  characters?: number | null;
 }
 
 /** One row for each id, the last one with its tokens: one statement may not write one row twice. */
@@ -24,7 +26,8 @@ function distinctRows(rows: readonly OwnedRow[]): OwnedRow[] {
     const key = `${row.owner} ${row.id}`;
     const before = distinct.get(key);
     const known = row.inputTokens === null && before ? before : row;
-    distinct.set(key, { ...row, inputTokens: known.inputTokens, outputTokens: known.outputTokens });
+    const { inputTokens, outputTokens, characters = null } = known;
+    distinct.set(key, { ...row, inputTokens, outputTokens, characters });
   }
   return [...distinct.values()];
 }
@@ -43,14 +46,15 @@ export async function insertOwned(pool: Pool, rows: readonly OwnedRow[], lifetim
   const column = <T>(pick: (row: OwnedRow) => T): T[] => distinct.map(pick);
   await pool.query({
     name: "dify_ids_note",
-    text: `INSERT INTO dify_ids (owner, id, kind, provider_id, model, input_tokens, output_tokens, run, expires_at)
-     SELECT o.*, date_trunc('day', clock_timestamp(), 'UTC') + (CASE WHEN o.kind IN ('task', 'run', 'form') THEN $9::float8 ELSE $10 END) * interval '1 millisecond'
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[], $8::text[])
-       AS o(owner, id, kind, provider_id, model, input_tokens, output_tokens, run)
+    text: `INSERT INTO dify_ids (owner, id, kind, provider_id, model, input_tokens, output_tokens, run, characters, expires_at)
+     SELECT o.*, date_trunc('day', clock_timestamp(), 'UTC') + (CASE WHEN o.kind IN ('task', 'run', 'form') THEN $10::float8 ELSE $11 END) * interval '1 millisecond'
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::integer[])
+       AS o(owner, id, kind, provider_id, model, input_tokens, output_tokens, run, characters)
      ORDER BY o.owner, o.id
      ON CONFLICT (owner, id) DO UPDATE SET provider_id = EXCLUDED.provider_id, model = EXCLUDED.model,
        input_tokens = coalesce(EXCLUDED.input_tokens, dify_ids.input_tokens),
-       output_tokens = coalesce(EXCLUDED.output_tokens, dify_ids.output_tokens), expires_at = EXCLUDED.expires_at`,
+       output_tokens = coalesce(EXCLUDED.output_tokens, dify_ids.output_tokens),
+       characters = coalesce(EXCLUDED.characters, dify_ids.characters), expires_at = EXCLUDED.expires_at`,
     values: [
       column((row) => row.owner),
       column((row) => row.id),
@@ -60,6 +64,7 @@ export async function insertOwned(pool: Pool, rows: readonly OwnedRow[], lifetim
       column((row) => row.inputTokens),
       column((row) => row.outputTokens),
       column((row) => row.run ?? null),
+      column((row) => row.characters ?? null),
       lifetimes.passing,
       lifetimes.lasting,
     ],
@@ -70,7 +75,7 @@ export async function insertOwned(pool: Pool, rows: readonly OwnedRow[], lifetim
 export async function findOwned(pool: Pool, owner: string, ids: readonly string[]): Promise<OwnedRow[]> {
   const { rows } = await pool.query<OwnedRow>({
     name: "dify_ids_find",
-    text: `SELECT owner, id, kind, provider_id AS "providerId", model, input_tokens::float8 AS "inputTokens", output_tokens::float8 AS "outputTokens", run
+    text: `SELECT owner, id, kind, provider_id AS "providerId", model, input_tokens::float8 AS "inputTokens", output_tokens::float8 AS "outputTokens", run, characters
      FROM dify_ids WHERE owner = $1 AND id = ANY($2)`,
     values: [owner, ids],
   });

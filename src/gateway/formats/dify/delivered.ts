@@ -3,6 +3,8 @@ import { GatheredText } from "../../tokens/gathered.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { isObject, wordOf, type Fields } from "../checks.ts";
 
+const charactersIn = (text: unknown): number => (typeof text === "string" ? [...text].length : 0);
+
 /**
  * What was handed to the client's socket, for counting: answers, text of workflows, thoughts, names and inputs of tools. What tools said
  * and what moderation put in the answer's place was not made by the model.
@@ -15,6 +17,7 @@ export class DeliveredWords {
   /** A thought comes several times, each time whole. */
   #tools = new Map<string, string>();
   #any = false;
+  #characters = 0;
 
   add(bytes: Buffer): void {
     this.#raw.add(bytes);
@@ -40,7 +43,11 @@ export class DeliveredWords {
     switch (fields["event"]) {
       case "message":
       case "agent_message":
+        this.#characters += charactersIn(fields["answer"]);
         return this.#texts.append("answer", fields["answer"]);
+      case "message_replace":
+        this.#characters = charactersIn(fields["answer"]);
+        return;
       case "text_chunk":
         return this.#texts.append("text", isObject(fields["data"]) ? fields["data"]["text"] : undefined);
       case "reasoning_chunk":
@@ -61,6 +68,12 @@ export class DeliveredWords {
   get hasContent(): boolean {
     this.fold();
     return this.#any || this.#texts.hasContent || this.#tools.size > 0;
+  }
+
+  /** How long the answer is that its reader has: what was put in its place, if something was. */
+  get characters(): number {
+    this.fold();
+    return this.#characters;
   }
 
   /** Output tokens of it. */

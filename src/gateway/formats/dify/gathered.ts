@@ -149,6 +149,10 @@ export class GatheredStream implements StreamReader {
     if (this.state === "open") this.#take(this.#stream.end());
   }
 
+  get characters(): number {
+    return this.#stream.characters;
+  }
+
   hasContent(): boolean {
     return this.#stream.hasContent();
   }

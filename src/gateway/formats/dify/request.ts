@@ -86,7 +86,8 @@ export abstract class AppRequest implements RelayRequest {
     const rows: OwnedRow[] = [];
     for (const kind of ["conversation", "message", "task", "run"] as const) {
       const id = made[kind];
-      if (id !== undefined) rows.push({ ...shared, id, kind });
+      if (id !== undefined)
+        rows.push({ ...shared, id, kind, ...(kind === "message" && tokens ? { characters: call.reader?.characters ?? null } : {}) });
     }
     for (const id of made.forms ?? []) rows.push({ ...shared, id, kind: "form", run: made.run ?? made.task ?? null });
     return rows;

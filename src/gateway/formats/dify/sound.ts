@@ -1,5 +1,7 @@
 import type { Units } from "../../../pricing/index.ts";
 import type { OwnedRow } from "../../dify/owned/index.ts";
+import type { Call } from "../../pipeline/call.ts";
+import type { RelayDeps } from "../../pipeline/deps.ts";
 import type { Failure } from "../../pipeline/failure.ts";
 import { failure } from "../../pipeline/failure.ts";
 import type { Form } from "../../pipeline/form.ts";
@@ -16,7 +18,7 @@ import { AppRequest } from "./request.ts";
 import { ID } from "./made.ts";
 
 const MOST_CHARACTERS = 100_000;
-/** Of a message we know the tokens; a token of English is about four characters, of other tongues fewer. */
+/** Of a message whose answer was not seen here we know the tokens; a token of English is about four characters, of other tongues fewer. */
 const CHARACTERS_A_TOKEN = 4;
 
 /** Sound costs no tokens that anybody tells. */
@@ -40,6 +42,8 @@ export class SpeechRequest extends SoundRequest {
   readonly answer: AnswerKind = "bytes";
   readonly body: Readonly<Fields>;
   units: Units;
+  /** Nobody knows yet how long its message is. */
+  #endless = false;
 
   constructor(body: Fields) {
     const message = body["message_id"] as string | null | undefined;
@@ -51,8 +55,16 @@ export class SpeechRequest extends SoundRequest {
     this.units = { characters: [...((body["text"] as string | null | undefined) ?? "")].length };
   }
 
-  protected override take(rows: readonly OwnedRow[]): void {
-    this.units = { characters: Math.max(1, (rows[0]?.outputTokens ?? 0) * CHARACTERS_A_TOKEN) };
+  protected override take([row]: readonly OwnedRow[]): void {
+    const { characters, outputTokens } = row!;
+    this.#endless = characters == null && outputTokens === null;
+    this.units = { characters: Math.max(1, characters ?? (outputTokens ?? 0) * CHARACTERS_A_TOKEN) };
+  }
+
+  override async prepare(deps: RelayDeps, call: Call): Promise<Failure | undefined> {
+    const refused = await super.prepare(deps, call);
+    if (refused || !this.#endless) return refused;
+    return failure("validation_failed", { message: "message_id: the message has not ended", param: "message_id" });
   }
 
   dialect(): Dialect {

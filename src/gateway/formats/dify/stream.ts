@@ -87,6 +87,10 @@ export class DifyStream implements StreamReader {
     return this.#delivered.malformed;
   }
 
+  get characters(): number {
+    return this.#delivered.characters;
+  }
+
   hasContent(): boolean {
     return this.closing || this.#nodeTokens > 0 || this.#delivered.hasContent;
   }

@@ -118,9 +118,24 @@ describe("what a call of a Dify app costs", () => {
     expect((await spoken.arrayBuffer()).byteLength).to.be.greaterThan(100);
     const event = await rig.relay.lastEvent(ada);
     expect(event?.units).to.deep.equal({ characters: 10 });
-    const answer = (await (await rig.send(ada, ROUTES.chat, { inputs: {}, query: "Which way?" })).json()) as { message_id: string };
+    const answer = (await (await rig.send(ada, ROUTES.chat, { inputs: {}, query: "Which way?" })).json()) as {
+      message_id: string;
+      answer: string;
+    };
     await (await rig.send(ada, "/text-to-audio", { text: "a", message_id: answer.message_id })).arrayBuffer();
-    expect((await rig.relay.lastEvent(ada))?.units).to.deep.equal({ characters: 3_200 });
+    expect((await rig.relay.lastEvent(ada))?.units).to.deep.equal({ characters: answer.answer.length });
+    const events = await rig.stream(ada, ROUTES.chat, { query: "[[replace]] Which way?" });
+    await (await rig.send(ada, "/text-to-audio", { message_id: events.at(-1)!["message_id"] })).arrayBuffer();
+    expect((await rig.relay.lastEvent(ada))?.units).to.deep.equal({ characters: "This answer cannot be shown.".length });
+  });
+
+  it("a message that failed is not spoken for next to nothing", async () => {
+    const { model } = await rig.app("chat", { prices: { character_price: "1" } });
+    const ada = await rig.customer(model, { credits: "100000" });
+    const events = await rig.stream(ada, ROUTES.chat, { query: "[[fault:error_in_band after=2]] Which way?" });
+    expect(events.at(-1)!.event).to.equal("error");
+    const spoken = await rig.send(ada, "/text-to-audio", { message_id: events[0]!["message_id"] ?? events[1]!["message_id"] });
+    expect([spoken.status, ((await spoken.json()) as { code: string }).code]).to.deep.equal([400, "invalid_param"]);
   });
 
   it("an app without a price for sound does not speak for free", async () => {
