@@ -57,7 +57,7 @@ export class SpeechRequest extends SoundRequest {
 
   protected override take([row]: readonly OwnedRow[]): void {
     const { characters, outputTokens } = row!;
-    this.#endless = characters == null && outputTokens === null;
+    this.#endless = outputTokens === null;
     this.units = { characters: Math.max(1, characters ?? (outputTokens ?? 0) * CHARACTERS_A_TOKEN) };
   }
 
