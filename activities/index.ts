@@ -1,3 +1,4 @@
+import { createFileActivities, type FileServices } from "./files.ts";
 import { createIdentityActivities, type IdentityServices } from "./identity.ts";
 import { createNoticeActivities, type NoticeServices } from "./notices.ts";
 import { createPaymentActivities, type PaymentServices } from "./payments.ts";
@@ -7,6 +8,7 @@ import { createUsageActivities, type UsageServices } from "./usage.ts";
 
 /** What all activities need, by domain. */
 export interface Services {
+  files: FileServices;
   identity: IdentityServices;
   notices: NoticeServices;
   payments: PaymentServices;
@@ -18,6 +20,7 @@ export interface Services {
 /** Everything workflows may call, bound to this process's services. */
 export function createActivities(services: Services) {
   return {
+    ...createFileActivities(services.files),
     ...createIdentityActivities(services.identity),
     ...createNoticeActivities(services.notices),
     ...createPaymentActivities(services.payments),

@@ -14,6 +14,7 @@ export const SCHEDULES: readonly ScheduledWorkflow[] = [
   { id: "callback-delivery", workflowType: "callbackDelivery", everyMs: 15_000, summary: "Delivers payment notices that were left" },
   { id: "reward-delivery", workflowType: "rewardDelivery", everyMs: 60_000, summary: "Pays rewards that were left" },
   { id: "notice-delivery", workflowType: "noticeDelivery", everyMs: 15_000, summary: "Tells of balances that fell below a threshold" },
+  { id: "file-sweep", workflowType: "fileSweep", everyMs: 60_000, summary: "Removes unfinished uploads and deleted files" },
   { id: "grant-expiry", workflowType: "grantExpiry", everyMs: 3_600_000, summary: "Expires grants" },
   { id: "quota-reset", workflowType: "quotaReset", everyMs: 900_000, summary: "Opens periods, writes statements, reviews tiers" },
 ];

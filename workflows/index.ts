@@ -7,3 +7,5 @@ export { callbackDelivery } from "./callbackDelivery.ts";
 export { rewardDelivery } from "./rewardDelivery.ts";
 export { noticeDelivery } from "./noticeDelivery.ts";
 export { quotaReset } from "./quotaReset.ts";
+export { fileSweep } from "./fileSweep.ts";
+export { fileCheck } from "./fileCheck.ts";

@@ -63,3 +63,17 @@ export const TELL_NOTICES: ActivityOptions = {
 
 /** Delivering what was left; the next scheduled run does what this one could not. */
 export const DELIVER_CALLBACKS: ActivityOptions = { startToCloseTimeout: "60s", retry: { ...PATIENT, maximumAttempts: 5 } };
+
+/** Removing files at S3; the next scheduled run does what this one could not. */
+export const SWEEP_FILES: ActivityOptions = {
+  startToCloseTimeout: "10m",
+  heartbeatTimeout: "10s",
+  retry: { ...PATIENT, maximumAttempts: 3 },
+};
+
+/** Reading a whole file, which may wait its turn: tried until it was read or the file is gone, because its owner waits. */
+export const CHECK_FILE: ActivityOptions = {
+  startToCloseTimeout: "12h",
+  heartbeatTimeout: "15s",
+  retry: { ...PATIENT, maximumInterval: "60s" },
+};

@@ -6,7 +6,7 @@ import { identitySchema, type UserAdmin } from "../identity/index.ts";
 import { formatCredits, MICRO } from "../platform/credits.ts";
 
 const TAG = "Operators: users";
-const { futureTime, limits, locale, password, phone, userView, username } = identitySchema;
+const { futureTime, limitsOfAccounts: limits, locale, password, phone, userView, username } = identitySchema;
 const params = z.strictObject({ id: uuid });
 const role = z.enum(ROLES);
 const status = z.enum(["active", "suspended", "closed"]);

@@ -82,6 +82,32 @@ export const environmentSchema = z.object({
   WEBHOOK_TIMEOUT: duration("10s"),
   WEBHOOK_PRIVATE_ADDRESSES: flag(false),
 
+  S3_ENDPOINT: url("http", "https").optional(),
+  S3_PUBLIC_ENDPOINT: url("http", "https").optional(),
+  S3_REGION: text("us-east-1"),
+  S3_BUCKET: text("tollkeeper"),
+  S3_ACCESS_KEY_ID: z.string().min(1).optional(),
+  S3_SECRET_ACCESS_KEY: z.string().min(1).optional(),
+  S3_PATH_STYLE: flag(true),
+  S3_CHECKSUMS: flag(true),
+  S3_CREATE_BUCKET: flag(false),
+  OSS_ENDPOINT: url("http", "https").optional(),
+  OSS_BUCKET: z.string().min(1).optional(),
+  OSS_ACCESS_KEY_ID: z.string().min(1).optional(),
+  OSS_ACCESS_KEY_SECRET: z.string().min(1).optional(),
+  FILE_MAX_MB: integer(10_240, 1, 5_000_000),
+  FILE_AVATAR_MAX_MB: integer(5, 1, 1_000),
+  FILE_PART_MB: integer(64, 5, 5_000),
+  FILE_SCENE_TYPES: list("application/*,model/*,text/plain"),
+  FILE_ASSET_TYPES: list("application/*,audio/*,font/*,image/*,model/*,text/plain,video/*"),
+  FILE_AVATAR_TYPES: list("image/jpeg,image/png,image/webp"),
+  FILE_URL_TTL: duration("1h"),
+  FILE_UPLOAD_TTL: duration("24h"),
+  FILE_REMOVED_AGAIN: duration("1h"),
+  FILE_ORPHAN_AGE: duration("7d"),
+  FILE_QUOTA_MB: integer(102_400, 1, 1_000_000_000),
+  FILE_QUOTA_COUNT: integer(100_000, 1, 1_000_000_000),
+
   CREDITS_PER_YUAN: credits("10"),
   CREDITS_PER_DOLLAR: credits("0"),
   TOPUP_MIN: yuan("1"),
@@ -192,6 +218,18 @@ function crossChecks(data: Environment, env: NodeJS.ProcessEnv): string[] {
     if (data.EPAY_TYPES.length === 0) problems.push("EPAY_TYPES: needs at least one type");
     if (data.NODE_ENV === "production" && !data.EPAY_URL.startsWith("https://")) problems.push("EPAY_URL: must be https in production");
   }
+  const [storage, secret] = data.S3_ENDPOINT ? ["S3", "S3_SECRET_ACCESS_KEY" as const] : ["OSS", "OSS_ACCESS_KEY_SECRET" as const];
+  if (data.S3_ENDPOINT ?? data.OSS_ENDPOINT) {
+    for (const name of [`${storage}_ACCESS_KEY_ID`, secret])
+      if (!data[name as keyof Environment]) problems.push(`${name}: is required when ${storage}_ENDPOINT is set`);
+    if (storage === "OSS" && !data.OSS_BUCKET) problems.push("OSS_BUCKET: is required when OSS_ENDPOINT is set");
+  }
+  if (data.FILE_URL_TTL < 60_000 || data.FILE_URL_TTL > 7 * 86_400_000) problems.push("FILE_URL_TTL: must be from 1m to 7d");
+  const badType = [...data.FILE_SCENE_TYPES, ...data.FILE_ASSET_TYPES, ...data.FILE_AVATAR_TYPES].find(
+    (type) => !/^[a-z0-9.+-]+\/([a-z0-9.+-]+|\*)$/.test(type),
+  );
+  if (badType !== undefined)
+    problems.push(`FILE_SCENE_TYPES, FILE_ASSET_TYPES, FILE_AVATAR_TYPES: "${badType}" must be a type such as image/png or image/*`);
   const badBroker = data.ACTIVITY_KAFKA_BROKERS.find((broker) => !/^[^\s:/]+:\d+$/.test(broker));
   if (badBroker !== undefined) problems.push(`ACTIVITY_KAFKA_BROKERS: "${badBroker}" must be host:port`);
   if (data.ACTIVITY_KAFKA_SASL && !(data.ACTIVITY_KAFKA_USERNAME && data.ACTIVITY_KAFKA_PASSWORD))

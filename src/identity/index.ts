@@ -37,6 +37,7 @@ import { createRegistrationSteps, type RegistrationSteps } from "./registrationS
 import { identityRoutes } from "./routes.ts";
 import { createSessionCallers } from "./sessionCallers.ts";
 import { createSessions } from "./sessions.ts";
+import { limitsOf } from "./limitsOf.ts";
 import { spendOf } from "./spendOf.ts";
 import { createSignUp } from "./signUp.ts";
 import { createAccessTokens } from "./tokens.ts";
@@ -87,6 +88,8 @@ export interface Identity {
   users: UserAdmin;
   tiers: Tiers;
   priceClasses: PriceClasses;
+  /** What an account's tier, plan and own limits come to. */
+  limitsOf(userId: string): Promise<Limits>;
   /** What calls of somebody would be held against beside the wallet; null for nothing. */
   spendOf(who: Pick<Principal, "userId" | "apiKeyId">): Promise<SpendLimits | null>;
   /** Who pays for what accounts used, whatever their status; those that are not there are left out. */
@@ -230,6 +233,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
     users: createUserAdmin({ pool, models, ledger, tiers, changes, emit }),
     tiers,
     priceClasses: createPriceClasses({ pool, changes }),
+    limitsOf: (userId) => limitsOf({ pool, tiers }, userId),
     spendOf: (principal) => spendOf({ pool, tiers }, principal),
     payingAccounts: (ids) => payingAccounts(pool, ids),
     registrationSteps: createRegistrationSteps({

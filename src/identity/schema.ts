@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ROLES } from "../http/principal.ts";
 import { email, isoTime, line, timeZone } from "../http/schemas.ts";
-import { limits, spend } from "../quotas/index.ts";
+import { limits, limitsOfAccounts, spend } from "../quotas/index.ts";
 import { isAddressOrRange } from "./ipList.ts";
 import { e164, usernameProblem } from "./names.ts";
 import { PASSWORD_MAX } from "./password.ts";
@@ -76,7 +76,7 @@ export const profileBody = z
     message: "send at least one of display_name, locale, time_zone",
   });
 
-export { limits, spend };
+export { limits, limitsOfAccounts, spend };
 
 /** A moment to come, ISO 8601 with its offset, at most 100 years away. */
 export const futureTime = z.iso

@@ -42,6 +42,7 @@ import { createHideIp } from "../platform/hideIp.ts";
 import { partChecks, providerCheck } from "./checks.ts";
 import { createApiMonitor } from "./monitor.ts";
 import type { Platform } from "./platform.ts";
+import { createFileServices } from "./files.ts";
 import { createQuotaServices } from "./quota-services.ts";
 import { release } from "./release.ts";
 import { seedDemo, seedDify } from "./seed-demo.ts";
@@ -74,6 +75,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     hideIp: createHideIp(config.USAGE_IP, config.HASH_SECRET),
     metrics,
   });
+  const { files, storage } = createFileServices(platform, identity);
   const payments = createPayments({ pool, log, temporal: temporal.client, config, metrics, events });
   const limits = createSharedLimits({ pool, invalidation });
   const webhook = createDifyWebhook({
@@ -140,6 +142,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       spendOf: identity.spendOf,
       weightOf: async (model) => (await limits.get()).weightOf(model),
     }),
+    ...files.routes,
     ...noticeRoutes({
       pool,
       notify,
@@ -234,6 +237,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       await identity.idle();
       await notify.close();
       await gateway.close();
+      storage?.close();
     },
   };
 }

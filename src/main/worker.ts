@@ -35,6 +35,7 @@ import {
 } from "../usage/index.ts";
 import { partChecks } from "./checks.ts";
 import { exitOnConfigError } from "./config-error.ts";
+import { createFileServices } from "./files.ts";
 import { listen } from "./listen.ts";
 import { loadEnv } from "./load-env.ts";
 import { serveMetrics } from "./metrics-server.ts";
@@ -52,6 +53,7 @@ const config = exitOnConfigError(() => loadConfig());
 const platform = await createPlatform(config, "worker");
 const { log, metrics, tracing, pool, temporal, invalidation, events } = platform;
 const { ledger, pricing, identity, notify, rewards } = createCoreServices(platform);
+const { files, storage } = createFileServices(platform, identity);
 let stopping = false;
 
 await invalidation.start();
@@ -76,6 +78,7 @@ const dify = createDifyUsage({
 const startAll = () => startSettlements(temporal.client, config.SETTLEMENT_SHARDS, BILLING_QUEUE);
 const tell = createTell({ pool, notify, contact: identity.contact, publicUrl: config.PUBLIC_URL, log });
 const activities = createActivities({
+  files,
   identity: { registrationSteps: identity.registrationSteps },
   notices: { tell },
   payments: {
@@ -183,6 +186,7 @@ onShutdown({
     await sender.close();
     await ledger.close();
     await notify.close();
+    storage?.close();
     await platform.close();
   },
 });

@@ -5,7 +5,7 @@ export { beginOf, dateAfter, periodsAt } from "./periods.ts";
 export { createTiers, type Given, type Limits, type Tiers } from "./tiers.ts";
 export { createQuotaReset, type OpenResult, type QuotaReset, type StateResult } from "./reset/index.ts";
 export { createTierReview, type ReviewResult, type TierReview, type TierSources } from "./tierRules/review.ts";
-export { limits, spend } from "./limitsSchema.ts";
+export { limits, limitsOfAccounts, spend } from "./limitsSchema.ts";
 export { planRoutes } from "./plans/routes.ts";
 export { resetRoutes } from "./reset/routes.ts";
 export { quotaRoutes } from "./routes.ts";

@@ -29,3 +29,14 @@ export const limits = z.strictObject({
   quota_tokens: z.number().int().min(1).max(1_000_000_000_000).optional().meta({ description: "The same in tokens of prompt and answer" }),
   quota_credits: spend.optional().meta({ description: "The same in credits" }),
 });
+/** Those of accounts (tiers, plans, users) alone. */
+export const limitsOfAccounts = limits.extend({
+  storage_bytes: z
+    .number()
+    .int()
+    .min(1)
+    .max(Number.MAX_SAFE_INTEGER)
+    .optional()
+    .meta({ description: "Most bytes of files, results included" }),
+  storage_files: count.optional().meta({ description: "Most files, results included" }),
+});

@@ -3,7 +3,7 @@ import { recordAudit } from "../admin/audit.ts";
 import { ok, route, type Route } from "../http/route.ts";
 import { announce } from "../platform/invalidation.ts";
 import { inTransaction, type Pool } from "../platform/postgres.ts";
-import { limits, weights } from "./limitsSchema.ts";
+import { limitsOfAccounts, weights } from "./limitsSchema.ts";
 import type { Limits, Weights } from "./tiers.ts";
 
 const COMMON = { tag: "Plans and quotas", access: "operator" } as const;
@@ -41,10 +41,10 @@ export function tierRoutes({ pool }: { pool: Pool }): Route[] {
       path: "/api/admin/tiers/:name",
       summary: "Set a tier's limits and quotas; a new tier is the highest",
       description:
-        "What is sent takes the place of all of the tier's limits. What it leaves out is not limited; requests a minute have a default. " +
+        "What is sent takes the place of all of the tier's limits. What it leaves out is not limited; requests a minute and storage have defaults. " +
         "Weights stay as they are unless sent; a plan's go before them.",
       params: z.strictObject({ name: z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, "must be a name such as pro") }),
-      body: z.strictObject({ limits, weights: weights.optional() }),
+      body: z.strictObject({ limits: limitsOfAccounts, weights: weights.optional() }),
       responses: { 200: tierView },
       handler: async ({ params, body, principal, traceId }) => {
         const row = await inTransaction(pool, async (tx) => {

@@ -16,6 +16,9 @@ export interface Limits {
   quota_requests?: number;
   quota_tokens?: number;
   quota_credits?: string;
+  /** Files: bytes and number that an account may store. Of accounts alone, not of keys. */
+  storage_bytes?: number;
+  storage_files?: number;
 }
 
 /** What calls of a model count in quotas, in percent, by model. */

@@ -16,10 +16,12 @@ export interface Endpoints {
   sandbox?: string;
   upstream?: string;
   dify?: string;
+  s3?: string;
   admin: { email: string; password: string };
   sandbox_keys: { epay: { pid: string; key: string } };
   /** What Dify's webhook signs itself with. */
   webhook: { api_key: string; secret: string };
+  s3_keys: { access_key: string; secret_key: string; bucket: string };
   database_url?: string;
   redis_url?: string;
   smtp_url?: string;
@@ -59,9 +61,15 @@ export function endpointsOf(
     sandbox: at(ports.sandbox),
     upstream: at(ports.upstream),
     dify: at(ports.dify),
+    s3: env["S3_ENDPOINT"],
     admin: { email: env["ADMIN_EMAIL"] ?? "", password: env["ADMIN_PASSWORD"] ?? "" },
     sandbox_keys: { epay: { pid: env["EPAY_PID"] ?? "", key: env["EPAY_KEY"] ?? "" } },
     webhook: { api_key: first(env["DIFY_WEBHOOK_API_KEY"]), secret: first(env["DIFY_WEBHOOK_SECRET"]) },
+    s3_keys: {
+      access_key: env["S3_ACCESS_KEY_ID"] ?? "",
+      secret_key: env["S3_SECRET_ACCESS_KEY"] ?? "",
+      bucket: env["S3_BUCKET"] ?? "tollkeeper",
+    },
     database_url: addresses.databaseUrl,
     redis_url: addresses.redisUrl,
     smtp_url: env["SMTP_URL"],

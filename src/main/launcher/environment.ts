@@ -8,6 +8,8 @@ export interface Addresses {
   redisUrl?: string | undefined;
   temporalAddress?: string | undefined;
   temporalUiUrl?: string | undefined;
+  /** Of a server of ours. */
+  s3Url?: string | undefined;
 }
 
 /** An environment without the variables that are set to nothing, which count as not set everywhere. */
@@ -39,6 +41,14 @@ export function partEnvironment(options: {
       : { EPAY_URL: `http://127.0.0.1:${ports.sandbox}/epay`, EPAY_PID: secrets.epayPid, EPAY_KEY: secrets.epayKey }),
     DEMO_UPSTREAM_URL: ports.upstream === undefined ? undefined : `http://127.0.0.1:${ports.upstream}`,
     DEMO_DIFY_URL: ports.dify === undefined ? undefined : `http://127.0.0.1:${ports.dify}`,
+    ...(addresses.s3Url === undefined
+      ? {}
+      : {
+          S3_ENDPOINT: addresses.s3Url,
+          S3_ACCESS_KEY_ID: secrets.s3AccessKey,
+          S3_SECRET_ACCESS_KEY: secrets.s3SecretKey,
+          S3_CREATE_BUCKET: "true",
+        }),
     PUBLIC_URL: ports.api === undefined ? undefined : `http://127.0.0.1:${ports.api}`,
     ...(env["DIFY_WEBHOOK_API_KEY"] || env["DIFY_WEBHOOK_SECRET"]
       ? {}

@@ -2,7 +2,7 @@ import pg from "pg";
 import { prepare } from "../../../temporal/server.ts";
 import type { Environment } from "./environment.ts";
 import { givenPart, type Part } from "./part.ts";
-import { ask } from "./probes.ts";
+import { ask, httpStatus } from "./probes.ts";
 
 /** Parts that the environment names instead of letting the launcher start them. Each is asked once, so that a wrong address is said at once. */
 
@@ -25,6 +25,12 @@ export function givenRedis(url: string): Part {
     if (protocol !== "redis:") return;
     const answer = await ask(hostname, Number(port || 6379), "PING\r\n", 5_000);
     if (!/^(\+PONG|-NOAUTH)/.test(answer)) throw new Error(`REDIS_URL names a server that does not answer: ${hostname}:${port || 6379}`);
+  });
+}
+
+export function givenS3(url: string): Part {
+  return givenPart("s3", "S3_ENDPOINT", async () => {
+    if ((await httpStatus(url, 5_000)) === 0) throw new Error(`S3_ENDPOINT names a server that does not answer: ${url}`);
   });
 }
 

@@ -1,5 +1,5 @@
 /** The parts of a stack, in the order in which they are stopped. */
-export const PART_NAMES = ["api", "worker", "upstream", "dify", "sandbox", "inbox", "temporal", "redis", "postgres"] as const;
+export const PART_NAMES = ["api", "worker", "upstream", "dify", "sandbox", "inbox", "s3", "temporal", "redis", "postgres"] as const;
 export type PartName = (typeof PART_NAMES)[number];
 
 /** One running part. Every call may be repeated; `start` after `stop` or `kill` brings it back on the same port and data. */

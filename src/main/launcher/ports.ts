@@ -12,6 +12,7 @@ export type PortName =
   | "sandbox"
   | "upstream"
   | "dify"
+  | "s3"
   | "temporal"
   | "postgres"
   | "redis"
@@ -27,9 +28,10 @@ const USUAL: Partial<Record<PortName, number>> = {
   sandbox: 8026,
   upstream: 8027,
   dify: 8028,
+  s3: 8029,
   temporal: 7233,
 };
-const SPOKEN: ReadonlySet<PortName> = new Set(["api", "temporal_ui", "inbox", "sandbox", "upstream", "dify"]);
+const SPOKEN: ReadonlySet<PortName> = new Set(["api", "temporal_ui", "inbox", "sandbox", "upstream", "dify", "s3"]);
 
 /**
  * Free ports are looked for below the range the system takes outgoing connections' ports from: while a part is down, such a

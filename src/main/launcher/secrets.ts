@@ -13,6 +13,8 @@ export interface Secrets {
   epayKey: string;
   webhookKey: string;
   webhookSecret: string;
+  s3AccessKey: string;
+  s3SecretKey: string;
 }
 
 /** The secrets of a data folder, made at its first start. */
@@ -29,6 +31,8 @@ export function loadSecrets(dataDir: string): Secrets {
     epayKey: kept.epayKey ?? randomBytes(16).toString("hex"),
     webhookKey: kept.webhookKey ?? `whk_${randomBytes(24).toString("base64url")}`,
     webhookSecret: kept.webhookSecret ?? randomBytes(32).toString("base64url"),
+    s3AccessKey: kept.s3AccessKey ?? `toll${randomBytes(8).toString("hex")}`,
+    s3SecretKey: kept.s3SecretKey ?? randomBytes(32).toString("hex"),
   };
   if (Object.keys(secrets).some((name) => !(name in kept))) writePrivateJson(file, secrets);
   return secrets;

@@ -1,12 +1,13 @@
 import { createTemporalServer } from "../../../temporal/server.ts";
 import type { Addresses, Environment } from "./environment.ts";
-import { givenPostgres, givenRedis, givenTemporal } from "./given.ts";
+import { givenPostgres, givenRedis, givenS3, givenTemporal } from "./given.ts";
 import { isReplaced } from "./needs.ts";
-import type { Part, PartName } from "./part.ts";
+import { PartMissing, type Part, type PartName } from "./part.ts";
 import type { PortName } from "./ports.ts";
 import { createPostgres } from "./postgres.ts";
 import { createRedisServer } from "./redis.ts";
 import type { Reporter } from "./report.ts";
+import { createS3Server } from "./s3.ts";
 import type { Secrets } from "./secrets.ts";
 
 export interface ServersOptions {
@@ -24,9 +25,9 @@ export interface ServersOptions {
   bring: (part: Part) => Promise<void>;
 }
 
-/** Begins to start, or to check, those of Postgres, Redis and Temporal that are wanted, all at once. */
+/** Begins to start, or to check, those of Postgres, Redis, Temporal and the file storage that are wanted, all at once. */
 export function startServers(options: ServersOptions): Promise<void>[] {
-  const starts = { postgres, redis, temporal };
+  const starts = { postgres, redis, temporal, s3 };
   return (Object.keys(starts) as (keyof typeof starts)[])
     .filter((name) => options.wanted.includes(name))
     .map((name) => starts[name](options));
@@ -53,4 +54,18 @@ async function temporal({ dataDir, env, report, ports, namespace, addresses, bri
   addresses.temporalAddress = made.address;
   addresses.temporalUiUrl ??= made.uiUrl;
   return bring(made.part);
+}
+
+/** Everything but files works without it, so a machine that cannot have one is told and goes on. */
+async function s3({ dataDir, env, report, ports, secrets, addresses, bring }: ServersOptions): Promise<void> {
+  if (isReplaced("s3", env)) return bring(givenS3((env["S3_ENDPOINT"] ?? env["OSS_ENDPOINT"])!));
+  try {
+    const keys = { accessKey: secrets.s3AccessKey, secretKey: secrets.s3SecretKey };
+    const made = await createS3Server({ dataDir, port: ports.s3!, ...keys, env, report });
+    addresses.s3Url = made.url;
+    await bring(made.part);
+  } catch (error) {
+    if (!(error instanceof PartMissing)) throw error;
+    for (const line of error.message.split("\n")) report.line("s3", line);
+  }
 }

@@ -11,6 +11,7 @@ export function addressTable(endpoints: Endpoints, dataDir: string): string {
     ["Payment sandbox", endpoints.sandbox],
     ["Demo upstream", endpoints.upstream],
     ["Demo Dify", endpoints.dify],
+    ["File storage (S3)", endpoints.s3],
     ["Administrator", `${endpoints.admin.email}, password in ${path.relative(process.cwd(), path.join(dataDir, "endpoints.json"))}`],
     ["See it work", "npm run demo (in another terminal)"],
     ["Stop", "Ctrl-C; the data stays for the next start"],

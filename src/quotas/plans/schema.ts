@@ -2,7 +2,7 @@ import { z } from "zod";
 import { creditsInput, creditsText, isoTime, pageOf, pageQuery, timeZone, uuid } from "../../http/schemas.ts";
 import { formatCredits } from "../../platform/credits.ts";
 import { formatDecimal, parseDecimal } from "../../platform/decimal.ts";
-import { limits, weights } from "../limitsSchema.ts";
+import { limitsOfAccounts, weights } from "../limitsSchema.ts";
 import type { PlanRow } from "./repository.ts";
 
 const name = z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, "must be a name such as pro");
@@ -23,7 +23,7 @@ const fields = {
   description: text(2_000),
   price,
   allowance: allowance.meta({ description: "Credits granted with each period, which end with it", examples: ["100"] }),
-  limits: limits.meta({ description: "Limits and quotas; they go before those of the tier" }),
+  limits: limitsOfAccounts.meta({ description: "Limits and quotas; they go before those of the tier" }),
   weights,
   reset_day: resetDay,
   time_zone: timeZone.meta({ description: "With the reset day that of new subscribers; of the standard plan's, from their next period" }),

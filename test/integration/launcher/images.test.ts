@@ -27,6 +27,7 @@ describe("the images' commands", () => {
       ENCRYPTION_KEYS: `k1:${Buffer.alloc(32, 1).toString("base64")}`,
       ADMIN_PASSWORD: "correct horse battery",
       EPAY_KEY: "0123456789abcdef",
+      S3_SECRET_ACCESS_KEY: "0123456789abcdef",
       DATABASE_URL: database,
       REDIS_URL: redis,
       TEMPORAL_ADDRESS: infra().temporalAddress,

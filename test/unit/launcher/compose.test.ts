@@ -14,6 +14,7 @@ const REQUIRED = {
   ENCRYPTION_KEYS: `k1:${Buffer.alloc(32).toString("base64")}`,
   ADMIN_PASSWORD: "a long password",
   EPAY_KEY: "key",
+  S3_SECRET_ACCESS_KEY: "secret",
 };
 
 function split(all: string[], is: (one: string) => boolean): [string[], string[]] {
@@ -33,7 +34,7 @@ describe("docker-compose.yml", () => {
   });
 
   it("has the same parts as npm start, and others only when they are asked for", () => {
-    const names = ["api", "mail", "postgres", "redis", "sandbox", "temporal", "temporal-ui", "worker"];
+    const names = ["api", "mail", "postgres", "redis", "s3", "sandbox", "temporal", "temporal-ui", "worker"];
     const { services } = composeFile(REQUIRED);
     const asked = Object.keys(services).filter((name) => services[name]!.profiles);
     expect(asked.sort()).to.deep.equal(["grafana", "prometheus"]);
