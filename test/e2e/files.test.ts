@@ -56,7 +56,11 @@ describe("files over HTTP", () => {
   it("a large scene with a sha256 is read by a workflow before it is ready", async function () {
     this.timeout(120_000);
     const body = randomBytes(65 * MB);
-    const { file_id: id, parts, part_size: size } = await ada.post<Opened>("/api/files/uploads", { ...declared(body), sha256: sha256(body) });
+    const {
+      file_id: id,
+      parts,
+      part_size: size,
+    } = await ada.post<Opened>("/api/files/uploads", { ...declared(body), sha256: sha256(body) });
     expect([parts!.length, size]).to.deep.equal([2, 64 * MB]);
     for (const { number, url } of parts!) {
       const part = body.subarray((number - 1) * size!, number * size!);
@@ -64,7 +68,10 @@ describe("files over HTTP", () => {
     }
     const done = await ada.call<FileView>("POST", `/api/files/${id}/complete`, { parts: [{ number: 1 }, { number: 2 }] });
     expect([200, 202]).to.include(done.status);
-    await waitFor(async () => (await ada.get<FileView>(`/api/files/${id}`)).status === "ready", { timeoutMs: 60_000, message: "the check" });
+    await waitFor(async () => (await ada.get<FileView>(`/api/files/${id}`)).status === "ready", {
+      timeoutMs: 60_000,
+      message: "the check",
+    });
   });
 
   it("no file is there for anybody else, on any route of the document", async () => {
@@ -73,7 +80,9 @@ describe("files over HTTP", () => {
     const bob = await register(where);
     const document = (await (await fetch(`${where.api}/openapi.json`)).json()) as { paths: Record<string, Record<string, unknown>> };
     const paths = Object.entries(document.paths).filter(([path]) => path.startsWith("/api/files/"));
-    const ofOne = paths.flatMap(([path, methods]) => Object.keys(methods).map((method) => [method.toUpperCase(), path] as const)).filter(([, path]) => path.includes("{id}"));
+    const ofOne = paths
+      .flatMap(([path, methods]) => Object.keys(methods).map((method) => [method.toUpperCase(), path] as const))
+      .filter(([, path]) => path.includes("{id}"));
     expect(ofOne.length).to.be.greaterThan(5);
     for (const [method, path] of ofOne) {
       const one = path.replace("{id}", id);
