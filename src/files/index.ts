@@ -16,9 +16,8 @@ import { openUpload, resumeUpload, type UploadView } from "./uploads.ts";
 
 export { createStartCheck } from "./checking.ts";
 export type { FileDeps } from "./deps.ts";
-export { FileDamaged } from "./store.ts";
 export type { Swept } from "./sweep.ts";
-export type { FileKind, FileRecord, FileSettings, FileState } from "./types.ts";
+export type { FileRecord, FileSettings, FileState } from "./types.ts";
 
 /** Files of people and of their tasks. The bytes are in S3 and never pass through the api. */
 export interface Files {
