@@ -111,14 +111,14 @@ async function insertWaived(pool: Pool, messages: readonly WaivedMessage[]): Pro
 
 /** The calls that make these messages, by message key. */
 export async function callsOf(db: Queryable, keys: readonly string[]): Promise<ReadonlyMap<string, MessageCall>> {
-  const { rows } = await db.query<MessageCall>({
-    name: "message_calls",
-    text: `SELECT message_key AS "messageKey", call_id AS "callId", called_at AS "calledAt", user_id AS "userId", wallet_id AS "walletId",
-        key_id AS "keyId", token_id AS "tokenId", model, provider_id AS "providerId", provider_name AS "providerName",
-        price_version_id AS "priceVersionId", price_multiplier AS "priceMultiplier", quota_weight AS "quotaWeight"
-      FROM message_calls WHERE message_key = ANY ($1::uuid[])`,
-    values: [keys],
-  });
+  // Planned each time: a connection keeps the plans of named statements from when the table was small.
+  const { rows } = await db.query<MessageCall>(
+    `SELECT message_key AS "messageKey", call_id AS "callId", called_at AS "calledAt", user_id AS "userId", wallet_id AS "walletId",
+       key_id AS "keyId", token_id AS "tokenId", model, provider_id AS "providerId", provider_name AS "providerName",
+       price_version_id AS "priceVersionId", price_multiplier AS "priceMultiplier", quota_weight AS "quotaWeight"
+     FROM message_calls WHERE message_key = ANY ($1::uuid[])`,
+    [keys],
+  );
   return new Map(rows.map((row) => [row.messageKey, row]));
 }
 

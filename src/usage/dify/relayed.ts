@@ -15,12 +15,12 @@ export interface Claim {
 
 async function claimsFor(tx: Queryable, keys: readonly string[]): Promise<Claim[]> {
   if (keys.length === 0) return [];
-  const { rows } = await tx.query<Claim>({
-    name: "dify_claims",
-    text: `SELECT message_key AS "messageKey", event_id AS "eventId", event_at::text AS "eventAt", free, paused_at::float8 AS "pausedAt"
-      FROM usage_messages WHERE message_key = ANY ($1::uuid[])`,
-    values: [keys],
-  });
+  // Planned each time: a connection keeps the plans of named statements from when the table was small.
+  const { rows } = await tx.query<Claim>(
+    `SELECT message_key AS "messageKey", event_id AS "eventId", event_at::text AS "eventAt", free, paused_at::float8 AS "pausedAt"
+     FROM usage_messages WHERE message_key = ANY ($1::uuid[])`,
+    [keys],
+  );
   return rows;
 }
 
