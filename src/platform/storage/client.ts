@@ -22,6 +22,10 @@ const CONNECT_MS = 3_000;
 /** Silence on a connection. */
 const IDLE_MS = 60_000;
 
+const ignore = (): void => undefined;
+/** Without one, it writes to standard output; whatever fails is thrown anyway. */
+const QUIET = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
 /** A client for one endpoint. Opens no connection. */
 export function createClient(options: StorageOptions, endpoint: string): S3Client {
   // It warns about Node's next versions on standard error, which is for our own lines.
@@ -36,6 +40,7 @@ export function createClient(options: StorageOptions, endpoint: string): S3Clien
     responseChecksumValidation: "WHEN_REQUIRED",
     requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: IDLE_MS },
     maxAttempts: 3,
+    logger: QUIET,
   });
 }
 
