@@ -1,3 +1,4 @@
+import { RENDER_CHECKS } from "./checks-render.ts";
 import { REWARD_CHECKS } from "./checks-rewards.ts";
 
 /** One thing that must hold. The statement returns a row (subject, expected, found) for each place where it does not. */
@@ -254,6 +255,7 @@ export const CHECKS: Check[] = [
         AND (u.wallet_id, u.cost, coalesce(u.uncharged, 0)) IS DISTINCT FROM (s.wallet_id, s.charged + s.owed, s.cost - s.charged - s.owed)`,
   },
   ...REWARD_CHECKS,
+  ...RENDER_CHECKS,
   {
     name: "the guards of recorded calls are on",
     plain: true,

@@ -6,6 +6,7 @@ import { creditMany, expireWallets, walletStates } from "./batches.ts";
 import { createHolds } from "./holds.ts";
 import { lookAtBudgets, lookAtHold } from "./look.ts";
 import { createHoldMetrics } from "./metrics.ts";
+import { heldWithin, releaseWithin, replaceHold, reserve, settlePart } from "./parts.ts";
 import { credit, creditTogether, debit, takeBack } from "./postings.ts";
 import type { Tolerance } from "./rules.ts";
 import { settle } from "./settle.ts";
@@ -48,6 +49,11 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
     authorize: holds.authorize,
     look: (hold) => lookAtHold(deps, hold),
     spending: (budgets) => lookAtBudgets(deps, budgets),
+    reserve,
+    settlePart,
+    replaceHold,
+    releaseWithin,
+    heldWithin,
     extend: holds.extend,
     release: holds.release,
     settle: (tx, items) => settle(tx, items, tolerance),

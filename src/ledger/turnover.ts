@@ -36,7 +36,7 @@ export async function turnoverAfter(tx: Queryable, asked: readonly { walletId: b
 
 /**
  * What of the turnover of wallets belongs to the time from a moment on, charges of calls left out: those belong to when their calls
- * began, which is not known here. An allowance and an expiry belong to the period in which their credit ends, which may be before they
+ * began, which is not known here. (Those of rendered frames belong to when they were posted.) An allowance and an expiry belong to the period in which their credit ends, which may be before they
  * were posted; all else to when it was posted.
  */
 export async function turnoverSince(tx: Queryable, asked: readonly { walletId: bigint; at: Date }[]): Promise<Turnover[][]> {
@@ -46,18 +46,21 @@ export async function turnoverSince(tx: Queryable, asked: readonly { walletId: b
   const { rows } = await tx.query<SumRow>(
     `SELECT q.n, l.type, l.source, sum(l.amount)::bigint AS amount
      FROM unnest($1::bigint[], $2::timestamptz[]) WITH ORDINALITY AS q (wallet, at, n) CROSS JOIN LATERAL ${LEGS(newer)}
-     WHERE l.id NOT LIKE 'usage:%' AND CASE WHEN l.type IN ('ALLOWANCE', 'EXPIRY') THEN l.expires_at > q.at ELSE l.created_at >= q.at END
+     WHERE (l.id NOT LIKE 'usage:%' OR l.id LIKE 'usage:render:%') AND CASE WHEN l.type IN ('ALLOWANCE', 'EXPIRY') THEN l.expires_at > q.at ELSE l.created_at >= q.at END
      GROUP BY 1, 2, 3`,
     [asked.map(({ walletId }) => walletId), asked.map(({ at }) => at)],
   );
   return grouped(rows, asked.length);
 }
 
-/** Those of the wallets on which a hold that was made before its moment is still open. */
+/**
+ * Those of the wallets on which a hold of a call that was made before its moment is still open. Render tasks may be held for weeks; what
+ * they are charged belongs to when it is posted, so that nobody need wait for them.
+ */
 export async function holdingSince(tx: Queryable, asked: readonly { walletId: bigint; before: Date }[]): Promise<Set<bigint>> {
   const { rows } = await tx.query<{ wallet: bigint }>(
     `SELECT DISTINCT q.wallet FROM unnest($1::bigint[], $2::timestamptz[]) AS q (wallet, before)
-     JOIN ledger_holds h ON h.state = 'held' AND h.wallet_id = q.wallet AND h.created_at < q.before`,
+     JOIN ledger_holds h ON h.state = 'held' AND h.wallet_id = q.wallet AND h.created_at < q.before AND h.owner NOT LIKE 'render:%'`,
     [asked.map(({ walletId }) => walletId), asked.map(({ before }) => before)],
   );
   return new Set(rows.map(({ wallet }) => wallet));

@@ -82,6 +82,25 @@ export interface SettleResult {
   holdMissing: boolean;
 }
 
+/** One piece of work that is charged out of the open hold of the whole. */
+export interface PartItem extends Omit<SettleItem, "holdId"> {
+  holdId: string;
+  /** How long what is left is held at least. */
+  ttlMs: number;
+}
+
+export type PartResult =
+  /** What is left of the hold is held as `holdId`. */
+  | { kind: "charged"; charged: bigint; balanceAfter: bigint; holdId: string; rest: bigint }
+  /** It was charged before. */
+  | { kind: "repeated"; charged: bigint; balanceAfter: bigint }
+  /** Hold and wallet do not cover it together; nothing was charged. `rest` is what the hold holds. */
+  | { kind: "refused"; shortfall: bigint; rest: bigint }
+  /** The hold is not open. */
+  | { kind: "missing" };
+
+export type Regrown = { kind: "held"; holdId: string } | { kind: "refused"; available: bigint } | { kind: "missing" };
+
 export interface SweptHold {
   id: string;
   walletId: bigint;
@@ -225,6 +244,16 @@ export interface Ledger {
   look(hold: HoldLook): Promise<HoldOutcome>;
   /** What budgets have spent and held, in their order; one whose counter was never used, what it would begin with. */
   spending(budgets: readonly Budget[]): Promise<BudgetState[]>;
+  /** Holds credit in the caller's transaction, which locks the wallet; see {@link Ledger.authorize} for what answers mean. */
+  reserve(tx: Queryable, hold: Pick<HoldRequest, "id" | "walletId" | "amount" | "owner" | "ttlMs">): Promise<HoldOutcome>;
+  /** Charges one piece of work out of an open hold in the caller's transaction, once per id, in full or not at all. */
+  settlePart(tx: Queryable, item: PartItem): Promise<PartResult>;
+  /** Replaces an open hold by a larger or smaller one in the caller's transaction, when the wallet covers it. */
+  replaceHold(tx: Queryable, hold: { holdId: string; walletId: bigint; amount: bigint; ttlMs: number }): Promise<Regrown>;
+  /** Releases an open hold in the caller's transaction; one that is closed or unknown is ignored. */
+  releaseWithin(tx: Queryable, holdId: string): Promise<void>;
+  /** What an open hold holds; 0 when it is closed or unknown. */
+  heldWithin(tx: Queryable, holdId: string): Promise<bigint>;
   /** Renews open holds to at least `ttlMs` from now. Returns the ids still held. */
   extend(ids: string[], ttlMs: number): Promise<string[]>;
   /** Releases open holds; ids that are closed or unknown are ignored. */
