@@ -70,10 +70,11 @@ const boundaries = [
 const whatRuns = [
   {
     name: "workflows-import-no-io",
-    comment: "Workflow code is deterministic: @temporalio/workflow, @temporalio/common and pure code next to it, nothing else.",
+    comment:
+      "Workflow code is deterministic: @temporalio/workflow, @temporalio/common and pure code next to it, and the table of a task's states, which has one place.",
     severity: "error",
     from: { path: "^dist/workflows/" },
-    to: { pathNot: ["^dist/workflows/", "^node_modules/@temporalio/(workflow|common)/"] },
+    to: { pathNot: ["^dist/workflows/", "^dist/src/render/states\\.js$", "^node_modules/@temporalio/(workflow|common)/"] },
   },
   { name: "no-circular", severity: "error", from: { path: "^dist/" }, to: { circular: true } },
 ];

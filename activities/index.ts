@@ -4,7 +4,10 @@ import { createNoticeActivities, type NoticeServices } from "./notices.ts";
 import { createPaymentActivities, type PaymentServices } from "./payments.ts";
 import { createRewardActivities, type RewardServices } from "./rewards.ts";
 import { createQuotaActivities, type QuotaServices } from "./quotas.ts";
+import { createRenderActivities, type RenderServices } from "./render.ts";
 import { createUsageActivities, type UsageServices } from "./usage.ts";
+
+export { createNodeActivities } from "./render.ts";
 
 /** What all activities need, by domain. */
 export interface Services {
@@ -12,6 +15,7 @@ export interface Services {
   identity: IdentityServices;
   notices: NoticeServices;
   payments: PaymentServices;
+  render: RenderServices;
   rewards: RewardServices;
   quotas: QuotaServices;
   usage: UsageServices;
@@ -24,6 +28,7 @@ export function createActivities(services: Services) {
     ...createIdentityActivities(services.identity),
     ...createNoticeActivities(services.notices),
     ...createPaymentActivities(services.payments),
+    ...createRenderActivities(services.render),
     ...createRewardActivities(services.rewards),
     ...createQuotaActivities(services.quotas),
     ...createUsageActivities(services.usage),

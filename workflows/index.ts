@@ -9,3 +9,4 @@ export { noticeDelivery } from "./noticeDelivery.ts";
 export { quotaReset } from "./quotaReset.ts";
 export { fileSweep } from "./fileSweep.ts";
 export { fileCheck } from "./fileCheck.ts";
+export { renderTask } from "./renderTask.ts";

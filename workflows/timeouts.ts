@@ -77,3 +77,30 @@ export const CHECK_FILE: ActivityOptions = {
   heartbeatTimeout: "15s",
   retry: { ...PATIENT, maximumInterval: "60s" },
 };
+/** Bringing a scene to a render node: gigabytes may come. Waits for a node as long as it takes. */
+export const PREPARE_TASK: ActivityOptions = {
+  startToCloseTimeout: "2h",
+  heartbeatTimeout: "10s",
+  cancellationType: "TRY_CANCEL",
+  retry: { ...PATIENT, maximumInterval: "30s" },
+};
+
+/**
+ * Rendering frames: hours are possible. A node that dies is noticed by its missing heartbeat and its frames go elsewhere. How often a frame
+ * may fail is counted in the database; what our own parts lack (storage, Postgres) is waited for.
+ */
+export const RENDER_FRAMES: ActivityOptions = {
+  startToCloseTimeout: "24h",
+  heartbeatTimeout: "10s",
+  cancellationType: "TRY_CANCEL",
+  retry: { ...PATIENT, maximumInterval: "30s" },
+};
+
+/** Charging finished frames: some transactions in Postgres. */
+export const SETTLE_FRAMES: ActivityOptions = { startToCloseTimeout: "30s", retry: { ...PATIENT, initialInterval: "200ms" } };
+
+/** Pausing and resuming: somebody waits for the answer. */
+export const CHANGE_TASK: ActivityOptions = { startToCloseTimeout: "10s", retry: { ...PATIENT, initialInterval: "200ms" } };
+
+/** Ending a task in Postgres; tried until it is done, for its hold is released by it. */
+export const CLOSE_TASK: ActivityOptions = { startToCloseTimeout: "30s", retry: { ...PATIENT, initialInterval: "200ms" } };

@@ -108,6 +108,10 @@ export const environmentSchema = z.object({
   FILE_QUOTA_MB: integer(102_400, 1, 1_000_000_000),
   FILE_QUOTA_COUNT: integer(100_000, 1, 1_000_000_000),
 
+  RENDER_SIMULATE_MODE: flag(false),
+  RENDER_FRAMES_AT_ONCE: integer(2, 0, 256),
+  RENDER_FOLDER: z.string().min(1).optional(),
+
   CREDITS_PER_YUAN: credits("10"),
   CREDITS_PER_DOLLAR: credits("0"),
   TOPUP_MIN: yuan("1"),

@@ -37,6 +37,7 @@ import {
   sourceRoutes,
   usageRoutes,
 } from "../usage/index.ts";
+import { renderPriceRoutes, renderRoutes } from "../render/index.ts";
 import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
 import { createHideIp } from "../platform/hideIp.ts";
 import { partChecks, providerCheck } from "./checks.ts";
@@ -44,6 +45,7 @@ import { createApiMonitor } from "./monitor.ts";
 import type { Platform } from "./platform.ts";
 import { createFileServices } from "./files.ts";
 import { createQuotaServices } from "./quota-services.ts";
+import { createRenderTasks } from "./render.ts";
 import { release } from "./release.ts";
 import { seedDemo, seedDify } from "./seed-demo.ts";
 import { createCoreServices } from "./services.ts";
@@ -143,6 +145,8 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       weightOf: async (model) => (await limits.get()).weightOf(model),
     }),
     ...files.routes,
+    ...renderPriceRoutes({ pool }),
+    ...renderRoutes({ pool, tasks: createRenderTasks(platform, core, { files, stores: storage !== undefined }), secretBox, temporal }),
     ...noticeRoutes({
       pool,
       notify,

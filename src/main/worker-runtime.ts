@@ -13,6 +13,10 @@ export interface WorkerOptions {
   buildId?: string | undefined;
   taskQueue: string;
   activities: object;
+  /** False for a queue of activities alone. */
+  workflows?: boolean | undefined;
+  /** Activities at the same time; as many as the SDK sees fit unless told. */
+  maxActivities?: number | undefined;
   client: Client;
   /** Runs before each attempt to poll: a worker cannot begin on a namespace that is not there. */
   beforePolling?: (() => Promise<void>) | undefined;
@@ -148,7 +152,10 @@ async function createWorker(connection: NativeConnection, options: WorkerOptions
     taskQueue: options.taskQueue,
     activities: options.activities,
     interceptors: { activity: options.activityInterceptors ?? [] },
-    workflowBundle: await workflowBundle(),
+    ...(options.workflows === false ? {} : { workflowBundle: await workflowBundle() }),
+    ...(options.maxActivities === undefined ? {} : { maxConcurrentActivityTaskExecutions: options.maxActivities }),
+    // A cancelled activity hears of it with its next heartbeat: that is not to wait.
+    maxHeartbeatThrottleInterval: "1s",
     // Activities are told at once that the process stops; each ends at its next safe point or runs to its end.
     shutdownGraceTime: 0,
     shutdownForceTime: options.graceMs,

@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
 import express from "express";
-import { createActivities } from "../../activities/index.ts";
+import { createActivities, createNodeActivities } from "../../activities/index.ts";
 import { prepareNamespace } from "../../temporal/namespace.ts";
 import { ensureSchedules } from "../../temporal/schedules.ts";
 import { keepPartitions } from "../activity/index.ts";
@@ -18,6 +18,7 @@ import { watchOutlook } from "../outlook/index.ts";
 import { createWebhookSender, startMailWorker, startWebhookWorker, watchQueues } from "../notify/index.ts";
 import { traceActivities } from "../platform/tracing/temporal.ts";
 import { createPaymentSteps, watchCallbacks } from "../payments/index.ts";
+import { RENDER_QUEUE } from "../render/index.ts";
 import { watchRewards } from "../rewards/index.ts";
 import {
   BILLING_QUEUE,
@@ -42,6 +43,7 @@ import { serveMetrics } from "./metrics-server.ts";
 import { createOutlookSampler } from "./outlook.ts";
 import { createPlatform } from "./platform.ts";
 import { createQuotaServices } from "./quota-services.ts";
+import { createRenderWork } from "./render.ts";
 import { createCoreServices } from "./services.ts";
 import { onShutdown } from "./shutdown.ts";
 import { takeTemporalMetrics } from "./temporal-metrics.ts";
@@ -77,6 +79,8 @@ const dify = createDifyUsage({
 });
 const startAll = () => startSettlements(temporal.client, config.SETTLEMENT_SHARDS, BILLING_QUEUE);
 const tell = createTell({ pool, notify, contact: identity.contact, publicUrl: config.PUBLIC_URL, log });
+const sender = createWebhookSender({ allowPrivate: config.WEBHOOK_PRIVATE_ADDRESSES, timeoutMs: config.WEBHOOK_TIMEOUT });
+const render = createRenderWork(platform, { ledger, identity, notify }, { files, stores: storage !== undefined, sender });
 const activities = createActivities({
   files,
   identity: { registrationSteps: identity.registrationSteps },
@@ -95,6 +99,7 @@ const activities = createActivities({
       rewards: rewards.topUps,
     }),
   },
+  render,
   rewards: { topUps: rewards.topUps },
   quotas: createQuotaServices({ pool, ledger, log }),
   usage: {
@@ -113,6 +118,7 @@ const activities = createActivities({
         () => keepPartitions(pool, new Date(Date.now() - config.ACTIVITY_LISTED)),
         () => tell.forget(),
         createOutlookSampler(platform),
+        ...render.chores,
       ],
       log,
     }),
@@ -120,31 +126,48 @@ const activities = createActivities({
   },
 });
 const mail = startMailWorker({ redis: platform.queueRedis, smtpUrl: config.SMTP_URL, from: config.MAIL_FROM, log });
-const sender = createWebhookSender({ allowPrivate: config.WEBHOOK_PRIVATE_ADDRESSES, timeoutMs: config.WEBHOOK_TIMEOUT });
+const tryNotice = createAttempt({ pool, secretBox: platform.secretBox, sender, notify, log });
 const webhooks = startWebhookWorker({
   redis: platform.queueRedis,
-  attempt: createAttempt({ pool, secretBox: platform.secretBox, sender, notify, log }),
+  // A delivery is a notice to its owner or the callback of a task; the other finds nothing to do.
+  async attempt(job) {
+    await tryNotice(job);
+    await render.callbacks.attempt(job);
+  },
   log,
 });
-const worker = startWorker({
+const temporalWorker = {
   address: config.TEMPORAL_ADDRESS,
   namespace: config.TEMPORAL_NAMESPACE,
   tls: config.TEMPORAL_TLS,
   apiKey: config.TEMPORAL_API_KEY,
   buildId: config.TEMPORAL_BUILD_ID,
-  taskQueue: BILLING_QUEUE,
-  activities,
   client: temporal.client,
   beforePolling: () => prepareNamespace({ connection: temporal.connection, namespace: config.TEMPORAL_NAMESPACE }),
-  onConnected: async () => {
-    await ensureSchedules(temporal.client, { taskQueue: BILLING_QUEUE });
-    await startAll();
-  },
   graceMs: config.SHUTDOWN_GRACE,
   log,
   metricsAddress: await takeTemporalMetrics(metrics),
   activityInterceptors: tracing ? [traceActivities(tracing)] : [],
+};
+const worker = startWorker({
+  ...temporalWorker,
+  taskQueue: BILLING_QUEUE,
+  activities,
+  onConnected: async () => {
+    await ensureSchedules(temporal.client, { taskQueue: BILLING_QUEUE });
+    await startAll();
+  },
 });
+const node =
+  config.RENDER_FRAMES_AT_ONCE === 0
+    ? undefined
+    : startWorker({
+        ...temporalWorker,
+        taskQueue: RENDER_QUEUE,
+        workflows: false,
+        activities: createNodeActivities(render),
+        maxActivities: config.RENDER_FRAMES_AT_ONCE,
+      });
 watchLedger(metrics, pool);
 watchBacklog(metrics, pool);
 watchOpenEvents(metrics, pool);
@@ -180,7 +203,7 @@ onShutdown({
   async stop() {
     stopping = true;
     server.close();
-    await worker.stop();
+    await Promise.all([worker.stop(), node?.stop()]);
     endMetrics();
     await Promise.all([mail.close(), webhooks.close()]);
     await sender.close();

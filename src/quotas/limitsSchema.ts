@@ -39,4 +39,9 @@ export const limitsOfAccounts = limits.extend({
     .optional()
     .meta({ description: "Most bytes of files, results included" }),
   storage_files: count.optional().meta({ description: "Most files, results included" }),
+  render_tasks: count.optional().meta({ description: "Render tasks that are not over, at once" }),
+  render_frames: z.number().int().min(1).max(100_000).optional().meta({ description: "Frames of one render task" }),
+  render_pixels: count.optional().meta({ description: "Pixels of one frame" }),
+  render_parallel: z.number().int().min(1).max(256).optional().meta({ description: "Frames of one task rendered at the same time" }),
+  render_priority: z.enum(["low", "normal", "high"]).optional().meta({ description: "The highest priority of a render task" }),
 });

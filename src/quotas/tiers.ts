@@ -19,6 +19,12 @@ export interface Limits {
   /** Files: bytes and number that an account may store. Of accounts alone, not of keys. */
   storage_bytes?: number;
   storage_files?: number;
+  /** Of tiers and users: render tasks that are not over, frames of one, pixels of a frame, frames of a task at the same time, priority. */
+  render_tasks?: number;
+  render_frames?: number;
+  render_pixels?: number;
+  render_parallel?: number;
+  render_priority?: "low" | "normal" | "high";
 }
 
 /** What calls of a model count in quotas, in percent, by model. */

@@ -56,6 +56,7 @@ export function partEnvironment(options: {
     UPSTREAM_PRIVATE_ADDRESSES: "true",
     WEBHOOK_PRIVATE_ADDRESSES: "true",
     SETTLEMENT_SHARDS: "1",
+    RENDER_SIMULATE_MODE: "true",
   };
   return { ...withoutEmpty(own), ...env };
 }

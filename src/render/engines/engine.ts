@@ -31,6 +31,8 @@ export interface FrameJob {
   /** Undefined for engines that need no scene file. */
   scenePath?: string;
   frame: number;
+  /** Which try this is; the first one is 1, and what is taken when it is not said. */
+  attempt?: number;
   width: number;
   height: number;
   samples: number;

@@ -12,9 +12,6 @@ const STEP_MS = 100;
  * ones fail, so that everything around an engine can be tried out.
  */
 export function createSimulate(): RenderEngine {
-  /** Frames that have failed once here, by their settings. */
-  const failed = new Set<string>();
-
   return {
     name: "simulate",
     formats: FORMATS,
@@ -29,11 +26,8 @@ export function createSimulate(): RenderEngine {
       if (!format) throw new FrameFailed({ retry: false, reason: `simulate writes no ${job.format}` });
       await pass(settings.seconds_per_frame * 1_000, progress, signal);
       if (settings.fail_frames.includes(job.frame)) throw new FrameFailed({ retry: false, reason: `frame ${job.frame} is set to fail` });
-      if (settings.fail_once.includes(job.frame) && !failed.has(job.outputPath)) {
-        failed.add(job.outputPath);
+      if (settings.fail_once.includes(job.frame) && (job.attempt ?? 1) === 1)
         throw new FrameFailed({ retry: true, reason: `frame ${job.frame} is set to fail once` });
-      }
-      failed.delete(job.outputPath);
       const { width, height, frame, samples } = job;
       await drawPicture({ path: job.outputPath, format, width, height, frame, samples, seed: settings.seed });
       signal.throwIfAborted();

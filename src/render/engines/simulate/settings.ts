@@ -11,7 +11,7 @@ const schema = z.strictObject({
   estimated_seconds: z.number().min(0).max(3_600).optional(),
   /** Frames that never succeed. */
   fail_frames: frames.default([]),
-  /** Frames whose first try fails, in each process. */
+  /** Frames whose first try fails. */
   fail_once: frames.default([]),
   /** Tells one scene's pictures from another's. */
   seed: z.number().int().min(0).max(65_535).default(0),

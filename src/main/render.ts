@@ -1,0 +1,75 @@
+import os from "node:os";
+import path from "node:path";
+import type { Files } from "../files/index.ts";
+import {
+  createCallbackDelivery,
+  createEngines,
+  createRenderSteps,
+  createRenderWorkflows,
+  createTasks,
+  RENDER_QUEUE,
+  renderLimits,
+  renewHolds,
+  type CallbackDelivery,
+  type Publish,
+  type RenderSteps,
+  type Tasks,
+} from "../render/index.ts";
+import type { WebhookSender } from "../notify/index.ts";
+import { BILLING_QUEUE } from "../usage/index.ts";
+import type { Platform } from "./platform.ts";
+import type { CoreServices } from "./services.ts";
+
+type Core = Pick<CoreServices, "ledger" | "notify" | "identity">;
+interface Storing {
+  files: Files;
+  /** Whether there is a place for files. */
+  stores: boolean;
+}
+
+/** Nobody can watch yet: lists and the query `progress` show how tasks stand. */
+const publish: Publish = () => undefined;
+
+/** Render tasks as both the api and the worker's housekeeping use them. */
+export function createRenderTasks(platform: Platform, { ledger, identity }: Core, { files, stores }: Storing): Tasks {
+  const { config, pool, log, secretBox, temporal } = platform;
+  return createTasks({
+    pool,
+    log,
+    ledger,
+    files,
+    stores,
+    secretBox,
+    publish,
+    workflows: createRenderWorkflows({ client: temporal.client, taskQueue: BILLING_QUEUE, renderQueue: RENDER_QUEUE }),
+    engines: createEngines({ simulate: config.RENDER_SIMULATE_MODE }),
+    limitsOf: async (userId) => renderLimits(await identity.limitsOf(userId)),
+    allowPrivate: config.WEBHOOK_PRIVATE_ADDRESSES,
+  });
+}
+
+/** What the worker does for render tasks: steps of workflows, callbacks, and chores for the regular housekeeping. */
+export function createRenderWork(
+  platform: Platform,
+  core: Core,
+  { sender, ...storing }: Storing & { sender: WebhookSender },
+): { steps: RenderSteps; callbacks: CallbackDelivery; chores: (() => Promise<unknown>)[] } {
+  const { config, pool, log, secretBox } = platform;
+  const { ledger, notify } = core;
+  const tasks = createRenderTasks(platform, core, storing);
+  const callbacks = createCallbackDelivery({ pool, secretBox, sender, notify });
+  return {
+    steps: createRenderSteps({
+      pool,
+      log,
+      ledger,
+      notify,
+      publish,
+      files: storing.files,
+      engines: createEngines({ simulate: config.RENDER_SIMULATE_MODE }),
+      folder: path.resolve(config.RENDER_FOLDER ?? path.join(os.tmpdir(), "tollkeeper-render")),
+    }),
+    callbacks,
+    chores: [() => renewHolds({ pool, ledger }), () => tasks.startLost(), () => callbacks.sweep()],
+  };
+}

@@ -1,0 +1,21 @@
+import type { Engines } from "./deps.ts";
+import { createSimulate } from "./engines/simulate/index.ts";
+
+export { createCallbackDelivery, type CallbackDelivery } from "./callbacks.ts";
+export { renewHolds } from "./holds.ts";
+export { renderLimits } from "./limits.ts";
+export type { LiveMessage, Publish } from "./live.ts";
+export { renderPriceRoutes } from "./prices/routes.ts";
+export { renderRoutes } from "./routes.ts";
+export { createTasks, type Tasks } from "./tasks.ts";
+export { createRenderSteps, type RenderSteps } from "./work/index.ts";
+export { createRenderWorkflows } from "./workflowLink.ts";
+
+/** Where render nodes listen. */
+export const RENDER_QUEUE = "render";
+
+/** The engines of this process. `simulate` draws placeholders: it is offered only where that is wanted. */
+export function createEngines({ simulate }: { simulate: boolean }): Engines {
+  const engines = simulate ? [createSimulate()] : [];
+  return new Map(engines.map((engine) => [engine.name, engine]));
+}

@@ -1,0 +1,119 @@
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+  type Client,
+} from "@temporalio/client";
+import { ApplicationFailure, defineSearchAttributeKey, TypedSearchAttributes } from "@temporalio/common";
+import type { RenderInput } from "../../workflows/renderTaskState.ts";
+import type { renderTask } from "../../workflows/renderTask.ts";
+import { appError } from "../platform/errors.ts";
+import type { TaskRow } from "./task.ts";
+
+/** How tasks reach their workflows. Every method rejects while Temporal is away. */
+export interface RenderWorkflows {
+  /** Starts the task's workflow unless it runs or has ended. */
+  start(task: TaskRow): Promise<void>;
+  /** Asks the workflow; throws `invalid_state` or `insufficient_balance` when it refuses. False when there is none. */
+  ask(taskId: string, action: "pause" | "resume" | "cancel"): Promise<boolean>;
+}
+
+export const renderWorkflowId = (taskId: string): string => `render-${taskId}`;
+
+/** How many frames one run of the workflow has at most, after which its history begins anew. */
+const FRAMES_PER_RUN = 200;
+const START_DEADLINE_MS = 3_000;
+/** A change waits for a worker and for Postgres. */
+const ASK_DEADLINE_MS = 10_000;
+const PRESENT_MS = 1_500;
+
+/** Temporal's priorities: 1 goes first. */
+const PRIORITY_KEYS = { high: 1, normal: 3, low: 5 } as const;
+
+const userIdKey = defineSearchAttributeKey("UserId", "KEYWORD");
+const taskStateKey = defineSearchAttributeKey("TaskState", "KEYWORD");
+
+export function createRenderWorkflows(deps: {
+  client: Client;
+  taskQueue: string;
+  renderQueue: string;
+  framesPerRun?: number;
+}): RenderWorkflows {
+  const { client, taskQueue, renderQueue, framesPerRun = FRAMES_PER_RUN } = deps;
+
+  const within = <T>(ms: number, work: () => Promise<T>): Promise<T> => client.withDeadline(Date.now() + ms, work).catch(rethrow);
+
+  return {
+    async start(task) {
+      const input: RenderInput = {
+        taskId: task.id,
+        userId: task.user_id,
+        renderQueue,
+        totalFrames: task.total_frames,
+        parallel: task.parallel,
+        chunk: chunkOf(task),
+        framesPerRun,
+      };
+      try {
+        await within(START_DEADLINE_MS, () =>
+          client.workflow.start<typeof renderTask>("renderTask", {
+            workflowId: renderWorkflowId(task.id),
+            taskQueue,
+            args: [input],
+            typedSearchAttributes: new TypedSearchAttributes([
+              { key: userIdKey, value: task.user_id },
+              { key: taskStateKey, value: "queued" },
+            ]),
+            staticSummary: `${task.total_frames} frames of ${task.width} × ${task.height} by ${task.engine}`,
+            staticDetails: "Updates: pause, resume, cancel. Query: progress.",
+            priority: { priorityKey: PRIORITY_KEYS[task.priority] },
+            workflowIdConflictPolicy: "USE_EXISTING",
+            workflowIdReusePolicy: "ALLOW_DUPLICATE",
+          }),
+        );
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      }
+    },
+
+    async ask(taskId, action) {
+      await client.withDeadline(Date.now() + PRESENT_MS, () => client.workflowService.getSystemInfo({}));
+      try {
+        await within(ASK_DEADLINE_MS, () => client.workflow.getHandle(renderWorkflowId(taskId)).executeUpdate(action, { args: [] }));
+        return true;
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return false;
+        if (error instanceof WorkflowUpdateFailedError) throw refusal(error);
+        throw error;
+      }
+    },
+  };
+}
+
+/** Frames of one activity: quick ones together, so that a short task is little work for Temporal; slow ones one by one. */
+export function chunkOf(task: Pick<TaskRow, "frame_seconds" | "total_frames" | "parallel">): number {
+  const quick = Math.floor(2 / Math.max(task.frame_seconds, 0.05));
+  const fair = Math.ceil(task.total_frames / task.parallel);
+  return Math.max(1, Math.min(quick, fair, 20));
+}
+
+/** What a workflow refused, as the caller is to see it. */
+function refusal(error: WorkflowUpdateFailedError): unknown {
+  const { cause } = error;
+  if (!(cause instanceof ApplicationFailure)) return error;
+  if (cause.type === "InsufficientBalance") {
+    const [shortfall] = cause.details ?? [];
+    return appError("insufficient_balance", { message: cause.message, details: { shortfall }, cause: error });
+  }
+  if (cause.type === "InvalidState") return appError("invalid_state", { message: cause.message, cause: error });
+  return error;
+}
+
+/** An update that no worker took in time is an absence like that of the server. */
+function rethrow(error: unknown): never {
+  if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
+    throw appError("unavailable", { message: "The workflow engine is not reachable right now", retryAfter: 5, cause: error });
+  }
+  throw error;
+}

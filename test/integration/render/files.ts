@@ -1,0 +1,48 @@
+import { copyFile, mkdir, mkdtemp, readFile, stat } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { uuidv7 } from "../../../src/platform/ids.ts";
+import type { RenderFiles } from "../../../src/render/files.ts";
+
+/** A folder that keeps files as the files' domain does. */
+export interface TestFiles extends RenderFiles {
+  readonly stored: Map<string, { id: string; taskId: string; path: string; stores: number }>;
+  bytes(id: string): Promise<Buffer>;
+}
+
+export async function testFiles(): Promise<TestFiles & { home: string }> {
+  const home = await mkdtemp(path.join(os.tmpdir(), "tollkeeper-render-files-"));
+  const stored: TestFiles["stored"] = new Map();
+  return {
+    home,
+    stored,
+    read: async () => undefined,
+    fetch: async () => {
+      throw new Error("there are no scenes here");
+    },
+    async store({ key, fromPath, taskId }) {
+      const before = stored.get(key);
+      if (before) {
+        before.stores += 1;
+        return { id: before.id };
+      }
+      const id = uuidv7();
+      await mkdir(home, { recursive: true });
+      await copyFile(fromPath, path.join(home, id));
+      stored.set(key, { id, taskId, path: path.join(home, id), stores: 1 });
+      return { id };
+    },
+    async removeOfTask(taskId) {
+      for (const [key, file] of stored) if (file.taskId === taskId) stored.delete(key);
+      return undefined;
+    },
+    bytes: async (id) => readFile(path.join(home, id)),
+  };
+}
+
+/** True while a file is there. */
+export const exists = (file: string): Promise<boolean> =>
+  stat(file).then(
+    () => true,
+    () => false,
+  );

@@ -1,0 +1,292 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import os from "node:os";
+import path from "node:path";
+import type { Client } from "@temporalio/client";
+import express from "express";
+import { createNodeActivities, createRenderActivities } from "../../../activities/render.ts";
+import { errorHandler } from "../../../src/http/errorHandler.ts";
+import { createExports } from "../../../src/http/exports.ts";
+import { createIdempotency } from "../../../src/http/idempotency.ts";
+import { mountRoutes } from "../../../src/http/mount.ts";
+import { traceRequests } from "../../../src/http/trace.ts";
+import { createLedger, type Ledger } from "../../../src/ledger/index.ts";
+import { startWorker, type RunningWorker } from "../../../src/main/worker-runtime.ts";
+import { createNotify, createWebhookSender, startWebhookWorker, type Notify } from "../../../src/notify/index.ts";
+import { formatCredits, parseCredits } from "../../../src/platform/credits.ts";
+import { uuidv7 } from "../../../src/platform/ids.ts";
+import { createLogger } from "../../../src/platform/logger.ts";
+import { createPool, type Pool } from "../../../src/platform/postgres.ts";
+import { createBlockingRedis } from "../../../src/platform/redis.ts";
+import { createSecretBox } from "../../../src/platform/secrets.ts";
+import { createTemporalLink } from "../../../src/platform/temporal.ts";
+import {
+  createCallbackDelivery,
+  createEngines,
+  createRenderSteps,
+  createRenderWorkflows,
+  createTasks,
+  renderLimits,
+  renderRoutes,
+  type LiveMessage,
+  type RenderSteps,
+} from "../../../src/render/index.ts";
+import type { Tasks } from "../../../src/render/tasks.ts";
+import { walletRoutes } from "../../../src/wallet/index.ts";
+import { type Places, waitFor } from "../../support/stack.ts";
+import type { Answer, Frame, Page, Task } from "./answers.ts";
+import { testFiles, type TestFiles } from "./files.ts";
+
+export type { Frame, Page, Task } from "./answers.ts";
+export { exists } from "./files.ts";
+
+/** Render tasks on real servers: an api, workers of both queues in this process, files in a folder. */
+
+const silent = createLogger({ level: process.env["TEST_LOG_LEVEL"] ?? "silent", name: "test" });
+
+export interface Person {
+  id: string;
+  walletId: bigint;
+  call<T = unknown>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer<T>>;
+  /** Makes a task of these frames; throws when it is refused. */
+  task(more?: Record<string, unknown>, headers?: Record<string, string>): Promise<Task>;
+  read(task: { id: string }): Promise<Task>;
+  frames(task: { id: string }): Promise<Frame[]>;
+  /** Waits until the task has one of these states. */
+  until(task: { id: string }, ...states: string[]): Promise<Task>;
+  credit(amount: string): Promise<void>;
+  balance(): Promise<{ available: string; held: string; total: string }>;
+}
+
+export interface Rig {
+  pool: Pool;
+  ledger: Ledger;
+  tasks: Tasks;
+  steps: RenderSteps;
+  files: TestFiles;
+  client: Client;
+  notify: Notify;
+  messages: LiveMessage[];
+  folder: string;
+  person(credits?: string, limits?: Record<string, unknown>): Promise<Person>;
+  billing(): RunningWorker;
+  /** A render node: a worker of the queue `render`. */
+  node(): RunningWorker;
+  close(): Promise<void>;
+}
+
+export interface RigOptions {
+  places: Places;
+  framesPerRun?: number;
+  workers?: boolean;
+  /** Another address than the servers', to play an absent Temporal. */
+  temporalAddress?: string;
+  /** Queues of its own where two rigs share a namespace. */
+  queues?: string;
+  /** Callbacks are tried again after these. */
+  pausesMs?: readonly number[];
+}
+
+export async function startRig(options: RigOptions): Promise<Rig> {
+  const { places, queues = "" } = options;
+  const [billingQueue, renderQueue] = [`billing${queues}`, `render${queues}`];
+  const pool = createPool({ url: places.databaseUrl, max: 20, name: "test", log: silent });
+  const redis = createBlockingRedis({ url: places.redisUrl, log: silent });
+  const ledger = createLedger({ pool, log: silent, tolerance: { percent: 10, micro: 0n } });
+  const notify = createNotify({ redis, log: silent });
+  const secretBox = createSecretBox([{ id: "test", secret: Buffer.alloc(32, 7) }]);
+  const address = options.temporalAddress ?? places.temporalAddress;
+  const temporal = createTemporalLink({ address, namespace: places.namespace, uiUrl: "http://ui.test", log: silent });
+  const engines = createEngines({ simulate: true });
+  const files = await testFiles();
+  const folder = await mkdtemp(path.join(os.tmpdir(), "tollkeeper-render-"));
+  const messages: LiveMessage[] = [];
+  const publish = (message: LiveMessage) => void messages.push(message);
+  const limits = new Map<string, Record<string, unknown>>();
+  const workflows = createRenderWorkflows({
+    client: temporal.client,
+    taskQueue: billingQueue,
+    renderQueue,
+    ...(options.framesPerRun ? { framesPerRun: options.framesPerRun } : {}),
+  });
+  const tasks = createTasks({
+    pool,
+    log: silent,
+    ledger,
+    workflows,
+    engines,
+    files,
+    stores: true,
+    secretBox,
+    limitsOf: async (userId) => renderLimits(limits.get(userId) ?? {}),
+    publish,
+    allowPrivate: true,
+  });
+  const steps = createRenderSteps({ pool, log: silent, ledger, engines, files, notify, publish, folder });
+  const sender = createWebhookSender({ allowPrivate: true, timeoutMs: 2_000 });
+  const callbacks = createCallbackDelivery({
+    pool,
+    secretBox,
+    sender,
+    notify,
+    ...(options.pausesMs ? { pausesMs: options.pausesMs } : {}),
+  });
+  const webhooks = startWebhookWorker({ redis, attempt: callbacks.attempt, log: silent });
+
+  const app = express();
+  app.set("query parser", "simple");
+  app.use(traceRequests);
+  app.use(
+    mountRoutes(
+      [
+        ...renderRoutes({ pool, tasks, secretBox, temporal }),
+        ...walletRoutes({ pool, ledger, exports: createExports(), rate: 10_000_000n }),
+      ],
+      {
+        idempotency: createIdempotency(pool),
+        authenticate: async (req) => {
+          const userId = req.get("x-user");
+          if (!userId) return undefined;
+          return { userId, walletId: BigInt(req.get("x-wallet") ?? 0), roles: ["user"], emailVerified: true, sessionId: "test" };
+        },
+      },
+    ),
+  );
+  app.use(errorHandler(silent));
+  const server = http.createServer(app).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  const workers: RunningWorker[] = [];
+  function worker(taskQueue: string, activities: object, withWorkflows: boolean): RunningWorker {
+    const started = startWorker({
+      address: places.temporalAddress,
+      namespace: places.namespace,
+      taskQueue,
+      activities,
+      workflows: withWorkflows,
+      client: temporal.client,
+      graceMs: 2_000,
+      log: silent,
+    });
+    workers.push(started);
+    return started;
+  }
+
+  const rig: Rig = {
+    pool,
+    ledger,
+    tasks,
+    steps,
+    files,
+    client: temporal.client,
+    notify,
+    messages,
+    folder,
+    async person(credits = "1000", own = {}) {
+      const id = uuidv7();
+      const walletId = await ledger.ensureWallet(pool, { type: "user", id });
+      await pool.query("INSERT INTO users (id, email, username, wallet_id) VALUES ($1, $2, $3, $4)", [
+        id,
+        `${id}@example.com`,
+        `u${id.replaceAll("-", "").slice(8)}`,
+        walletId,
+      ]);
+      limits.set(id, own);
+      const call: Person["call"] = async <T>(method: string, where: string, body?: unknown, headers?: Record<string, string>) => {
+        const response = await fetch(url + where, {
+          method,
+          headers: {
+            "x-user": id,
+            "x-wallet": walletId.toString(),
+            ...(body === undefined ? {} : { "content-type": "application/json" }),
+            ...headers,
+          },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        });
+        const text = await response.text();
+        const parsed = (text.startsWith("{") ? JSON.parse(text) : {}) as Partial<Answer<T>>;
+        const { data = {} as T, error = { code: "", details: [] }, message = "" } = parsed;
+        return { status: response.status, text, data, error, message };
+      };
+      const person: Person = {
+        id,
+        walletId,
+        call,
+        async task(more = {}, headers) {
+          const answer = await call<Task>("POST", "/api/tasks", request(more), headers);
+          if (answer.status !== 201) throw new Error(`task: ${answer.status} ${answer.text}`);
+          return answer.data;
+        },
+        read: async (task) => (await call<Task>("GET", `/api/tasks/${task.id}`)).data,
+        frames: async (task) => (await call<Page<Frame>>("GET", `/api/tasks/${task.id}/frames?page_size=100`)).data.items,
+        async until(task, ...states) {
+          let seen: Task | undefined;
+          await waitFor(
+            async () => {
+              seen = await person.read(task);
+              return states.includes(seen.status);
+            },
+            { timeoutMs: 40_000, message: () => `the task to be ${states.join(" or ")}, it is ${JSON.stringify(seen)}` },
+          );
+          return seen!;
+        },
+        async credit(amount) {
+          await ledger.credit(pool, {
+            id: `test:${uuidv7()}`,
+            walletId,
+            amount: parseCredits(amount)!,
+            from: "adjustments",
+            source: "purchase",
+            type: "PURCHASE",
+            description: "test",
+          });
+        },
+        async balance() {
+          const { available, held, total } = await ledger.balance(walletId);
+          return { available: formatCredits(available), held: formatCredits(held), total: formatCredits(total) };
+        },
+      };
+      if (credits !== "0") await person.credit(credits);
+      return person;
+    },
+    billing: () => worker(billingQueue, createRenderActivities({ steps }), true),
+    node: () => worker(renderQueue, createNodeActivities({ steps }), false),
+    async close() {
+      for (const one of workers) await one.stop();
+      server.closeAllConnections();
+      server.close();
+      await webhooks.close();
+      await sender.close();
+      await notify.close();
+      redis.disconnect();
+      await temporal.close();
+      await ledger.close();
+      await pool.end();
+      for (const home of [folder, files.home]) await rm(home, { recursive: true, force: true });
+    },
+  };
+  if (options.workers !== false) {
+    const both = [rig.billing(), rig.node()];
+    await waitFor(() => both.every(({ running }) => running), { timeoutMs: 30_000, message: "the workers" });
+  }
+  return rig;
+}
+
+/** The body of a task that is quick to render. */
+export const request = (more: Record<string, unknown> = {}): Record<string, unknown> => ({
+  name: "A kettle",
+  engine: "simulate",
+  frame_start: 1,
+  frame_end: 3,
+  width: 64,
+  height: 36,
+  ...more,
+});
+
+/** Fails with the differences when the ledger is not proven. */
+export async function prove(rig: Pick<Rig, "ledger">): Promise<void> {
+  const proof = await rig.ledger.verify();
+  if (!proof.balanced) throw new Error(`the ledger is not balanced: ${JSON.stringify(proof.differences)}`);
+}
