@@ -3,6 +3,7 @@ import { recordAudit } from "../../admin/audit.ts";
 import { created, ok, route, type Route } from "../../http/route.ts";
 import { creditsInput, creditsText, isoTime, reason } from "../../http/schemas.ts";
 import { formatCredits } from "../../platform/credits.ts";
+import { appError } from "../../platform/errors.ts";
 import { inTransaction, type Pool } from "../../platform/postgres.ts";
 import { insertPrice, listPrices, type RenderPrice } from "./repository.ts";
 
@@ -60,7 +61,11 @@ export function renderPriceRoutes({ pool }: { pool: Pool }): Route[] {
       access: "operator",
       params: z.strictObject({ engine }),
       responses: { 200: priceList },
-      handler: async ({ params }) => ok({ items: (await listPrices(pool, params.engine)).map(present) }),
+      handler: async ({ params }) => {
+        const prices = await listPrices(pool, params.engine);
+        if (prices.length === 0) throw appError("not_found", { message: "There is no such engine" });
+        return ok({ items: prices.map(present) });
+      },
     }),
     route({
       method: "post",
