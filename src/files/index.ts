@@ -16,6 +16,7 @@ import { openUpload, resumeUpload, type UploadView } from "./uploads.ts";
 
 export { createStartCheck } from "./checking.ts";
 export type { FileDeps } from "./deps.ts";
+export { watchFiles } from "./metrics.ts";
 export type { Swept } from "./sweep.ts";
 export type { FileRecord, FileSettings, FileState } from "./types.ts";
 

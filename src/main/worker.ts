@@ -7,6 +7,7 @@ import { keepPartitions } from "../activity/index.ts";
 import { loadConfig } from "../config/index.ts";
 import { forgetExpiredAnswers } from "../gateway/answers/index.ts";
 import { forgetPassedTasks } from "../gateway/dify/owned/index.ts";
+import { watchFiles } from "../files/index.ts";
 import { errorHandler } from "../http/errorHandler.ts";
 import { healthRoutes } from "../http/health.ts";
 import { metricsRoute } from "../http/metricsPage.ts";
@@ -175,6 +176,7 @@ watchCallbacks(metrics, pool);
 watchRewards(metrics, pool);
 watchQueues(metrics, notify.queues);
 watchNotices(metrics, pool);
+watchFiles(metrics, pool);
 watchOutlook(metrics, pool);
 
 // Health and metrics alone; nobody calls a worker.

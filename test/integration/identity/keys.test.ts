@@ -72,7 +72,7 @@ describe("API keys", () => {
     expect(found.principal).to.include({ userId, emailVerified: true, apiKeyId: made.id });
     expect(found.principal.walletId).to.be.a("bigint");
     expect(found.limits).to.deep.equal({
-      user: { requests_per_minute: 77, max_parallel: 256 },
+      user: { requests_per_minute: 77, max_parallel: 256, storage_bytes: 20 * 1024 ** 3, storage_files: 20_000 },
       key: { requests_per_minute: 5, spend_total: "12.5" },
       token: null,
     });
