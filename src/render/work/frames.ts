@@ -8,6 +8,7 @@ import { progressMessage } from "../live.ts";
 import { readTask, standingOf, type Standing, type TaskRow } from "../task.ts";
 import { beginFrame, failFrame, noteRendered } from "./frameRows.ts";
 import { createFrameLog } from "./frameLog.ts";
+import { patiently } from "./patiently.ts";
 import type { Scenes } from "./scenes.ts";
 
 /** Frames of a task by their place in it: 0 is the first. */
@@ -70,16 +71,19 @@ async function renderOne(deps: WorkDeps & { scenes: Scenes }, task: TaskRow, { f
   await mkdir(folder, { recursive: true });
   try {
     const result = await draw(deps, engine, task, { frame, attempt }, folder, watch);
-    const file = await deps.files.store({
-      ownerId: task.user_id,
-      kind: "frame",
-      name: `${String(frame).padStart(5, "0")}.${task.output_format}`,
-      contentType: result.contentType,
-      fromPath: result.path,
-      taskId: task.id,
-      key: `render:${task.id}:${frame}`,
-    });
-    await noteRendered(deps.pool, task.id, frame, { fileId: file.id, seconds: result.seconds });
+    const again = (error: unknown) => deps.log.warn({ task: task.id, frame, err: error }, "a rendered frame could not be kept yet");
+    const store = () =>
+      deps.files.store({
+        ownerId: task.user_id,
+        kind: "frame",
+        name: `${String(frame).padStart(5, "0")}.${task.output_format}`,
+        contentType: result.contentType,
+        fromPath: result.path,
+        taskId: task.id,
+        key: `render:${task.id}:${frame}`,
+      });
+    const file = await patiently(store, watch.signal, again);
+    await patiently(() => noteRendered(deps.pool, task.id, frame, { fileId: file.id, seconds: result.seconds }), watch.signal, again);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

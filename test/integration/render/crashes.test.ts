@@ -115,6 +115,14 @@ describe("render tasks when something dies", function () {
     expect(done).to.include({ done_frames: 6, cost: "0.150006" });
   });
 
+  it("the storage is away for a while: what was rendered waits for it and is not rendered again", async () => {
+    rig.files.away = 3;
+    const task = await ada.task({ frame_end: 2 });
+    await ada.until(task, "completed");
+    expect(rig.files.away).to.equal(0);
+    expect((await ada.frames(task)).map(({ attempts }) => attempts)).to.deep.equal([1, 1]);
+  });
+
   it("its hold is gone: frames are charged from what is available", async () => {
     const task = await ada.task({ frame_end: 4, settings: { seconds_per_frame: 1 } });
     await ada.until(task, "rendering");

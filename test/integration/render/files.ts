@@ -8,19 +8,26 @@ import type { RenderFiles } from "../../../src/render/files.ts";
 export interface TestFiles extends RenderFiles {
   readonly stored: Map<string, { id: string; taskId: string; path: string; stores: number }>;
   bytes(id: string): Promise<Buffer>;
+  /** So many stores fail from now on. */
+  away: number;
 }
 
 export async function testFiles(): Promise<TestFiles & { home: string }> {
   const home = await mkdtemp(path.join(os.tmpdir(), "tollkeeper-render-files-"));
   const stored: TestFiles["stored"] = new Map();
-  return {
+  const files: TestFiles & { home: string } = {
     home,
     stored,
+    away: 0,
     read: async () => undefined,
     fetch: async () => {
       throw new Error("there are no scenes here");
     },
     async store({ key, fromPath, taskId }) {
+      if (files.away > 0) {
+        files.away -= 1;
+        throw new Error("the storage is away");
+      }
       const before = stored.get(key);
       if (before) {
         before.stores += 1;
@@ -38,6 +45,7 @@ export async function testFiles(): Promise<TestFiles & { home: string }> {
     },
     bytes: async (id) => readFile(path.join(home, id)),
   };
+  return files;
 }
 
 /** True while a file is there. */
