@@ -141,6 +141,7 @@ export const environmentSchema = z.object({
   UPSTREAM_WHOLE_TIMEOUT: duration("10m"),
   UPSTREAM_IDLE_TIMEOUT: duration("60s"),
   UPSTREAM_TOTAL_TIMEOUT: duration("15m"),
+  UPSTREAM_STOP_TIMEOUT: duration("10s"),
   UPSTREAM_PRIVATE_ADDRESSES: flag(false),
   RELAY_MAX_ATTEMPTS: integer(4, 1, 16),
   RELAY_RETRY_BASE: duration("100ms"),

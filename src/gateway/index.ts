@@ -69,6 +69,7 @@ function relayConfig(config: Config): RelayConfig {
     bodyLimitBytes: config.RELAY_BODY_LIMIT_MB * 1024 * 1024,
     clientIdleMs: config.UPSTREAM_IDLE_TIMEOUT,
     heartbeatMs: config.STREAM_HEARTBEAT,
+    stoppedMs: config.UPSTREAM_STOP_TIMEOUT,
     holdTtlMs: config.HOLD_TTL,
     defaultMaxOutputTokens: config.DEFAULT_MAX_OUTPUT_TOKENS,
     proxyHops: config.TRUST_PROXY,

@@ -103,6 +103,8 @@ export class Call {
   made: Made | undefined;
   /** What it reads on for, when its client has its answer. */
   following: Following | undefined;
+  /** Since when the provider's answer is read on without its client, for what it used: it was told to stop. */
+  leftMs: number | undefined;
   /** Its client is gone, and the provider's answer is read on only for what is needed to stop it. */
   awaitsStop = false;
   /** The provider answered a request for a stream with a whole answer. */

@@ -23,6 +23,8 @@ export interface RelayConfig {
   /** How long a client may take nothing, and how long a finished answer may wait to be taken. */
   clientIdleMs: number;
   heartbeatMs: number;
+  /** How long what a stopped answer used is waited for. */
+  stoppedMs: number;
   holdTtlMs: number;
   defaultMaxOutputTokens: number;
   /** Proxies in front that are believed about the caller's address. */

@@ -19,7 +19,7 @@ import { allTokens, counted, NO_TOKENS, reported, seen, soFar, usageEvent, type 
  */
 export function finish(deps: RelayDeps, call: Call, asked: End): void {
   if (call.phase === "settling" || call.phase === "ended") return;
-  const end = endRead(deps, call) ?? asked;
+  const end: End = call.leftMs === undefined ? (endRead(deps, call) ?? asked) : { kind: "gone" };
   call.phase = "settling";
   call.cancelWait?.();
   try {
@@ -82,7 +82,7 @@ async function complete(deps: RelayDeps, call: Call, end: Done): Promise<void> {
   endPermit(deps, call, allTokens(tally.tokens));
   reportOddities(deps, call);
   const noted = noteKept(deps, call, tally);
-  const listed = call.made && call.request!.noteMade?.(deps, call, call.made, tally.tokens);
+  const listed = call.made && call.request!.noteMade?.(deps, call, call.made, tally);
   const recorded = await record(deps, call, usageEvent(call, tally, { status: "ok", errorCode: null, errorClass: null, httpStatus: 200 }));
   if (noted) await noted;
   if (listed) await listed;
@@ -102,7 +102,7 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
   if (!call.holdOpen) return endPermit(deps, call, 0);
   const event = { status: "client_gone", errorCode: "client_gone", errorClass: null, httpStatus: 499 } as const;
   const { reader } = call;
-  if (!(call.delivered || reader?.gathers) || !reader?.hasContent()) {
+  if (!(call.delivered || reader?.gathers || call.leftMs !== undefined) || !reader?.hasContent()) {
     endPermit(deps, call, 0);
     deps.usage.recordFailure(usageEvent(call, { tokens: NO_TOKENS, estimated: false }, event));
     return dropFree(deps, call);
@@ -114,12 +114,12 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
     deps.usage.recordFailure(usageEvent(call, seen(deps, call), failed));
     return dropFree(deps, call);
   }
-  const delivered = counted(deps, call, reader.count(deps.tokenizer, newBudget()));
+  const delivered = counted(deps, call, reader.count(deps.tokenizer, newBudget()), call.request!.addedUnseen);
   const said = reader.usage && reported(reader.usage);
   const tally = said ? (reader.closing ? said : soFar(said, delivered)) : delivered;
   endPermit(deps, call, allTokens(tally.tokens));
   void noteKept(deps, call, tally);
-  if (call.made) void call.request!.noteMade?.(deps, call, call.made, tally.tokens);
+  if (call.made) void call.request!.noteMade?.(deps, call, call.made, tally);
   await record(deps, call, usageEvent(call, tally, event));
 }
 
@@ -133,7 +133,7 @@ async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {
       usageEvent(call, tally, { status: "failed", errorCode: why.record, errorClass: why.class, httpStatus: why.status }),
     );
     // What was set going is somebody's to charge, though not ours any more.
-    await (call.following ? dropHold(deps, call) : dropFree(deps, call));
+    await (call.request!.outlives ? dropHold(deps, call) : dropFree(deps, call));
   }
   endWithFailure(call, why);
 }

@@ -70,13 +70,15 @@ export interface RelayRequest {
   /** The provider keeps the answer: it is noted whose it is before the client has seen its end. */
   keepsAnswer?: boolean;
   /** It is not undone when its client leaves: from then on it goes on by itself. */
-  outlives?: true;
+  readonly outlives?: boolean;
+  /** What the provider may add to the prompt out of our sight; counted where its client left and it does not say what was used. */
+  readonly addedUnseen?: number;
   /** The provider cannot be told a cap: what the model may put out is held in full, never what a poor wallet leaves. */
   uncapped?: true;
   /** Settles, once the caller is known, what the body alone does not say: the model, whose things it names, where they lie. */
   prepare?(deps: RelayDeps, call: Call): Promise<Failure | undefined>;
-  /** Notes whose these are: as soon as they are known, and with the call's tokens at its end. Never rejects. */
-  noteMade?(deps: RelayDeps, call: Call, made: Made, tokens?: TokenClasses): Promise<void>;
+  /** Notes whose these are: as soon as they are known, and with what the call used at its end. Never rejects. */
+  noteMade?(deps: RelayDeps, call: Call, made: Made, used?: { tokens: TokenClasses; estimated: boolean }): Promise<void>;
   /** The one provider that can be asked, because it has what the request builds on. */
   readonly providerId?: string | undefined;
   /**

@@ -5,6 +5,7 @@ import type { Call } from "./call.ts";
 
 /** Hands on what a stream's reader lets pass: to the client, or to what is withheld until the whole was checked. False: too much of it. */
 export function forward(call: Call, bytes: Buffer): boolean {
+  if (call.gone) return true;
   gather(call, bytes);
   const { withheld } = call;
   if (!withheld) {

@@ -138,7 +138,7 @@ export function upstreamFailed(deps: RelayDeps, call: Call, met: Failure, said?:
   closeAttempt(deps, call, { kind: "failed", failure: why, said });
   if (call.following && !why.verbatim && followAgain(deps, call, () => follow(deps, call))) return;
   if (ruleOf(why).elsewhere && !call.delivered && !call.gone && !call.following) {
-    void waiveMessage(deps, call);
+    if (!call.request!.outlives) void waiveMessage(deps, call);
     proceed(deps, call, why);
   } else finish(deps, call, { kind: "failed", failure: why });
 }

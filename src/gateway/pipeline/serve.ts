@@ -13,6 +13,7 @@ import type { Form } from "./form.ts";
 import type { Format } from "./format.ts";
 import { makeHold } from "./hold.ts";
 import { takeUp } from "./keep.ts";
+import { goesOnAlone } from "./left.ts";
 import { passLimits, passRequest } from "./pass.ts";
 import { relay } from "./relay.ts";
 import { releaseWithin } from "./release.ts";
@@ -36,7 +37,7 @@ export async function serve(
   res.on("close", () => {
     if (!res.writableFinished) {
       call.gone = true;
-      if (call.phase === "admitting" || !call.request?.outlives) finish(deps, call, { kind: "gone" });
+      if (!goesOnAlone(deps, call)) finish(deps, call, { kind: "gone" });
     }
     deps.retire(call);
   });

@@ -30,7 +30,7 @@ type StopDeps = Pick<RelayDeps, "upstream" | "routing" | "log" | "usage">;
 export function letGo(deps: StopDeps, call: Call, why: "gone" | "failed" | "retry"): void {
   const { exchange, dialect, reader } = call;
   if (!exchange || exchange.ended) return;
-  if (dialect?.stop && (reader?.state === "open" || reader?.goesOn) && !reader.closing) {
+  if (dialect?.stop && call.leftMs === undefined && (reader?.state === "open" || reader?.goesOn) && !reader.closing) {
     const stop = dialect.stop(call.made);
     if (stop) void tellToStop(deps, call.route!, stop);
     else if (why !== "retry") {
@@ -55,7 +55,7 @@ export function readOn(deps: StopDeps, call: Call, chunk: Buffer): void {
 }
 
 /** Tells a provider to stop; a few tries, never awaited by a call, never rejects. */
-async function tellToStop(
+export async function tellToStop(
   deps: StopDeps,
   { candidate: { provider, upstreamModel }, key }: Route,
   { path, body }: StopRequest,

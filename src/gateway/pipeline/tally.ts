@@ -39,16 +39,16 @@ export function soFar(said: Tally, delivered: Tally): Tally {
 }
 
 /**
- * Tokens as we count them when the provider did not: the prompt, and what was delivered. Never above the cap of request or model, and
- * never more than the hold pays for.
+ * Tokens as we count them when the provider did not: the prompt, with what was `added` to it out of our sight, and what was delivered. Never
+ * above the cap of request or model, and never more than the hold pays for.
  */
-export function counted(deps: Pick<RelayDeps, "pricing">, call: Call, delivered: Delivered): Tally {
+export function counted(deps: Pick<RelayDeps, "pricing">, call: Call, delivered: Delivered, added = 0): Tally {
   const { pricing } = deps;
   const units = delivered.units ?? call.request!.units;
   // Where nothing is priced by tokens there is nothing to estimate.
   if (delivered.units && !pricesTokens(call.price!)) return { tokens: NO_TOKENS, units, estimated: false };
   const multiplier = call.priceMultiplier;
-  const prompt = delivered.prompt ?? { ...NO_TOKENS, input: call.promptTokens };
+  const prompt = delivered.prompt ?? { ...NO_TOKENS, input: call.promptTokens + added };
   const made = { ...prompt, output: delivered.tokens };
   const tokens = { ...prompt, output: Math.min(delivered.tokens, call.outputLimit) };
   if (pricing.cost(call.price!, tokens, units, multiplier) > call.held) {
@@ -69,10 +69,14 @@ export function seen(deps: Pick<RelayDeps, "pricing" | "tokenizer">, call: Call)
   return { tokens: NO_TOKENS, estimated: false };
 }
 
-/** By what a message is charged once, and whether more of it comes. A part that used nothing between two pauses is no part of its own. */
-function messageOf(made: Made | undefined, tokens: number): Pick<UsageEvent, "messageKey" | "messagePausedAt"> {
+/**
+ * By what a message is charged once, and whether more of it may come: when its run goes on after a pause, or what it used is told after
+ * its client left (`early`). A part that used nothing between two pauses is no part of its own.
+ */
+function messageOf(made: Made | undefined, tokens: number, early: boolean): Pick<UsageEvent, "messageKey" | "messagePausedAt"> {
   if (made?.charge === undefined || (made.paused && made.settled !== undefined && tokens === 0)) return { messageKey: null };
-  return { messageKey: difyMessageKey(made.charge), ...(made.paused ? { messagePausedAt: (made.settled ?? 0) + tokens } : {}) };
+  const more = made.paused || early;
+  return { messageKey: difyMessageKey(made.charge), ...(more ? { messagePausedAt: (made.settled ?? 0) + tokens } : {}) };
 }
 
 /** The durable record of a call. */
@@ -109,7 +113,7 @@ export function usageEvent(
     stream: call.request!.answer === "stream",
     upstreamRequestId: call.upstreamRequestId,
     attempts: attemptsOf(call, tally, end),
-    ...messageOf(call.made, allTokens(tally.tokens)),
+    ...messageOf(call.made, allTokens(tally.tokens), tally.estimated && end.status === "client_gone"),
     estimatedInputTokens: Math.min(call.promptTokens, MOST_ESTIMATED),
     countedTokens: call.quotaWeight === undefined ? undefined : allTokens(tally.tokens) * call.quotaWeight,
   };

@@ -19,6 +19,7 @@ export function watch(deps: RelayDeps, call: Call, nowMs: number): void {
     case "admitting":
       return awaitBody(deps, call, nowMs);
     case "relaying": {
+      if (call.leftMs !== undefined && nowMs - call.leftMs > config.stoppedMs) return finish(deps, call, { kind: "gone" });
       if (call.reader?.closing && nowMs - call.lastReadMs > LINGER_MS) return takeAsEnded(deps, call);
       const limits = call.candidate!.provider.timeouts;
       if (nowMs - call.sentMs > limits.totalMs) return finish(deps, call, { kind: "failed", failure: timeouts.total() });

@@ -64,6 +64,7 @@ const ENVIRONMENT = {
   UPSTREAM_PRIVATE_ADDRESSES: "true",
   // One fault, one request: what routing makes of faults has tests of its own.
   RELAY_MAX_ATTEMPTS: "1",
+  UPSTREAM_STOP_TIMEOUT: "1s",
   CIRCUIT_BREAKER: "false",
   PROVIDER_KEY_REST: "0ms",
   PROVIDER_RATE_LIMIT_REST: "0ms",

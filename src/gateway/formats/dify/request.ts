@@ -58,8 +58,8 @@ export abstract class AppRequest implements RelayRequest {
     if (typeof chosen !== "string") return chosen;
     this.model = chosen;
     this.settings = await settingsOf(deps, chosen);
-    // What the app adds is in the figures of a conversation's last turn.
-    this.#unseen = this.seesWhole || call.carriedTokens > 0 ? 0 : this.settings.unseenTokens;
+    // What the app adds is in the figures of a conversation's last turn, when they are whole.
+    this.#unseen = this.seesWhole ? 0 : Math.max(0, this.settings.unseenTokens - call.carriedTokens);
     return undefined;
   }
 
@@ -67,10 +67,15 @@ export abstract class AppRequest implements RelayRequest {
     return { tokens: this.countOwn(tokenizer, budget), unseen: this.#unseen };
   }
 
-  async noteMade(deps: RelayDeps, call: Call, made: Made, tokens?: TokenClasses): Promise<void> {
-    const listed = deps.owned.note(this.rowsOf(call, made, tokens));
+  get addedUnseen(): number {
+    return this.#unseen;
+  }
+
+  async noteMade(deps: RelayDeps, call: Call, made: Made, used?: { tokens: TokenClasses; estimated: boolean }): Promise<void> {
+    const rows = this.rowsOf(call, made, used?.tokens);
+    const listed = deps.owned.note(used?.estimated ? rows.map((row) => atLeast(row, call.carriedTokens)) : rows);
     // At its end its record says whose it is.
-    if (!tokens) await noteMessage(deps, call, made);
+    if (!used) await noteMessage(deps, call, made);
     await listed;
   }
 
@@ -92,4 +97,10 @@ export abstract class AppRequest implements RelayRequest {
     for (const id of made.forms ?? []) rows.push({ ...shared, id, kind: "form", run: made.run ?? made.task ?? null });
     return rows;
   }
+}
+
+/** What a conversation has grown to stays known when less was only counted. */
+function atLeast(row: OwnedRow, carried: number): OwnedRow {
+  if (row.kind !== "conversation" || (row.inputTokens ?? 0) + (row.outputTokens ?? 0) >= carried) return row;
+  return { ...row, inputTokens: null, outputTokens: null };
 }
