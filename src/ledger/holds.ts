@@ -142,6 +142,14 @@ export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentS
       return rows.map((row) => row.id);
     },
 
+    async stillHeld(ids: readonly string[]): Promise<string[]> {
+      const { rows } = await pool.query<{ id: string }>(
+        "SELECT id FROM ledger_holds WHERE id = ANY ($1::uuid[]) AND state = 'held' AND expires_at > now()",
+        [ids],
+      );
+      return rows.map((row) => row.id);
+    },
+
     async release(ids: string[]): Promise<void> {
       if (ids.length === 0) return;
       await releasing.add(ids);

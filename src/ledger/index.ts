@@ -55,6 +55,7 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
     releaseWithin,
     heldWithin,
     extend: holds.extend,
+    stillHeld: holds.stillHeld,
     release: holds.release,
     settle: (tx, items) => settle(tx, items, tolerance),
     sweep: holds.sweep,

@@ -256,6 +256,8 @@ export interface Ledger {
   heldWithin(tx: Queryable, holdId: string): Promise<bigint>;
   /** Renews open holds to at least `ttlMs` from now. Returns the ids still held. */
   extend(ids: string[], ttlMs: number): Promise<string[]>;
+  /** Those of these holds that are open, and whose owner lives as far as anybody knows. */
+  stillHeld(ids: readonly string[]): Promise<string[]>;
   /** Releases open holds; ids that are closed or unknown are ignored. */
   release(ids: string[]): Promise<void>;
   /** Charges and closes holds inside the caller's transaction, exactly once by item id. One result per item, in order. */

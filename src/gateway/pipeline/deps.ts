@@ -37,7 +37,7 @@ export interface RelayConfig {
 export interface RelayDeps {
   identity: Pick<Identity, "authenticateKey" | "authenticateSession" | "noteUse">;
   pricing: Pick<Pricing, "model" | "models" | "switchedOff" | "cost" | "estimate" | "affordableOutput">;
-  ledger: Pick<Ledger, "authorize" | "extend" | "release">;
+  ledger: Pick<Ledger, "authorize" | "extend" | "release" | "stillHeld">;
   usage: Pick<Usage, "record" | "recordFailure" | "noteMessage" | "waiveMessage">;
   catalog: Pick<Catalog, "route" | "difyApps">;
   answers: KeptAnswers;

@@ -73,9 +73,10 @@ async function complete(deps: RelayDeps, call: Call, end: Done): Promise<void> {
     return call.res.destroyed ? undefined : endWhole(call.answer, end.last);
   }
   if (deps.guardrail && !call.cached && !call.following) {
-    const refusal = await deps.guardrail.checkAnswer(call, Buffer.concat([...(call.withheld?.parts ?? []), end.last]));
+    const refusal = await deps.guardrail.checkAnswer(call, allOf(call, end.last));
     if (refusal) return fail(deps, call, refusal);
   }
+  if (call.request!.listens) return call.res.destroyed ? undefined : endStream(call, allOf(call, end.last));
   const usage = call.reader ? call.reader.usage : call.usage;
   const tally: Tally = usage ? reported(usage) : counted(deps, call, end.count());
   const last = (!usage && end.restate?.(tally.tokens)) || end.last;
@@ -93,9 +94,12 @@ async function complete(deps: RelayDeps, call: Call, end: Done): Promise<void> {
     addCallHeaders(call);
     addCostHeader(deps, call, tally);
     endWhole(call.answer, last, call.contentType);
-  } else endStream(call, call.withheld ? Buffer.concat([...call.withheld.parts, last]) : last);
+  } else endStream(call, allOf(call, last));
   if (recorded && usage && !call.cached) deps.cache.keep(call, usage, last);
 }
+
+/** What was withheld of a stream, and its end. */
+const allOf = ({ withheld }: Call, last: Buffer): Buffer => (withheld ? Buffer.concat([...withheld.parts, last]) : last);
 
 /** The client left: what it was given is charged, the provider's count first. Before any content it is nothing. */
 async function leave(deps: RelayDeps, call: Call): Promise<void> {

@@ -71,6 +71,8 @@ export interface RelayRequest {
   keepsAnswer?: boolean;
   /** It is not undone when its client leaves: from then on it goes on by itself. */
   readonly outlives?: boolean;
+  /** It only watches what another call of the account pays for: it counts as a request, and needs no hold, place or record. */
+  readonly listens?: boolean;
   /** What the provider may add to the prompt out of our sight; counted where its client left and it does not say what was used. */
   readonly addedUnseen?: number;
   /** The provider cannot be told a cap: what the model may put out is held in full, never what a poor wallet leaves. */

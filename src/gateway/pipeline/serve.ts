@@ -64,6 +64,11 @@ async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> 
   // Who goes on sending what cannot be served is held against his limits like anybody.
   if ("code" in read) return (await passRequest(deps, who.caller, call.ip, call.answer.headers, call.format.voice.vendor)) ?? read;
   if (call.phase !== "admitting") return undefined;
+  const withholds = deps.guardrail?.withholds && call.request!.answer === "stream";
+  if (call.request!.listens) {
+    if (withholds) call.withheld = { parts: [], bytes: 0 };
+    return passRequest(deps, who.caller, call.ip, call.answer.headers, call.format.voice.vendor);
+  }
   const limited = await passLimits(deps, call);
   if (limited || call.format.free) return limited;
   if (call.phase !== "admitting") return undefined;
@@ -72,7 +77,7 @@ async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> 
   if (call.phase !== "admitting") return undefined;
   const uncovered = await makeHold(deps, call);
   if (uncovered || !deps.guardrail || call.phase !== "admitting") return uncovered;
-  if (deps.guardrail.withholds && call.request!.answer === "stream") call.withheld = { parts: [], bytes: 0 };
+  if (withholds) call.withheld = { parts: [], bytes: 0 };
   return deps.guardrail.checkRequest(call, isForm(call.req) ? Object.fromEntries((read.body as Form).fields) : read.body);
 }
 

@@ -91,8 +91,10 @@ export abstract class AppRequest implements RelayRequest {
     const rows: OwnedRow[] = [];
     for (const kind of ["conversation", "message", "task", "run"] as const) {
       const id = made[kind];
-      if (id !== undefined)
-        rows.push({ ...shared, id, kind, ...(kind === "message" && tokens ? { characters: call.reader?.characters ?? null } : {}) });
+      if (id === undefined) continue;
+      const characters = kind === "message" && tokens ? (call.reader?.characters ?? null) : null;
+      const callId = (kind === "task" || kind === "run") && !tokens ? call.id : null;
+      rows.push({ ...shared, id, kind, characters, callId });
     }
     for (const id of made.forms ?? []) rows.push({ ...shared, id, kind: "form", run: made.run ?? made.task ?? null });
     return rows;

@@ -9,7 +9,6 @@ import { noStream } from "../noStream.ts";
 import { readObject } from "../whole.ts";
 import { inBandFailure, readError } from "./errors.ts";
 import { GatheredStream } from "./gathered.ts";
-import { stopOf } from "./native.ts";
 import { AppRequest } from "./request.ts";
 import { DifyStream } from "./stream.ts";
 
@@ -57,11 +56,16 @@ abstract class AfterPause extends AppRequest {
   }
 }
 
-/** The events of such a run, for whoever wants to see them. */
+/**
+ * The events of such a run, for whoever wants to see them. While another call of the account reads them to their end, that one pays; else
+ * this one does, and reads on when its client has left. Whoever leaves stops nothing: the run goes on for all.
+ */
 export class ResumeRequest extends AfterPause {
   readonly answer: AnswerKind = "stream";
+  listens = false;
   readonly #id: string;
   readonly #query: string;
+  #follower: string | undefined;
 
   constructor(id: string, search: string) {
     super({ things: [{ id, kind: "task", param: "task_id" }] });
@@ -69,12 +73,28 @@ export class ResumeRequest extends AfterPause {
     this.#query = search;
   }
 
+  get outlives(): boolean {
+    return !this.listens;
+  }
+
   protected override take([row]: readonly OwnedRow[]): void {
     this.goOnFrom(row);
+    this.#follower = row?.callId ?? undefined;
+  }
+
+  override async prepare(deps: RelayDeps, call: Call): Promise<Failure | undefined> {
+    const refused = await super.prepare(deps, call);
+    if (refused || this.#follower === undefined) return refused;
+    this.listens = (await deps.ledger.stillHeld([this.#follower])).length > 0;
+    return undefined;
+  }
+
+  override noteMade(...args: Parameters<AppRequest["noteMade"]>): Promise<void> {
+    return this.listens ? Promise.resolve() : super.noteMade(...args);
   }
 
   dialect(): Dialect {
-    return { ...this.eventsOf(this.#id, this.#query), stop: (made) => stopOf("/workflows/tasks", made, this.user) };
+    return this.eventsOf(this.#id, this.#query);
   }
 }
 
@@ -100,11 +120,16 @@ class FormRequest extends AfterPause {
     const refused = await super.prepare(deps, call);
     if (refused) return refused;
     // Its form is told before its pause is recorded: the end of that stream, which says so, may be a moment away.
+    let run: OwnedRow | undefined;
     for (let looks = 0; looks < LOOKS && !this.paused; looks++) {
       if (looks > 0) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-      this.goOnFrom((await deps.owned.find(this.user, [this.#run]))[0]);
+      [run] = await deps.owned.find(this.user, [this.#run]);
+      this.goOnFrom(run);
     }
-    return this.paused ? undefined : failure("validation_failed", { message: "The run has not paused yet" });
+    if (!run || !this.paused) return failure("validation_failed", { message: "The run has not paused yet" });
+    // Before the client has its answer, and may ask for the events.
+    await deps.owned.note([{ ...run, inputTokens: null, outputTokens: null, callId: call.id }]);
+    return undefined;
   }
 
   dialect(): Dialect {

@@ -1,7 +1,8 @@
 import { expect } from "chai";
+import { rawCall } from "../../../support/rawCall.ts";
 import { waitFor } from "../../../support/waitFor.ts";
 import type { Customer } from "../harness.ts";
-import { useDify, type AppKind, type DifyEvent } from "./rig.ts";
+import { eventsOf, useDify, type AppKind, type DifyEvent } from "./rig.ts";
 
 /** 500 and 2300 tokens of a run, half of them priced as input. */
 const FIRST = 22_500_000n;
@@ -104,6 +105,67 @@ describe("a run of Dify's that waits for a person", () => {
       message: "the second try",
     });
     await rig.dify.tell("[[usage:1500,800]] [[chunks:2]]");
+    await charged(ada, ALL);
+  });
+
+  /** Opens a run's events, and leaves when the first of them came. */
+  const glance = (who: Customer, run: string) =>
+    rawCall(`${rig.relay.url}/dify/v1/workflow/${run}/events`, {
+      method: "GET",
+      headers: { authorization: `Bearer ${who.key}` },
+      leave: (text) => text.includes("data:"),
+    });
+  const records = async (who: Customer): Promise<number> => {
+    const { rows } = await rig.relay.pool.query("SELECT FROM usage_events WHERE wallet_id = $1", [who.walletId]);
+    return rows.length;
+  };
+  const stops = async () => (await rig.dify.calls()).filter(({ path }) => path.endsWith("/stop"));
+
+  for (const [kind, all] of [
+    ["workflow", ALL],
+    ["chatflow", 93_000_000n],
+  ] as const) {
+    it(`${kind}: costs what it costs, and goes on, when somebody who watches it leaves early`, async () => {
+      const { ada, run, form } = await begin(kind);
+      await charged(ada, FIRST);
+      await rig.dify.tell("[[usage:1500,800]] [[chunks:20]] [[pace:20ms]]");
+      await answer(ada, form);
+      await glance(ada, run);
+      await glance(ada, run);
+      await charged(ada, all);
+      expect([await records(ada), await stops()]).to.deep.equal([2, []]);
+    });
+
+    it(`${kind}: that a person answered at Dify is read on to its end and charged when who watches it leaves early`, async () => {
+      const { ada, run } = await begin(kind);
+      await charged(ada, FIRST);
+      await rig.dify.tell("[[usage:1500,800]] [[chunks:20]] [[pace:20ms]]");
+      await glance(ada, run);
+      await charged(ada, all);
+      expect([await records(ada), await stops()]).to.deep.equal([2, []]);
+    });
+  }
+
+  it("is watched by who has one place among the calls at once and a wallet for this one call", async () => {
+    const { model } = await rig.app("workflow");
+    const ada = await rig.customer(model, { userLimits: { max_parallel: 1, requests_per_minute: 1_000 }, credits: "250" });
+    const { form, run } = await begin("workflow", "300,200", ada);
+    await rig.bill(ada);
+    await rig.dify.tell("[[usage:1500,800]] [[chunks:20]] [[pace:20ms]]");
+    expect((await answer(ada, form)).status).to.equal(200);
+    const watched = await rig.send(ada, `/workflow/${run}/events`);
+    expect([watched.status, eventsOf(await watched.text()).at(-1)!.event]).to.deep.equal([200, "workflow_finished"]);
+    await waitFor(async () => (await rig.bill(ada)).charged === 750_000_000n + ALL, { timeoutMs: 5_000, message: "the charge" });
+    // Nobody follows it any more: who watches it again would pay, and finds that it is paid.
+    expect((await rig.send(ada, `/workflow/${run}/events`)).status).to.equal(200);
+    expect((await rig.bill(ada)).charged).to.equal(750_000_000n + ALL);
+  });
+
+  it("is nobody else's to watch", async () => {
+    const { ada, model, run, form } = await begin("workflow");
+    await rig.dify.tell("[[usage:1500,800]] [[chunks:10]] [[pace:20ms]]");
+    await answer(ada, form);
+    expect((await rig.send(await rig.customer(model), `/workflow/${run}/events`)).status).to.equal(404);
     await charged(ada, ALL);
   });
 });
