@@ -1,5 +1,5 @@
 import type { Queryable } from "../platform/postgres.ts";
-import { COUNTS } from "./second.ts";
+import { COUNTS, USED } from "./second.ts";
 
 /** What calls of a model used and cost (micro-credits). Failed ones are among the requests. */
 export interface ModelUse {
@@ -10,7 +10,7 @@ export interface ModelUse {
   cost: bigint;
 }
 
-const TOKENS = "input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens + output_tokens + reasoning_tokens";
+const TOKENS = "(input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens + output_tokens + reasoning_tokens)";
 
 /** Whole hours lie from `low` to `high`; what is outside them is read call by call. */
 const HOURS = `least(date_trunc('hour', q.from_at + interval '1 hour' - interval '1 microsecond', 'UTC'), q.until_at) AS low`;
@@ -31,10 +31,10 @@ export async function usedByModel(tx: Queryable, asked: readonly { userId: strin
        SELECT model, requests, failed, ${TOKENS} AS tokens, cost FROM usage_hourly h
        WHERE h.user_id = q.user_id AND h.hour >= q.low AND h.hour < q.high
        UNION ALL
-       SELECT model, 1, (status = 'failed')::integer, ${TOKENS}, cost FROM usage_events e
+       SELECT model, 1, (status = 'failed')::integer, ${TOKENS} * ${USED}, cost FROM usage_events e
        WHERE e.user_id = q.user_id AND e.created_at >= q.from_at AND e.created_at < q.low AND e.settled_at IS NOT NULL AND ${COUNTS}
        UNION ALL
-       SELECT model, 1, (status = 'failed')::integer, ${TOKENS}, cost FROM usage_events e
+       SELECT model, 1, (status = 'failed')::integer, ${TOKENS} * ${USED}, cost FROM usage_events e
        WHERE e.user_id = q.user_id AND e.created_at >= q.high AND e.created_at < q.until_at AND e.settled_at IS NOT NULL AND ${COUNTS}
      ) u
      GROUP BY q.n, u.model ORDER BY q.n, cost DESC, u.model`,

@@ -1,5 +1,5 @@
 import type { Queryable } from "../platform/postgres.ts";
-import { COUNTS } from "./second.ts";
+import { COUNTS, USED } from "./second.ts";
 
 /** What calls used and were charged (micro-credits). Failed ones are among the requests. */
 export interface Used {
@@ -14,8 +14,10 @@ const HOUR_MS = 3_600_000;
 const OWNERS: Record<string, "key_id" | "user_id"> = { key: "key_id", user: "user_id" };
 const NOTHING: Used = { requests: 0n, failed: 0n, input_tokens: 0n, output_tokens: 0n, cost: 0n };
 
-const TOKENS = `coalesce(sum(input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens), 0)::bigint AS input_tokens,
-  coalesce(sum(output_tokens + reasoning_tokens), 0)::bigint AS output_tokens, coalesce(sum(cost), 0)::bigint AS cost`;
+/** `share` is 1, or 0 for calls whose tokens do not count. */
+const sums = (share: string) => `
+  coalesce(sum((input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens) * ${share}), 0)::bigint AS input_tokens,
+  coalesce(sum((output_tokens + reasoning_tokens) * ${share}), 0)::bigint AS output_tokens, coalesce(sum(cost), 0)::bigint AS cost`;
 
 /** The column and id of `key:<uuid>` or `user:<uuid>`; undefined for anybody else. */
 export function ownerOf(owner: string): { column: "key_id" | "user_id"; id: string } | undefined {
@@ -34,13 +36,13 @@ export async function usedSince(db: Queryable, owner: string, since: Date): Prom
   if (!column) return NOTHING;
   const firstHour = new Date(Math.ceil(since.getTime() / HOUR_MS) * HOUR_MS);
   const whole = await db.query<Used>(
-    `SELECT coalesce(sum(requests), 0)::bigint AS requests, coalesce(sum(failed), 0)::bigint AS failed, ${TOKENS}
+    `SELECT coalesce(sum(requests), 0)::bigint AS requests, coalesce(sum(failed), 0)::bigint AS failed, ${sums("1")}
      FROM usage_hourly WHERE ${column} = $1 AND hour >= $2`,
     [id, firstHour],
   );
   if (firstHour.getTime() === since.getTime()) return whole.rows[0]!;
   const part = await db.query<Used>(
-    `SELECT count(*) AS requests, count(*) FILTER (WHERE status = 'failed') AS failed, ${TOKENS} FROM usage_events
+    `SELECT count(*) AS requests, count(*) FILTER (WHERE status = 'failed') AS failed, ${sums(USED)} FROM usage_events
      WHERE user_id = ${kind === "user" ? "$1" : "(SELECT user_id FROM usage_hourly WHERE key_id = $1 LIMIT 1)"} AND ${column} = $1
        AND created_at >= $2 AND created_at < $3 AND settled_at IS NOT NULL AND ${COUNTS}`,
     [id, since, firstHour],

@@ -1,5 +1,5 @@
 import type { Queryable } from "../../platform/postgres.ts";
-import { COUNTS } from "../second.ts";
+import { COUNTS, USED } from "../second.ts";
 import type { Range } from "./range.ts";
 
 /** What calls came to, from the hourly roll-ups where an hour lies whole in one group, from the calls themselves where it does not. */
@@ -50,9 +50,12 @@ const BUCKETS: Partial<Record<StatGroup, (time: string) => string>> = {
 };
 const COLUMNS: Partial<Record<StatGroup, string>> = { model: "model", key: "key_id::text", user: "user_id::text" };
 
-const COUNTED = `input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens AS input_tokens, cached_input_tokens,
-  cache_write_tokens + cache_write_long_tokens AS cache_write_tokens, output_tokens + reasoning_tokens AS output_tokens, reasoning_tokens,
-  cost, uncharged, duration_ms`;
+/** `share` is 1, or 0 for calls whose tokens do not count. */
+const counted = (
+  share: string,
+) => `(input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens) * ${share} AS input_tokens,
+  cached_input_tokens * ${share} AS cached_input_tokens, (cache_write_tokens + cache_write_long_tokens) * ${share} AS cache_write_tokens,
+  (output_tokens + reasoning_tokens) * ${share} AS output_tokens, reasoning_tokens * ${share} AS reasoning_tokens, cost, uncharged, duration_ms`;
 const FILTER =
   "($4::uuid IS NULL OR user_id = $4) AND ($5::text IS NULL OR lower(model) = lower($5)) AND ($6::uuid IS NULL OR key_id = $6)";
 
@@ -69,11 +72,11 @@ function statement(group: StatGroup, filter: SumsFilter): string {
       FROM generate_series(date_trunc('hour', $1::timestamptz, 'UTC'), $2::timestamptz - interval '1 microsecond', interval '1 hour') AS h
       WHERE $3::text IS NOT NULL
     ), counted AS (
-      SELECT ${key ?? "h.bucket"} AS key, u.requests, u.failed, ${COUNTED}
+      SELECT ${key ?? "h.bucket"} AS key, u.requests, u.failed, ${counted("1")}
       FROM usage_hourly u JOIN hours h ON h.hour = u.hour AND h.whole
       WHERE u.hour >= date_trunc('hour', $1::timestamptz, 'UTC') AND u.hour < $2 AND ${who}
       UNION ALL
-      SELECT ${key ?? bucket("e.created_at")}, 1, (e.status = 'failed')::integer, ${COUNTED}
+      SELECT ${key ?? bucket("e.created_at")}, 1, (e.status = 'failed')::integer, ${counted(USED)}
       FROM hours h CROSS JOIN LATERAL (
         SELECT * FROM usage_events e WHERE e.created_at >= h.begins AND e.created_at < h.ends AND e.created_at >= $1 AND e.created_at < $2
           AND e.settled_at IS NOT NULL AND ${COUNTS} AND ${who}

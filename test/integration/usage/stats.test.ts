@@ -96,8 +96,9 @@ describe("statistics", function () {
       const sums = groups.get(keyOf(event)) ?? { requests: 0, failed: 0, input: 0, output: 0, cost: 0n };
       sums.requests += 1;
       sums.failed += event.status === "failed" ? 1 : 0;
-      sums.input += event.tokens.input + event.tokens.cachedInput + event.tokens.cacheWrite;
-      sums.output += event.tokens.output + event.tokens.reasoning;
+      const used = event.status === "failed" ? 0 : 1;
+      sums.input += used * (event.tokens.input + event.tokens.cachedInput + event.tokens.cacheWrite);
+      sums.output += used * (event.tokens.output + event.tokens.reasoning);
       sums.cost += costs.get(event.id)!;
       groups.set(keyOf(event), sums);
     }
