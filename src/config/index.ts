@@ -36,6 +36,7 @@ export const environmentSchema = z.object({
   ACTIVITY_IP: z.enum(IP_MODES, { message: "must be plain, hashed or none" }).default("plain"),
   USAGE_IP: z.enum(IP_MODES, { message: "must be plain, hashed or none" }).default("plain"),
   ACTIVITY_LISTED: duration("180d"),
+  INCIDENTS_KEPT: duration("180d"),
   ACTIVITY_REDIS_STREAM: z.string().min(1).optional(),
   ACTIVITY_REDIS_LENGTH: integer(100_000, 100, 100_000_000),
   ACTIVITY_KAFKA_BROKERS: list(),

@@ -1,3 +1,4 @@
+import { inBatches } from "../platform/inBatches.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Pool, Queryable } from "../platform/postgres.ts";
@@ -44,6 +45,24 @@ export async function resolveIncidents(db: Queryable, kind: IncidentKind, subjec
     kind,
     subjects,
   ]);
+}
+
+/** Of calls that wait until somebody mends the cause; the others only say what happened. */
+const WAITING: readonly IncidentKind[] = ["price_version_missing", "settlement_refused"];
+
+/**
+ * Forgets incidents that are older than `before`: resolved ones, by when they were resolved, and those that only say what happened. What a
+ * call still waits for is never forgotten. In short transactions; safe at any time, twice, and on several workers.
+ */
+export function forgetIncidents(pool: Pool, before: Date): Promise<number> {
+  return inBatches(async (most) => {
+    const { rowCount } = await pool.query(
+      `DELETE FROM incidents WHERE id IN (
+         SELECT id FROM incidents WHERE created_at < $1 AND coalesce(resolved_at < $1, kind <> ALL ($2::text[])) ORDER BY created_at LIMIT $3)`,
+      [before, WAITING, most],
+    );
+    return rowCount ?? 0;
+  });
 }
 
 /** Keeps and counts incidents as they happen, without making anybody wait. Declares its metric; once per process. */

@@ -18,7 +18,7 @@ export { createDrain, type Drain, type DrainResult } from "./drain.ts";
 export { shardOf, type UsageEvent } from "./event.ts";
 export { failuresByProvider } from "./health.ts";
 export { createHousekeeping, type HouseKept, type Housekeeping } from "./housekeeping.ts";
-export { createIncidentReporter, reportIncidents, type Incident } from "./incidents.ts";
+export { createIncidentReporter, forgetIncidents, reportIncidents, type Incident } from "./incidents.ts";
 export { lastMinute } from "./lastMinute.ts";
 export { forgetMessageCalls } from "./messageCalls.ts";
 export { backlog } from "./repository.ts";

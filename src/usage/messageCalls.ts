@@ -1,4 +1,5 @@
 import { createBatcher } from "../platform/batcher.ts";
+import { inBatches } from "../platform/inBatches.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Pool, Queryable } from "../platform/postgres.ts";
 import { within } from "../platform/within.ts";
@@ -28,8 +29,6 @@ export type WaivedMessage = Pick<MessageCall, "messageKey" | "callId" | "calledA
 
 /** A report later than this finds the call's own record, or a hold that is long closed. */
 const KEPT_DAYS = 2;
-/** Per run of the housekeeping; the next run takes the rest. */
-const FORGOTTEN_AT_ONCE = 20_000;
 const MAX_BATCH = 200;
 /** Nobody's answer waits longer for a message to be waived. */
 const PATIENCE_MS = 1_000;
@@ -123,11 +122,13 @@ export async function callsOf(db: Queryable, keys: readonly string[]): Promise<R
 }
 
 /** Forgets which calls made messages that are long over. May run at any time, twice, and on several workers; answers how many. */
-export async function forgetMessageCalls(pool: Pool): Promise<number> {
-  const { rowCount } = await pool.query(
-    `DELETE FROM message_calls WHERE message_key IN
-       (SELECT message_key FROM message_calls WHERE noted_at < clock_timestamp() - $1 * interval '1 day' ORDER BY noted_at LIMIT $2)`,
-    [KEPT_DAYS, FORGOTTEN_AT_ONCE],
-  );
-  return rowCount ?? 0;
+export function forgetMessageCalls(pool: Pool): Promise<number> {
+  return inBatches(async (most) => {
+    const { rowCount } = await pool.query(
+      `DELETE FROM message_calls WHERE message_key IN
+         (SELECT message_key FROM message_calls WHERE noted_at < clock_timestamp() - $1 * interval '1 day' ORDER BY noted_at LIMIT $2)`,
+      [KEPT_DAYS, most],
+    );
+    return rowCount ?? 0;
+  });
 }

@@ -1,4 +1,5 @@
 import { createBatcher } from "../../platform/batcher.ts";
+import { inBatches } from "../../platform/inBatches.ts";
 import type { Pool } from "../../platform/postgres.ts";
 import { deleteExpired, deleteKept, findKept, insertKept, type KeptOwner, type KeptRow } from "./repository.ts";
 
@@ -6,8 +7,6 @@ export type { KeptRow } from "./repository.ts";
 
 /** OpenAI keeps a response for 30 days (https://platform.openai.com/docs/guides/your-data). */
 const KEPT_MS = 30 * 86_400_000;
-/** Per run of the housekeeping; the next run takes the rest. */
-const FORGOTTEN_AT_ONCE = 20_000;
 
 /** Whose the answers are that providers keep. */
 export interface KeptAnswers {
@@ -40,4 +39,4 @@ export function createKeptAnswers(pool: Pool): KeptAnswers {
 }
 
 /** Forgets answers whose providers have forgotten them too. May run at any time, twice, and on several workers. */
-export const forgetExpiredAnswers = (pool: Pool): Promise<number> => deleteExpired(pool, FORGOTTEN_AT_ONCE);
+export const forgetExpiredAnswers = (pool: Pool): Promise<number> => inBatches((most) => deleteExpired(pool, most));

@@ -1,3 +1,4 @@
+import { inBatches } from "../../platform/inBatches.ts";
 import type { Pool } from "../../platform/postgres.ts";
 import { LATE_MS } from "./message.ts";
 import { forgetRefusals } from "./refusals.ts";
@@ -9,26 +10,12 @@ import { forgetRefusals } from "./refusals.ts";
  */
 export const KEPT_MS = 2 * LATE_MS + 10 * 86_400_000;
 
-const BATCH = 5_000;
-/** Per run of the housekeeping, of each kind; the next run takes the rest. */
-const MOST = 50_000;
-
 /** Below every id that `uuidv7` makes at this time or later. */
 const lowestId = (time: number): string =>
   Math.max(0, Math.floor(time))
     .toString(16)
     .padStart(12, "0")
     .replace(/^(.{8})(.{4})$/, "$1-$2-7000-8000-000000000000");
-
-async function inBatches(forget: (most: number) => Promise<number>): Promise<number> {
-  let gone = 0;
-  while (gone < MOST) {
-    const some = await forget(BATCH);
-    gone += some;
-    if (some < BATCH) break;
-  }
-  return gone;
-}
 
 /** Forgets which messages and requests came long ago. In short transactions; safe at any time, twice, and on several workers. */
 export async function forgetMessages(pool: Pool, now = Date.now()): Promise<{ keys: number; messages: number }> {

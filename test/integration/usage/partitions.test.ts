@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { createDrain, createHousekeeping } from "../../../src/usage/index.ts";
+import { createDrain, createHousekeeping, forgetIncidents } from "../../../src/usage/index.ts";
 import { useStack } from "../../support/stack.ts";
 import { eventOf, silent, usageRig, type UsageRig } from "../../support/usage.ts";
 
@@ -51,5 +51,37 @@ describe("storage of usage events", () => {
       "INSERT INTO idempotency_keys (scope, key, body_hash, claimed_at) VALUES ('s', 'old', 'h', now() - interval '25 hours'), ('s', 'new', 'h', now())",
     );
     expect((await house().keepHouse()).keysForgotten).to.equal(1);
+  });
+
+  it("what fails stops nothing that comes after it", async () => {
+    const done: string[] = [];
+    const chore =
+      (name: string, fails = false) =>
+      async () => {
+        done.push(name);
+        if (fails) throw new Error("this chore always fails");
+      };
+    const kept = await createHousekeeping({
+      pool: rig.pool,
+      ledger: { ...rig.ledger, forgetHolds: () => Promise.reject(new Error("holds cannot be forgotten")) },
+      shards: 2,
+      chores: [chore("first"), chore("second", true), chore("third")],
+      log: silent,
+    }).keepHouse();
+    expect(done).to.deep.equal(["first", "second", "third"]);
+    expect(kept).to.include({ holdsForgotten: 0, partitionsMade: 0 });
+  });
+
+  it("incidents are forgotten when they are old, not those that a call waits for", async () => {
+    await rig.pool.query(
+      `INSERT INTO incidents (kind, subject, created_at, resolved_at) VALUES
+         ('usage_disagrees', 'old', now() - interval '11 days', NULL), ('usage_disagrees', 'new', now() - interval '9 days', NULL),
+         ('settlement_refused', 'waits', now() - interval '99 days', NULL),
+         ('settlement_refused', 'just mended', now() - interval '99 days', now() - interval '9 days'),
+         ('price_version_missing', 'long mended', now() - interval '99 days', now() - interval '11 days')`,
+    );
+    expect(await forgetIncidents(rig.pool, new Date(Date.now() - 10 * 86_400_000))).to.equal(2);
+    const { rows } = await rig.pool.query<{ subject: string }>("SELECT subject FROM incidents ORDER BY subject");
+    expect(rows.map(({ subject }) => subject)).to.deep.equal(["just mended", "new", "waits"]);
   });
 });

@@ -1,4 +1,5 @@
 import { createBatcher } from "../../../platform/batcher.ts";
+import { inBatches } from "../../../platform/inBatches.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { Pool } from "../../../platform/postgres.ts";
 import { deleteOwned, deletePassed, findOwned, insertOwned, type Lifetimes, type OwnedRow } from "./repository.ts";
@@ -11,8 +12,6 @@ const DAY_MS = 86_400_000;
  * What is forgotten is nobody's: who asks for it is told that there is no such thing, and nothing can be charged by it.
  */
 const LIFETIMES: Lifetimes = { passing: 31 * DAY_MS, lasting: 400 * DAY_MS };
-/** Per run of the housekeeping; the next run takes the rest. */
-const FORGOTTEN_AT_ONCE = 20_000;
 
 /** Whose the things are that Dify made. */
 export interface OwnedIds {
@@ -54,4 +53,4 @@ export function createOwnedIds(deps: { pool: Pool; log: Logger }): OwnedIds {
 }
 
 /** Forgets tasks and runs that are long over, and what nobody has used for more than a year. May run at any time, twice, and on several workers. */
-export const forgetPassedTasks = (pool: Pool): Promise<number> => deletePassed(pool, FORGOTTEN_AT_ONCE);
+export const forgetPassedTasks = (pool: Pool): Promise<number> => inBatches((most) => deletePassed(pool, most));

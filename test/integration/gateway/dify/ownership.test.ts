@@ -193,6 +193,16 @@ describe("what Dify made for one account", () => {
     expect(await look()).to.equal(404);
   });
 
+  it("what is long over is forgotten faster than a busy relay writes it", async () => {
+    const { pool } = rig.relay;
+    await pool.query(
+      `INSERT INTO dify_ids (owner, id, kind, provider_id, model, created_at, expires_at)
+       SELECT 'user:past', 'past-' || n, 'task', $1, 'app', now() - interval '40 days', now() - interval '1 day' FROM generate_series(1, 60000) AS n`,
+      ["0190b7a0-0000-7000-8000-000000000000"],
+    );
+    expect(await forgetPassedTasks(pool)).to.equal(60_000);
+  });
+
   it("a deleted conversation is gone", async () => {
     const made = await make(bob);
     const gone = await rig.send(bob, `/conversations/${made.conversation}`, undefined, { method: "DELETE" });
