@@ -23,9 +23,12 @@ import { ask, NoAnswer, type Answered } from "../upstream/ask.ts";
 import { retryAfterSeconds, upstreamHeaders } from "../upstream/headers.ts";
 import { findApp, type AppPlace } from "./apps.ts";
 import type { PassedRequest, PassedRoute } from "./table.ts";
+import { withoutWithheld } from "./withheld.ts";
 
 /** Of what is not handed on as it comes: errors, and the word of what was made. */
 const BODY_LIMIT = 1024 * 1024;
+/** Of a list from which something may be taken out. */
+const LIST_LIMIT = 32 * 1024 * 1024;
 const FILES = { files: 1, fileSize: 64 * 1024 * 1024 };
 
 /**
@@ -79,7 +82,9 @@ async function serve(
     return discreet(readError(got.status, got.body, retryAfterSeconds(got.headers)), candidate, model);
   }
   await remember(deps, route, asked, got);
-  endOnward(answer, got);
+  const body = route.lists && deps.guardrail?.withholds ? await withoutWithheld(deps, asked.owner, route.lists, got.body) : got.body;
+  if (!body) return failure("upstream_error", { message: "The app's list cannot be read" });
+  endOnward(answer, { ...got, body });
   return undefined;
 }
 
@@ -163,6 +168,7 @@ function askDify(
   signal: AbortSignal,
 ): Promise<Answered> {
   const { provider, upstreamModel } = place.candidate;
+  const listsChecked = route.lists !== undefined && deps.guardrail?.withholds === true;
   const { search, encoded } = encode(route, request, owner);
   const path = route.path.replace(/:(\w+)/g, (_, name: string) => request.params[name]!);
   const key = deps.routing.keeperOf(place.candidate, owner, performance.now());
@@ -182,9 +188,12 @@ function askDify(
     ...(encoded ? { body: encoded.body } : {}),
     connectMs: provider.timeouts.connectMs,
     totalMs: provider.timeouts.firstByteMs,
-    limit: BODY_LIMIT,
+    limit: listsChecked ? LIST_LIMIT : BODY_LIMIT,
     signal,
-    onward: route.effect ? undefined : onwardTo(answer, { idleMs: provider.timeouts.idleMs, clientIdleMs: deps.config.clientIdleMs }),
+    onward:
+      route.effect || listsChecked
+        ? undefined
+        : onwardTo(answer, { idleMs: provider.timeouts.idleMs, clientIdleMs: deps.config.clientIdleMs }),
   });
 }
 

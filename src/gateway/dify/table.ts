@@ -23,6 +23,8 @@ export interface PassedRoute {
   check?(request: PassedRequest): string | undefined;
   /** It makes a file of the caller's, or takes a conversation away. */
   effect?: "makes a file" | "removes a conversation";
+  /** It lists what apps have said, or conversations by their names: what the guardrail has not let pass is taken out. */
+  lists?: "messages" | "conversations";
   /** It ends work under way, and takes no place among the calls at once. */
   ends?: true;
 }
@@ -63,6 +65,7 @@ export const PASSED: readonly PassedRoute[] = [
     summary: "The caller's conversations",
     query: ["last_id", "limit", "sort_by", "pinned"],
     things: inQuery({ last_id: "conversation" }),
+    lists: "conversations",
   },
   {
     method: "DELETE",
@@ -92,6 +95,7 @@ export const PASSED: readonly PassedRoute[] = [
     summary: "Messages of a conversation, newest first",
     query: ["conversation_id", "first_id", "limit"],
     things: inQuery({ conversation_id: "conversation", first_id: "message" }),
+    lists: "messages",
     check: ({ query }) => (query.get("conversation_id") ? undefined : "conversation_id: is required"),
   },
   { method: "POST", path: "/messages/:id/feedbacks", summary: "Rate a message", body: "json", things: inPath("message") },

@@ -72,10 +72,9 @@ async function complete(deps: RelayDeps, call: Call, end: Done): Promise<void> {
     endPermit(deps, call, 0);
     return call.res.destroyed ? undefined : endWhole(call.answer, end.last);
   }
-  if (deps.guardrail && !call.cached && !call.following) {
-    const refusal = await deps.guardrail.checkAnswer(call, allOf(call, end.last));
-    if (refusal) return fail(deps, call, refusal);
-  }
+  const refusal = call.cached ? undefined : await deps.guardrail?.checkAnswer(call, allOf(call, end.last));
+  // What is followed has its client's answer behind it, and is charged; it can only not be read elsewhere.
+  if (refusal && !call.following) return fail(deps, call, refusal);
   if (call.request!.listens) return call.res.destroyed ? undefined : endStream(call, allOf(call, end.last));
   const usage = call.reader ? call.reader.usage : call.usage;
   const tally: Tally = usage ? reported(usage) : counted(deps, call, end.count());
@@ -83,7 +82,8 @@ async function complete(deps: RelayDeps, call: Call, end: Done): Promise<void> {
   endPermit(deps, call, allTokens(tally.tokens));
   reportOddities(deps, call);
   const noted = noteKept(deps, call, tally);
-  const listed = call.made && call.request!.noteMade?.(deps, call, call.made, tally);
+  const passed = !refusal && !(call.withheld && call.gone);
+  const listed = call.made && call.request!.noteMade?.(deps, call, call.made, { ...tally, passed });
   const recorded = await record(deps, call, usageEvent(call, tally, { status: "ok", errorCode: null, errorClass: null, httpStatus: 200 }));
   if (noted) await noted;
   if (listed) await listed;

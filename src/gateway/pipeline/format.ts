@@ -16,6 +16,14 @@ export type Speaks = "openai" | "claude" | "dify";
  */
 export type AnswerKind = "stream" | "whole" | "bytes";
 
+/** What is known of an answer at its end. */
+export interface EndedAnswer {
+  tokens: TokenClasses;
+  estimated: boolean;
+  /** All of it may be seen: it was checked, where answers are. */
+  passed?: boolean;
+}
+
 /** What a request builds on of an earlier answer, which a provider has kept. */
 export interface Reference {
   /** The answer's id, or that of a piece of it. */
@@ -80,7 +88,7 @@ export interface RelayRequest {
   /** Settles, once the caller is known, what the body alone does not say: the model, whose things it names, where they lie. */
   prepare?(deps: RelayDeps, call: Call): Promise<Failure | undefined>;
   /** Notes whose these are: as soon as they are known, and with what the call used at its end. Never rejects. */
-  noteMade?(deps: RelayDeps, call: Call, made: Made, used?: { tokens: TokenClasses; estimated: boolean }): Promise<void>;
+  noteMade?(deps: RelayDeps, call: Call, made: Made, ended?: EndedAnswer): Promise<void>;
   /** The one provider that can be asked, because it has what the request builds on. */
   readonly providerId?: string | undefined;
   /**

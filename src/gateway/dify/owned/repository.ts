@@ -19,6 +19,8 @@ export interface OwnedRow {
   characters?: number | null;
   /** Of a task or run: the call that reads it to its end, or was the last to. */
   callId?: string | null;
+  /** The guardrail has not let pass what it says; of a conversation its name. Null: as it was. */
+  withheld?: boolean | null;
 }
 
 /** One row for each id, the last one with its tokens: one statement may not write one row twice. */
@@ -29,7 +31,8 @@ function distinctRows(rows: readonly OwnedRow[]): OwnedRow[] {
     const before = distinct.get(key);
     const known = row.inputTokens === null && before ? before : row;
     const { inputTokens, outputTokens, characters = null } = known;
-    distinct.set(key, { ...row, inputTokens, outputTokens, characters, callId: row.callId ?? before?.callId ?? null });
+    const [callId, withheld] = [row.callId ?? before?.callId ?? null, row.withheld ?? before?.withheld ?? null];
+    distinct.set(key, { ...row, inputTokens, outputTokens, characters, callId, withheld });
   }
   return [...distinct.values()];
 }
@@ -48,16 +51,19 @@ export async function insertOwned(pool: Pool, rows: readonly OwnedRow[], lifetim
   const column = <T>(pick: (row: OwnedRow) => T): T[] => distinct.map(pick);
   await pool.query({
     name: "dify_ids_note",
-    text: `INSERT INTO dify_ids (owner, id, kind, provider_id, model, input_tokens, output_tokens, run, characters, call_id, expires_at)
-     SELECT o.*, date_trunc('day', clock_timestamp(), 'UTC') + (CASE WHEN o.kind IN ('task', 'run', 'form') THEN $11::float8 ELSE $12 END) * interval '1 millisecond'
+    text: `INSERT INTO dify_ids (owner, id, kind, provider_id, model, input_tokens, output_tokens, run, characters, call_id,
+       withheld, expires_at)
+     SELECT o.*, date_trunc('day', clock_timestamp(), 'UTC') + (CASE WHEN o.kind IN ('task', 'run', 'form') THEN $12::float8 ELSE $13 END) * interval '1 millisecond'
      FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::integer[],
-       $10::uuid[]) AS o(owner, id, kind, provider_id, model, input_tokens, output_tokens, run, characters, call_id)
+       $10::uuid[], $11::boolean[])
+       AS o(owner, id, kind, provider_id, model, input_tokens, output_tokens, run, characters, call_id, withheld)
      ORDER BY o.owner, o.id
      ON CONFLICT (owner, id) DO UPDATE SET provider_id = EXCLUDED.provider_id, model = EXCLUDED.model,
        input_tokens = coalesce(EXCLUDED.input_tokens, dify_ids.input_tokens),
        output_tokens = coalesce(EXCLUDED.output_tokens, dify_ids.output_tokens),
        characters = coalesce(EXCLUDED.characters, dify_ids.characters),
-       call_id = coalesce(EXCLUDED.call_id, dify_ids.call_id), expires_at = EXCLUDED.expires_at`,
+       call_id = coalesce(EXCLUDED.call_id, dify_ids.call_id), withheld = coalesce(EXCLUDED.withheld, dify_ids.withheld),
+       expires_at = EXCLUDED.expires_at`,
     values: [
       column((row) => row.owner),
       column((row) => row.id),
@@ -69,6 +75,7 @@ export async function insertOwned(pool: Pool, rows: readonly OwnedRow[], lifetim
       column((row) => row.run ?? null),
       column((row) => row.characters ?? null),
       column((row) => row.callId ?? null),
+      column((row) => row.withheld ?? null),
       lifetimes.passing,
       lifetimes.lasting,
     ],
@@ -80,7 +87,7 @@ export async function findOwned(pool: Pool, owner: string, ids: readonly string[
   const { rows } = await pool.query<OwnedRow>({
     name: "dify_ids_find",
     text: `SELECT owner, id, kind, provider_id AS "providerId", model, input_tokens::float8 AS "inputTokens", output_tokens::float8 AS "outputTokens", run, characters,
-       call_id AS "callId"
+       call_id AS "callId", withheld
      FROM dify_ids WHERE owner = $1 AND id = ANY($2)`,
     values: [owner, ids],
   });

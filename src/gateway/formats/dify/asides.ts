@@ -1,6 +1,8 @@
 import type { OwnedRow } from "../../dify/owned/index.ts";
 import type { Call } from "../../pipeline/call.ts";
-import type { AnswerKind, Dialect, EncodedRequest, ReadResult, WholeResult } from "../../pipeline/format.ts";
+import type { RelayDeps } from "../../pipeline/deps.ts";
+import type { Failure } from "../../pipeline/failure.ts";
+import type { AnswerKind, Dialect, EncodedRequest, EndedAnswer, Made, ReadResult, WholeResult } from "../../pipeline/format.ts";
 import { asObject, boolean, checkFields, refuse, text, type Check } from "../checks.ts";
 import { noStream } from "../noStream.ts";
 import { readObject } from "../whole.ts";
@@ -90,10 +92,32 @@ class NameRequest extends AsideRequest {
   readonly #id: string;
   readonly #body: Record<string, unknown>;
 
+  #row: OwnedRow | undefined;
+
   constructor(id: string, body: Record<string, unknown>) {
     super({ id, kind: "conversation", param: "conversation_id" }, body["auto_generate"] === true ? TITLE : NONE);
     this.#id = id;
     this.#body = body;
+  }
+
+  protected override take(rows: readonly OwnedRow[], call: Call): void {
+    super.take(rows, call);
+    [this.#row] = rows;
+  }
+
+  override async prepare(deps: RelayDeps, call: Call): Promise<Failure | undefined> {
+    const refused = await super.prepare(deps, call);
+    // Dify keeps the name, whatever is thought of it here.
+    if (!refused && deps.guardrail?.withholds) await this.#note(deps, true);
+    return refused;
+  }
+
+  override async noteMade(deps: RelayDeps, _call: Call, _made: Made, ended?: EndedAnswer): Promise<void> {
+    if (ended?.passed && deps.guardrail?.withholds) await this.#note(deps, false);
+  }
+
+  async #note(deps: RelayDeps, withheld: boolean): Promise<void> {
+    await deps.owned.note([{ ...this.#row!, inputTokens: null, outputTokens: null, withheld }]);
   }
 
   dialect(): Dialect {
@@ -101,7 +125,10 @@ class NameRequest extends AsideRequest {
       path: `/conversations/${this.#id}/name`,
       encode: () => ({ body: Buffer.from(JSON.stringify({ ...this.#body, user: this.user })), contentType: "application/json" }),
       openStream: noStream,
-      readWhole: (body) => this.read(body, (fields) => fields["name"]),
+      readWhole: (body) => {
+        const read = this.read(body, (fields) => fields["name"]);
+        return read.ok ? { ...read, made: { conversation: this.#id } } : read;
+      },
       readError,
     };
   }

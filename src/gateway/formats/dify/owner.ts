@@ -46,6 +46,8 @@ export async function ownThings(
     const row = found.get(id);
     // A run is also known by the task that began it.
     if (!row || (row.kind !== kind && !(kind === "task" && row.kind === "run"))) return notFound(WHAT[kind]);
+    // What the guardrail has not let pass is not read by another way.
+    if (row.withheld && (kind === "message" || kind === "run")) return notFound(WHAT[kind]);
     if (rows[0] && row.providerId !== rows[0].providerId) return notFound(WHAT[kind]);
     rows.push(row);
   }

@@ -3,7 +3,7 @@ import type { OwnedRow } from "../../dify/owned/index.ts";
 import type { Call } from "../../pipeline/call.ts";
 import type { RelayDeps } from "../../pipeline/deps.ts";
 import type { Failure } from "../../pipeline/failure.ts";
-import type { AnswerKind, Dialect, Made, PromptCount, RelayRequest } from "../../pipeline/format.ts";
+import type { AnswerKind, Dialect, EndedAnswer, Made, PromptCount, RelayRequest } from "../../pipeline/format.ts";
 import { noteMessage } from "../../pipeline/message.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { namedApp, settingsOf, USUAL_SETTINGS, usualApp, type AppSettings } from "./apps.ts";
@@ -71,12 +71,20 @@ export abstract class AppRequest implements RelayRequest {
     return this.#unseen;
   }
 
-  async noteMade(deps: RelayDeps, call: Call, made: Made, used?: { tokens: TokenClasses; estimated: boolean }): Promise<void> {
-    const rows = this.rowsOf(call, made, used?.tokens);
-    const listed = deps.owned.note(used?.estimated ? rows.map((row) => atLeast(row, call.carriedTokens)) : rows);
+  async noteMade(deps: RelayDeps, call: Call, made: Made, ended?: EndedAnswer): Promise<void> {
+    let rows = this.rowsOf(call, made, ended?.tokens);
+    if (ended?.estimated) rows = rows.map((row) => atLeast(row, call.carriedTokens));
+    const withheld = ended ? (ended.passed ? false : null) : true;
+    if (deps.guardrail?.withholds) rows = rows.map((row) => (this.#shows(row) ? { ...row, withheld } : row));
+    const listed = deps.owned.note(rows);
     // At its end its record says whose it is.
-    if (!used) await noteMessage(deps, call, made);
+    if (!ended) await noteMessage(deps, call, made);
     await listed;
+  }
+
+  /** Whether it can be read elsewhere what this call is answered. A new conversation has a name made of it. */
+  #shows({ kind }: OwnedRow): boolean {
+    return kind === "message" || kind === "run" || (kind === "conversation" && !this.things.some((thing) => thing.kind === "conversation"));
   }
 
   /** Whose these are; with `tokens` what the next turn of a conversation builds on. */
