@@ -5,7 +5,7 @@ import { readJson, writePrivateJson } from "../../src/main/launcher/files.ts";
 import { destroyRemains } from "../../src/main/launcher/ending.ts";
 import { identify, isAlive, type ProcessIdentity } from "../../src/main/launcher/processes.ts";
 import { printer } from "../../src/main/launcher/report.ts";
-import { startStack } from "../../src/main/launcher/stack.ts";
+import { type Stack, startStack } from "../../src/main/launcher/stack.ts";
 import { projectRoot } from "../../src/platform/root.ts";
 import { atEnd } from "./cleanup.ts";
 
@@ -21,6 +21,10 @@ export interface Infra {
 const NAMES = { databaseUrl: "TEST_DATABASE_URL", redisUrl: "TEST_REDIS_URL", temporalAddress: "TEST_TEMPORAL_ADDRESS" } as const;
 const UI_NAME = "TEST_TEMPORAL_UI_URL";
 const REDIS_DATABASES = 512;
+
+/** The stack with an S3 server that the run's setup has started, if it has. */
+let ownS3: Stack | undefined;
+export const infraS3 = (): Stack | undefined => (ownS3?.endpoints.s3 ? ownS3 : undefined);
 
 /** The servers, which the run's setup has started or found in the environment. Throws in a run of unit tests, which has none. */
 export function infra(): Infra {
@@ -58,7 +62,8 @@ export async function startInfra(): Promise<void> {
   if (Object.values(NAMES).every((name) => process.env[name])) return;
   const stack = await startStack({
     dataDir: path.join(runFolder(), "infra"),
-    parts: ["postgres", "redis", "temporal"],
+    // The S3 server is here so that building it, the first time, is nobody's time limit.
+    parts: ["postgres", "redis", "temporal", "s3"],
     env: testEnvironment(),
     durable: false,
     redisDatabases: REDIS_DATABASES,
@@ -69,6 +74,7 @@ export async function startInfra(): Promise<void> {
   process.env[NAMES.redisUrl] = stack.endpoints.redis_url;
   process.env[NAMES.temporalAddress] = stack.endpoints.temporal;
   process.env[UI_NAME] = stack.endpoints.temporal_ui;
+  ownS3 = stack;
 }
 
 /** A run that begins makes its folder a moment before it signs it. */

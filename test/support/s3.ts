@@ -2,13 +2,15 @@ import path from "node:path";
 import { type Stack, startStack } from "../../src/main/launcher/stack.ts";
 import type { StorageOptions } from "../../src/platform/storage/index.ts";
 import { atEnd } from "./cleanup.ts";
-import { runFolder, testEnvironment } from "./infra.ts";
+import { infraS3, runFolder, testEnvironment } from "./infra.ts";
 
 let started: Promise<Stack> | undefined;
 let buckets = 0;
 
-/** The run's S3 server, started by the first test that asks. */
-export function s3Server(): Promise<Stack> {
+/** The run's S3 server; started by the first test that asks when the other servers were there before the run. */
+export async function s3Server(): Promise<Stack> {
+  const running = infraS3();
+  if (running) return running;
   started ??= startStack({ dataDir: path.join(runFolder(), "s3"), parts: ["s3"], env: testEnvironment() }).then((stack) => {
     atEnd(() => stack.destroy());
     if (!stack.endpoints.s3) throw new Error("an S3 server could not be had: run npm start once and read what it says");
