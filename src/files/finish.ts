@@ -52,6 +52,7 @@ async function join(deps: FileDeps, file: FileRecord, given: readonly GivenPart[
   const { uploads, objects } = storageOf(deps);
   const upload = uploadOf(file);
   if (!upload) throw appError("invalid_state", { message: "This upload was not opened; begin a new one" });
+  let joined = "done";
   if (file.size === 0) {
     // Not every server makes an object of an empty part.
     await uploads.abort(upload);
@@ -60,10 +61,10 @@ async function join(deps: FileDeps, file: FileRecord, given: readonly GivenPart[
     const parts = await uploads.parts(upload);
     if (parts) {
       checkParts(file, parts, given);
-      await uploads.complete(upload, parts);
+      joined = await uploads.complete(upload, parts);
     }
   }
-  await judge(deps, file);
+  await judge(deps, file, joined === "changed");
 }
 
 /** Throws unless exactly the declared parts are there, with the bytes the client means. */
@@ -99,9 +100,9 @@ export function checkParts(file: FileRecord, parts: readonly StoredPart[], given
 const bare = (etag: string): string => etag.replaceAll('"', "");
 
 /** Looks at the whole object and notes what it is: ready, to be read by the worker, or rejected. */
-async function judge(deps: FileDeps, file: FileRecord): Promise<void> {
+async function judge(deps: FileDeps, file: FileRecord, changed: boolean): Promise<void> {
   const { pool } = deps;
-  const object = await found(deps, file);
+  const object = await found(deps, file, changed);
   if (!object) return;
   const problem = await problemOf(deps, file, object);
   if (problem) {
@@ -118,14 +119,19 @@ async function judge(deps: FileDeps, file: FileRecord): Promise<void> {
 
 type Found = NonNullable<Awaited<ReturnType<ReturnType<typeof storageOf>["objects"]["head"]>>>;
 
-/** The object, after a short wait when another call is just making it; undefined when the file needs none any more. */
-async function found(deps: FileDeps, file: FileRecord): Promise<Found | undefined> {
+/**
+ * The object, after a short wait when another call is just making it; undefined when the file needs none any more. Throws when there is none:
+ * a part was `changed` while they were joined, or the upload has ended.
+ */
+async function found(deps: FileDeps, file: FileRecord, changed: boolean): Promise<Found | undefined> {
   const until = Date.now() + deps.settings.patienceMs;
   for (;;) {
     const object = await storageOf(deps).objects.head(file.objectKey);
     if (object) return object;
     const now = await seen(deps, file.ownerId, file.id);
     if (now.state !== "uploading") return undefined;
+    if (Date.now() > until && changed)
+      throw appError("upload_incomplete", { message: "A part was sent again meanwhile; complete once more" });
     if (Date.now() > until) throw appError("invalid_state", { message: "This upload has ended at the storage; begin a new one" });
     await delay(LOOK_MS);
   }

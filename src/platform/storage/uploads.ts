@@ -112,8 +112,11 @@ export function createUploads(options: StorageOptions, client: S3Client, publicC
       return found;
     },
 
-    /** Makes the object of its parts. False when there is no such upload: another call may have completed it, or it was aborted. */
-    async complete(upload: Upload, parts: readonly StoredPart[]): Promise<boolean> {
+    /**
+     * Makes the object of its parts. `gone`: there is no such upload, because another call completed it or it was aborted. `changed`: one of
+     * the parts is another one by now, or going.
+     */
+    async complete(upload: Upload, parts: readonly StoredPart[]): Promise<"done" | "gone" | "changed"> {
       try {
         await asked(() =>
           client.send(
@@ -131,9 +134,10 @@ export function createUploads(options: StorageOptions, client: S3Client, publicC
             }),
           ),
         );
-        return true;
+        return "done";
       } catch (error) {
-        if (s3Name(error) === "NoSuchUpload") return false;
+        if (s3Name(error) === "NoSuchUpload") return "gone";
+        if (s3Name(error) === "InvalidPart") return "changed";
         throw error;
       }
     },

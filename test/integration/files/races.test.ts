@@ -87,6 +87,26 @@ describe("files when things meet or break", () => {
     }
   });
 
+  it("a part that is sent again while the parts are joined is said, and the next completion takes it", async () => {
+    const body = bytes(6 * MB);
+    const view = await rig.open(ada, body);
+    await send(view, bytes(6 * MB));
+    const slow = rig.another(
+      storageWith({
+        uploads: {
+          async complete(upload, parts) {
+            await send(view, body);
+            return rig.storage.uploads.complete(upload, parts);
+          },
+        },
+      }),
+    );
+    expect(await codeOf(slow.complete(ada, view.file.id))).to.equal("upload_incomplete");
+    const file = await rig.files.complete(ada, view.file.id);
+    const { url } = await rig.files.download(ada, file.id);
+    expect(sha256(Buffer.from(await (await fetch(url)).arrayBuffer()))).to.equal(sha256(body));
+  });
+
   it("an object that S3 makes after the deletion was through goes with the next sweep", async () => {
     const body = bytes(1_000);
     const view = await rig.open(ada, body);

@@ -35,7 +35,7 @@ describe("the sweep of files", () => {
   });
 
   it("an upload that is completed at the very moment is either whole or gone", async () => {
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 25; round++) {
       const body = bytes(500);
       const view = await rig.open(ada, body);
       await send(view, body);
