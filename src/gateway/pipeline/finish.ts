@@ -147,9 +147,12 @@ async function record(deps: RelayDeps, call: Call, event: ReturnType<typeof usag
     call.trace?.recording();
     const outcome = await deps.usage.record(event);
     call.trace?.recorded();
-    call.charge = event;
-    if (outcome === "known") await dropCharged(deps, call, event);
-    else call.holdOpen = false;
+    if (outcome === "known") {
+      await dropCharged(deps, call, event);
+    } else {
+      call.charge = event;
+      call.holdOpen = false;
+    }
     return true;
   } catch (error) {
     deps.log.error({ err: error, trace_id: call.traceId, call: call.id }, "a call could not be recorded and is not charged");
@@ -159,8 +162,12 @@ async function record(deps: RelayDeps, call: Call, event: ReturnType<typeof usag
   }
 }
 
-/** It was reported by somebody else before, and is charged there: the call stays on record beside it, without tokens and cost. */
+/**
+ * It was reported by somebody else before, and is charged there: the call stays on record beside it, without tokens and cost, also for
+ * limits and whoever watches.
+ */
 async function dropCharged(deps: RelayDeps, call: Call, event: ReturnType<typeof usageEvent>): Promise<void> {
+  endPermit(deps, call, 0);
   deps.usage.recordFailure({ ...event, tokens: NO_TOKENS, units: null, messageKey: null, errorCode: "charged_before" });
   await dropHold(deps, call);
 }

@@ -1,11 +1,9 @@
 import { createHash } from "node:crypto";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { expect } from "chai";
 import { difyMessageKey } from "../../../../src/usage/index.ts";
-import { uuidv7 } from "../../../../src/platform/ids.ts";
 import { rawCall } from "../../../support/rawCall.ts";
 import { waitFor } from "../../../support/stack.ts";
+import { claimEarly } from "./early.ts";
 import { useDify } from "./rig.ts";
 
 const ask = { inputs: {}, query: "Which way?", user: "whoever" };
@@ -194,30 +192,11 @@ describe("a Dify app behind the gateway", () => {
   it("a message that the webhook has reported before its stream ends is charged there alone", async () => {
     const { model } = await rig.app("chat");
     const ada = await rig.customer(model);
-    const claims: string[] = [];
-    const hook = createServer((req, res) => {
-      let body = "";
-      req.on("data", (data: Buffer) => (body += data.toString()));
-      req.on("end", () => {
-        const { data } = JSON.parse(body) as { data: { message_id: string; user_id: string } };
-        expect(data.user_id).to.equal(`tk_${ada.userId}`);
-        const values = [difyMessageKey(data.message_id), uuidv7(), new Date()];
-        void rig.relay.pool
-          .query("SELECT usage_claim_messages(ARRAY[$1::uuid], ARRAY[$2::uuid], ARRAY[$3::timestamptz])", values)
-          .then(() => claims.push(data.message_id))
-          .finally(() => res.end("{}"));
-      });
-    }).listen(0, "127.0.0.1");
-    await new Promise((resolve) => hook.once("listening", resolve));
-    const url = `http://127.0.0.1:${(hook.address() as AddressInfo).port}/`;
-    await fetch(`${rig.dify.url}/webhooks`, {
-      method: "POST",
-      headers: { authorization: "Bearer x", "content-type": "application/json" },
-      body: JSON.stringify({ url, api_key: "k", secret: "s" }),
-    });
+    const hook = await claimEarly(rig);
     const events = await rig.stream(ada, "/chat-messages", { query: "[[webhook:early]] Which way?" });
     expect(events.some(({ event }) => event === "message_end")).to.equal(true);
-    expect(claims).to.have.length(1);
+    expect(hook.messages).to.have.length(1);
+    expect(hook.users).to.deep.equal([`tk_${ada.userId}`]);
     expect(await rig.bill(ada)).to.include({ charged: 0n, status: "ok", code: "charged_before" });
     hook.close();
   });

@@ -1,3 +1,4 @@
+import type { Bus } from "../../../../src/activity/index.ts";
 import { useStack } from "../../../support/stack.ts";
 import { startUpstream } from "../../../support/upstream.ts";
 import { billOf, type Bill } from "../bill.ts";
@@ -33,14 +34,14 @@ export function eventsOf(text: string): DifyEvent[] {
 }
 
 /** A relay before a Dify, whose apps are told apart by their keys. Call it inside `describe`. */
-export function useDify(env: Record<string, string> = {}): Rig {
+export function useDify(env: Record<string, string> = {}, events?: Bus): Rig {
   const places = useStack();
   const rig = {} as Rig;
   let apps = 0;
 
   before(async () => {
     rig.dify = await startUpstream();
-    rig.relay = await startRelay(places, env);
+    rig.relay = await startRelay(places, env, events ? { events } : {});
   });
   beforeEach(async () => {
     await rig.dify.reset();
