@@ -50,7 +50,7 @@ export interface LimitRig {
   change(topic: Topic, id: string, sql: string, values: unknown[]): Promise<void>;
 }
 
-const NOTHING: Things = { conversation: "", message: "", task: "", run: "", form: "", file: "", response: "" };
+const NOTHING: Things = { conversation: "", message: "", task: "", run: "", form: "", question: "", file: "", response: "" };
 
 /** A relay before providers of every kind. Call it inside `describe`. */
 export function useLimitRig(): LimitRig {
@@ -101,8 +101,10 @@ export function useLimitRig(): LimitRig {
     const chat = await stream("/dify/v1/chat-messages", { inputs: {}, query: `[[app:chatflow]] ${COUNTED} Which way?` });
     const end = chat.find(({ event }) => event === "message_end")!;
     // A run that waits for a person's word, and goes on.
-    const paused = await stream("/dify/v1/workflows/run", { inputs: { query: `[[outcome:paused]] [[usage:300,200]] Which way?` } });
-    const form = (paused.at(-2)!["data"] as { form_token: string }).form_token;
+    const pause = () => stream("/dify/v1/workflows/run", { inputs: { query: `[[outcome:paused]] [[usage:300,200]] Which way?` } });
+    const formOf = (events: Record<string, unknown>[]): string => (events.at(-2)!["data"] as { form_token: string }).form_token;
+    const paused = await pause();
+    const form = formOf(paused);
     await post(caller, `/dify/v1/form/human_input/${form}?model=${model}`, { inputs: {}, action: "approve" });
     const upload = new FormData();
     upload.append("model", model);
@@ -116,6 +118,7 @@ export function useLimitRig(): LimitRig {
       task: text("task_id"),
       run: paused.at(-1)!["workflow_run_id"] as string,
       form,
+      question: formOf(await pause()),
       file: id,
     };
   }

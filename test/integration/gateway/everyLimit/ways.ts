@@ -10,8 +10,10 @@ export interface Things {
   message: string;
   task: string;
   run: string;
-  /** What a paused run asks. */
+  /** What a paused run has asked, and been told. */
   form: string;
+  /** What another asks still. */
+  question: string;
   file: string;
   response: string;
 }
@@ -28,6 +30,8 @@ export interface Way {
   costs: boolean;
   /** It takes a place among the calls at once. */
   runs: boolean;
+  /** It goes on when its client has left. */
+  outlives?: true;
   /** It is about a model, and so held to that model's limits. */
   ofModel: boolean;
 }
@@ -78,6 +82,16 @@ const NAMED: Way[] = [
     speaks: "dify",
     method: "GET",
     path: ({ run }) => `/dify/v1/workflow/${run}/events`,
+    outlives: true,
+  },
+  {
+    ...CHARGED,
+    title: "an answer to what a run asks",
+    speaks: "dify",
+    method: "POST",
+    path: ({ question }) => `/dify/v1/form/human_input/${question}`,
+    body: () => json({ inputs: {}, action: "approve" }),
+    outlives: true,
   },
 ];
 
