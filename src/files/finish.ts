@@ -59,12 +59,20 @@ async function join(deps: FileDeps, file: FileRecord, given: readonly GivenPart[
     await objects.putEmpty(file.objectKey, file.contentType);
   } else {
     const parts = await uploads.parts(upload);
-    if (parts) {
-      checkParts(file, parts, given);
-      joined = await uploads.complete(upload, parts);
-    }
+    if (parts && (await areRight(deps, file, parts, given))) joined = await uploads.complete(upload, parts);
   }
   await judge(deps, file, joined === "changed");
+}
+
+/** Parts also go missing when the upload is swept, deleted or completed at this moment: then that counts, and no fault of the client's. */
+async function areRight(deps: FileDeps, file: FileRecord, parts: readonly StoredPart[], given: readonly GivenPart[]): Promise<boolean> {
+  try {
+    checkParts(file, parts, given);
+    return true;
+  } catch (error) {
+    if ((await seen(deps, file.ownerId, file.id)).state === "uploading") throw error;
+    return false;
+  }
 }
 
 /** Throws unless exactly the declared parts are there, with the bytes the client means. */
