@@ -20,6 +20,8 @@ export interface Registry {
   /** Forgets a call that has ended, once its client's and its provider's connections are done with it too. */
   retire(call: Call): void;
   readonly size: number;
+  /** How many of them only watch what another call of this account pays for. */
+  watching(userId: string): number;
   /** How many there are of each kind of answer. */
   live(): { labels: { answer: string }; value: number }[];
   /** True once the process has begun to stop. */
@@ -119,6 +121,11 @@ export function createRegistry(deps: RelayDeps): Registry {
     retire,
     get size() {
       return calls.size;
+    },
+    watching(userId) {
+      let watching = 0;
+      for (const { request, caller } of calls) if (request?.listens && caller?.principal.userId === userId) watching += 1;
+      return watching;
     },
     live() {
       const counts = new Map<string, number>([["stream", 0]]);

@@ -7,11 +7,12 @@ import { addCallHeaders, addCostHeader } from "./costHeaders.ts";
 import type { RelayDeps } from "./deps.ts";
 import { streamed, type Done, type End } from "./end.ts";
 import { failure, type Failure } from "./failure.ts";
+import type { Delivered } from "./format.ts";
 import { noteKept } from "./keep.ts";
 import { waiveMessage } from "./message.ts";
 import { releaseWithin } from "./release.ts";
 import { letGo } from "./stop.ts";
-import { allTokens, counted, NO_TOKENS, reported, seen, soFar, usageEvent, type Tally } from "./tally.ts";
+import { allTokens, counted, NO_TOKENS, reported, seen, soFar, unlessLess, usageEvent, type Tally } from "./tally.ts";
 
 /**
  * The one way out of a call; runs once, whatever comes together. After a hold it does exactly one of two things: a record that will be
@@ -77,7 +78,7 @@ async function complete(deps: RelayDeps, call: Call, end: Done): Promise<void> {
   if (refusal && !call.following) return fail(deps, call, refusal);
   if (call.request!.listens) return call.res.destroyed ? undefined : endStream(call, allOf(call, end.last));
   const usage = call.reader ? call.reader.usage : call.usage;
-  const tally: Tally = usage ? reported(usage) : counted(deps, call, end.count());
+  const tally: Tally = usage ? reported(usage) : countedToEnd(deps, call, end.count());
   const last = (!usage && end.restate?.(tally.tokens)) || end.last;
   endPermit(deps, call, allTokens(tally.tokens));
   reportOddities(deps, call);
@@ -97,6 +98,10 @@ async function complete(deps: RelayDeps, call: Call, end: Done): Promise<void> {
   } else endStream(call, allOf(call, last));
   if (recorded && usage && !call.cached) deps.cache.keep(call, usage, last);
 }
+
+/** What an answer that came to its end used, when its provider has not said so; one that was cut short has a prompt that nobody saw. */
+const countedToEnd = (deps: RelayDeps, call: Call, delivered: Delivered): Tally =>
+  counted(deps, call, delivered, delivered.promptToo ? call.request!.addedUnseen : 0);
 
 /** What was withheld of a stream, and its end. */
 const allOf = ({ withheld }: Call, last: Buffer): Buffer => (withheld ? Buffer.concat([...withheld.parts, last]) : last);
@@ -120,7 +125,7 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
   }
   const delivered = counted(deps, call, reader.count(deps.tokenizer, newBudget()), call.request!.addedUnseen);
   const said = reader.usage && reported(reader.usage);
-  const tally = said ? (reader.closing ? said : soFar(said, delivered)) : delivered;
+  const tally = said ? (reader.closing ? unlessLess(call, said, delivered) : soFar(said, delivered)) : delivered;
   endPermit(deps, call, allTokens(tally.tokens));
   void noteKept(deps, call, tally);
   if (call.made) void call.request!.noteMade?.(deps, call, call.made, tally);
@@ -136,8 +141,7 @@ async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {
     deps.usage.recordFailure(
       usageEvent(call, tally, { status: "failed", errorCode: why.record, errorClass: why.class, httpStatus: why.status }),
     );
-    // What was set going is somebody's to charge, though not ours any more.
-    await (call.request!.outlives ? dropHold(deps, call) : dropFree(deps, call));
+    await dropFree(deps, call);
   }
   endWithFailure(call, why);
 }
@@ -172,9 +176,9 @@ async function dropCharged(deps: RelayDeps, call: Call, event: ReturnType<typeof
   await dropHold(deps, call);
 }
 
-/** It costs nothing, and what it has made is nobody else's to charge. */
+/** It costs nothing, and what it has made is nobody else's to charge; unless that goes on, and is charged to whom reads its end. */
 async function dropFree(deps: RelayDeps, call: Call): Promise<void> {
-  await waiveMessage(deps, call);
+  if (!call.request!.outlives) await waiveMessage(deps, call);
   await dropHold(deps, call);
 }
 

@@ -3,14 +3,14 @@ import type { RelayDeps } from "./deps.ts";
 import { tellToStop } from "./stop.ts";
 
 /**
- * The client has left: whether its call goes on without it. One that outlives its client does. A provider that goes on by itself is told to
- * stop, and then says what it used: that is waited for, `stoppedMs` at most, and nothing is handed on any more. The call's place among
- * those at once is free at that moment, as for any other call.
+ * The client has left: whether its call goes on without it. One that outlives its client does, once it is known what goes on. A provider
+ * that goes on by itself is told to stop, and then says what it used: that is waited for, `stoppedMs` at most, and nothing is handed on any
+ * more. The call's place among those at once is free at that moment, as for any other call.
  */
 export function goesOnAlone(deps: Pick<RelayDeps, "upstream" | "routing" | "log" | "usage" | "limiter">, call: Call): boolean {
   const { request, dialect, reader } = call;
   if (call.phase === "admitting") return false;
-  if (request?.outlives) {
+  if (request?.outlives && (!reader || reader.gathers || call.following || reader.made)) {
     // Nobody is told when it breaks off: it is asked for again.
     if (reader && dialect) call.following ??= { dialect, again: 0 };
     flow(call);

@@ -1,13 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import { addressOf } from "../../http/address.ts";
 import type { CachedAnswer } from "../cache/index.ts";
+import type { Registry } from "../registry.ts";
 import { authenticate, chooseModel } from "./admit.ts";
 import type { Answer } from "./answer.ts";
 import { isForm, readBody } from "./body.ts";
 import { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { ready } from "./end.ts";
-import type { Failure } from "./failure.ts";
+import { failure, type Failure } from "./failure.ts";
 import { finish } from "./finish.ts";
 import type { Form } from "./form.ts";
 import type { Format } from "./format.ts";
@@ -19,15 +20,16 @@ import { relay } from "./relay.ts";
 import { releaseWithin } from "./release.ts";
 import { thrown } from "./thrown.ts";
 
+type ServeDeps = RelayDeps & { registry: Pick<Registry, "add" | "watching"> };
+
+/** Of an account in one process: watching takes no place among its calls at once. */
+const MOST_WATCHING = 20;
+const TOO_MANY = `Too many runs are watched at once by this account: ${MOST_WATCHING} are allowed`;
+
 const ignore = (): void => undefined;
 
 /** One relayed request: admission, hold, relay. Usage and settlement are the business of its end, see finish.ts. Never rejects. */
-export async function serve(
-  deps: RelayDeps & { registry: { add(call: Call): void } },
-  format: Format,
-  req: IncomingMessage,
-  answer: Answer,
-): Promise<void> {
+export async function serve(deps: ServeDeps, format: Format, req: IncomingMessage, answer: Answer): Promise<void> {
   const call = new Call(format, req, answer, addressOf(req, deps.config.proxyHops));
   const { res } = answer;
   call.trace = deps.tracing?.begin(call);
@@ -56,7 +58,7 @@ export async function serve(
 }
 
 /** Everything that must be known and taken before a provider is asked. */
-async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> {
+async function admit(deps: ServeDeps, call: Call): Promise<Failure | undefined> {
   const who = await authenticate(deps, call.req, call.ip);
   call.caller = who.caller;
   if ("failure" in who) return who.failure;
@@ -66,6 +68,8 @@ async function admit(deps: RelayDeps, call: Call): Promise<Failure | undefined> 
   if (call.phase !== "admitting") return undefined;
   const withholds = deps.guardrail?.withholds && call.request!.answer === "stream";
   if (call.request!.listens) {
+    if (deps.registry.watching(who.caller.principal.userId) > MOST_WATCHING)
+      return failure("rate_limited", { message: TOO_MANY, retryAfter: 1 });
     if (withholds) call.withheld = { parts: [], bytes: 0 };
     return passRequest(deps, who.caller, call.ip, call.answer.headers, call.format.voice.vendor);
   }

@@ -38,6 +38,11 @@ export function soFar(said: Tally, delivered: Tally): Tally {
   return { ...said, tokens: { ...said.tokens, output: delivered.tokens.output - reasoning }, estimated: true };
 }
 
+/** What a provider said at the end. Where it was stopped for a client that left, and all of that is far less than was made, that counts. */
+export function unlessLess(call: Call, said: Tally, delivered: Tally): Tally {
+  return call.leftMs !== undefined && delivered.tokens.output > 2 * allTokens(said.tokens) ? delivered : said;
+}
+
 /**
  * Tokens as we count them when the provider did not: the prompt, with what was `added` to it out of our sight, and what was delivered. Never
  * above the cap of request or model, and never more than the hold pays for.
@@ -48,7 +53,8 @@ export function counted(deps: Pick<RelayDeps, "pricing">, call: Call, delivered:
   // Where nothing is priced by tokens there is nothing to estimate.
   if (delivered.units && !pricesTokens(call.price!)) return { tokens: NO_TOKENS, units, estimated: false };
   const multiplier = call.priceMultiplier;
-  const prompt = delivered.prompt ?? { ...NO_TOKENS, input: call.promptTokens + added };
+  const prompt = delivered.prompt ? { ...delivered.prompt } : { ...NO_TOKENS };
+  if (!delivered.prompt || delivered.promptToo) prompt.input += call.promptTokens + added;
   const made = { ...prompt, output: delivered.tokens };
   const tokens = { ...prompt, output: Math.min(delivered.tokens, call.outputLimit) };
   if (pricing.cost(call.price!, tokens, units, multiplier) > call.held) {

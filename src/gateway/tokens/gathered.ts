@@ -11,6 +11,8 @@ export interface Delivered {
   tokens: number;
   /** The prompt's classes, where the provider says them before the answer; `output` and `reasoning` are none of it. */
   prompt?: TokenClasses | undefined;
+  /** The prompt as we count it comes to that: what was still being answered is not in what the provider said. */
+  promptToo?: boolean;
   /** What is priced per one, where the answer itself shows it. Unlike tokens these are known, not estimated. */
   units?: Units | undefined;
 }

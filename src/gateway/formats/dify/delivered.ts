@@ -66,8 +66,13 @@ export class DeliveredWords {
   }
 
   get hasContent(): boolean {
+    return this.hasNew || this.#any;
+  }
+
+  /** Something was said that is counted nowhere else. */
+  get hasNew(): boolean {
     this.fold();
-    return this.#any || this.#texts.hasContent || this.#tools.size > 0;
+    return this.#texts.hasContent || this.#tools.size > 0;
   }
 
   /** How long the answer is that its reader has: what was put in its place, if something was. */

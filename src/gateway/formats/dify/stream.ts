@@ -1,3 +1,4 @@
+import type { TokenClasses } from "../../../pricing/index.ts";
 import type { Failure } from "../../pipeline/failure.ts";
 import type { Delivered, Made, StreamReader, Usage } from "../../pipeline/format.ts";
 import { EVENT_LIMIT, EventCutter } from "../../sse/cutter.ts";
@@ -47,6 +48,7 @@ export class DifyStream implements StreamReader {
   #lastBytes = 0;
   #messageEnded = false;
   #runFailed = false;
+  #runStopped = false;
   /** Of the message; of the run, which knows a total only. */
   #usage: Usage | undefined;
   /** Of the nodes that have finished. */
@@ -58,7 +60,14 @@ export class DifyStream implements StreamReader {
   }
 
   get usage(): Usage | undefined {
-    return this.#usage && restOf(this.#usage, this.#parting);
+    return this.#usage && !this.#cutShort ? restOf(this.#usage, this.#parting) : undefined;
+  }
+
+  /** Of a run that is stopped Dify may know no more than the nodes that have finished: the one that was speaking is in no usage then. */
+  get #cutShort(): boolean {
+    if (!this.#runStopped || !this.#delivered.hasNew) return false;
+    const said = this.#usage?.tokens;
+    return !said || said.input + said.output <= this.#nodeTokens;
   }
 
   push(chunk: Buffer): Buffer | undefined {
@@ -98,9 +107,17 @@ export class DifyStream implements StreamReader {
   /** What finished nodes have used is known, if only as a total; the words since are counted. */
   count(tokenizer: Tokenizer, budget: Budget): Delivered {
     const tokens = this.#delivered.count(tokenizer, budget);
-    if (this.#nodeTokens === 0) return { content: tokens > 0, tokens };
-    const known = restOf({ tokens: partTotal(this.#nodeTokens, this.#parting.inputPercent), notes: [] }, this.#parting).tokens;
-    return { content: true, tokens: known.output + tokens, prompt: { ...known, output: 0 } };
+    const finished = this.#finished;
+    if (!finished) return { content: tokens > 0, tokens, promptToo: this.#cutShort };
+    const known = restOf({ tokens: finished, notes: [] }, this.#parting).tokens;
+    return { content: true, tokens: known.output + tokens, prompt: { ...known, output: 0 }, promptToo: tokens > 0 };
+  }
+
+  /** What nodes have used that have finished, as far as it is known. */
+  get #finished(): TokenClasses | undefined {
+    const said = this.#usage?.tokens;
+    if (said && said.input + said.output > 0 && said.input + said.output >= this.#nodeTokens) return said;
+    return this.#nodeTokens > 0 ? partTotal(this.#nodeTokens, this.#parting.inputPercent) : undefined;
   }
 
   #fail(why: Failure): void {
@@ -187,6 +204,7 @@ export class DifyStream implements StreamReader {
         return this.#endWith(isObject(fields["metadata"]) ? fields["metadata"]["usage"] : undefined, readUsage);
       case "workflow_finished":
         this.#runFailed = data["status"] === "failed";
+        this.#runStopped = data["status"] === "stopped";
         return this.#messageEnded ? undefined : this.#endWith(data["total_tokens"], () => readTotal(data, this.#parting));
       case "workflow_paused":
         return this.#endPaused(data);

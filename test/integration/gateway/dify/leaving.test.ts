@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { rawCall } from "../../../support/rawCall.ts";
 import { waitFor } from "../../../support/waitFor.ts";
-import type { Customer } from "../harness.ts";
+import type { Customer, ModelOptions } from "../harness.ts";
 import { answerOf, startRawUpstream, type RawUpstream } from "../rawUpstream.ts";
 import { useDify, type AppKind } from "./rig.ts";
 
@@ -73,17 +73,66 @@ describe("a client that leaves before a Dify app says what it used", () => {
 
   it("never makes a conversation smaller by what was only counted", async () => {
     const dify = silent();
-    const ada = await dify.customer();
+    // Of what a conversation carries no more is counted than its model reads.
+    const ada = await dify.customer(undefined, { columns: { context_length: 4_000 } });
     dify.says(30_000, 50);
     await dify.turn(ada);
     expect(await dify.grown(ada)).to.equal(30_050);
     dify.says(undefined);
     await leave(ada, "/chat-messages", { query: "Which way?", conversation_id: dify.conversation }, 1);
     await waitFor(async () => (await rig.relay.lastEvent(ada))?.status === "client_gone", { timeoutMs: 5_000, message: "the record" });
-    expect(Number((await rig.relay.lastEvent(ada))!.input_tokens)).to.be.at.least(30_050);
-    expect(await dify.grown(ada)).to.be.at.least(30_050);
+    expect(Number((await rig.relay.lastEvent(ada))!.input_tokens)).to.be.within(4_000, 4_020);
+    await waitFor(() => rig.relay.gateway.live === 0, { timeoutMs: 5_000, message: "the call to end" });
+    expect(await dify.grown(ada)).to.equal(30_050);
     await rig.bill(ada);
   });
+
+  for (const [how, before, least] of [
+    ["by nobody's wish but his leaving", 0, PROMPT],
+    ["when a node before it had finished", 1_000, PROMPT + 30_000_000n],
+    ["at his own wish", 0, PROMPT],
+  ] as const) {
+    it(`pays for a chatflow's node that was speaking when it was stopped, which is in no count of Dify's: ${how}`, async () => {
+      const ids = {
+        task_id: `t-cut-${++made}`,
+        message_id: `m-cut-${made}`,
+        conversation_id: `c-cut-${made}`,
+        workflow_run_id: `r-cut-${made}`,
+      };
+      const event = (name: string, more: object) => `data: ${JSON.stringify({ event: name, ...ids, ...more })}\n\n`;
+      let stop = (): void => undefined;
+      raw.behave((socket, request) => {
+        if (request.head.includes("/stop")) {
+          stop();
+          return answerOf(200, '{"result":"success"}')(socket, request);
+        }
+        const node = event("node_finished", { data: { node_id: "n", execution_metadata: { total_tokens: before } } });
+        socket.write(
+          HEAD + event("workflow_started", { data: {} }) + (before > 0 ? node : "") + event("message", { answer: "To the left." }),
+        );
+        stop = () => {
+          const usage = { prompt_tokens: before, completion_tokens: 0 };
+          socket.end(
+            event("workflow_finished", { data: { status: "stopped", total_tokens: before } }) +
+              event("message_end", { metadata: { usage } }),
+          );
+        };
+      });
+      const ada = await rig.customer(await rig.relay.model([raw.url], { apiFormat: "dify", ...CONFIG, maxOutput: 1_000 }));
+      if (how === "at his own wish") {
+        const answer = rig
+          .send(ada, "/chat-messages", { inputs: {}, query: "Which way?", response_mode: "streaming" })
+          .then((sent) => sent.text());
+        const stopped = async () => (await rig.send(ada, `/chat-messages/${ids.task_id}/stop`, { user: "x" })).status === 200;
+        await waitFor(stopped, { timeoutMs: 5_000, message: "its task" });
+        expect(await answer).to.match(/message_end/);
+      } else await leave(ada, "/chat-messages", { query: "Which way?" }, 1);
+      const { charged, estimated } = await rig.bill(ada);
+      expect(estimated).to.equal(true);
+      // The prompt's own words and the answer's are a few.
+      expect(Number(charged - least)).to.be.within(0, 2_000_000);
+    });
+  }
 
   it("has no place among the calls at once any more while that is waited for", async () => {
     const dify = silent();
@@ -110,8 +159,8 @@ describe("a client that leaves before a Dify app says what it used", () => {
       conversation,
       says: (prompt: number | undefined, completion = 0) =>
         void (usage = prompt === undefined ? undefined : { prompt_tokens: prompt, completion_tokens: completion }),
-      customer: async (userLimits = { max_parallel: 10, requests_per_minute: 1_000 }) =>
-        rig.customer(await rig.relay.model([raw.url], { apiFormat: "dify", ...CONFIG }), { userLimits, credits: "3000" }),
+      customer: async (userLimits = { max_parallel: 10, requests_per_minute: 1_000 }, more: ModelOptions = {}) =>
+        rig.customer(await rig.relay.model([raw.url], { apiFormat: "dify", ...CONFIG, ...more }), { userLimits, credits: "3000" }),
       /** One more turn, to its end. */
       async turn(ada: Customer) {
         const more = turns === 0 ? {} : { conversation_id: conversation };

@@ -51,4 +51,32 @@ describe("a run of Dify's whose events are opened a second time", () => {
       expect(raw.requests.some(({ head }) => head.includes("/stop"))).to.equal(false);
     });
   }
+
+  it("is watched by so many at once, and no more", async () => {
+    const ids = { task_id: "t-m", workflow_run_id: "r-m" };
+    let end = (): void => undefined;
+    raw.behave((socket, request) => {
+      const event = (name: string, data: object) => `data: ${JSON.stringify({ event: name, ...ids, data })}\n\n`;
+      socket.write(HEAD + event("workflow_started", {}) + event("text_chunk", { text: "Left." }));
+      if (request.head.startsWith("POST"))
+        end = () => void socket.end(event("workflow_finished", { status: "succeeded", total_tokens: 2_300 }));
+    });
+    const ada = await rig.customer(await rig.relay.model([raw.url], { apiFormat: "dify" }));
+    const answer = rig.send(ada, "/workflows/run", { inputs: {}, response_mode: "streaming" }).then((sent) => sent.text());
+    await waitFor(async () => (await rig.relay.pool.query("SELECT FROM dify_ids WHERE id = 'r-m'")).rows.length === 1, {
+      timeoutMs: 5_000,
+      message: "the run",
+    });
+    const leaving = new AbortController();
+    const watch = () => rig.send(ada, "/workflow/r-m/events", undefined, { signal: leaving.signal });
+    const watching = await Promise.all(Array.from({ length: 20 }, watch));
+    expect(new Set(watching.map(({ status }) => status))).to.deep.equal(new Set([200]));
+    const refused = await watch();
+    expect([refused.status, ((await refused.json()) as { code: string }).code]).to.deep.equal([429, "too_many_requests"]);
+    leaving.abort();
+    await waitFor(() => rig.relay.gateway.live === 1, { timeoutMs: 5_000, message: "them to end" });
+    end();
+    await answer;
+    expect((await rig.bill(ada)).charged).to.equal(103_500_000n);
+  });
 });
