@@ -145,13 +145,18 @@ describe("every limit, on every route", () => {
       const caller = await rig.caller(way.speaks, { user: WIDE, key: WIDE, token: WIDE });
       await waitFor(async () => (await stand(caller)).held === 0n, { timeoutMs: 5_000, message: "the calls before to be settled" });
       const roots = Object.entries(rootsOf(caller));
-      const places = async (): Promise<Record<string, number>> =>
+      const places = async (): Promise<Record<string, string[]>> =>
         Object.fromEntries(
-          await Promise.all(roots.map(async ([scope, root]) => [scope, await rig.relay.redis.zcard(`${root}:p`)] as const)),
+          await Promise.all(roots.map(async ([scope, root]) => [scope, await rig.relay.redis.zrange(`${root}:p`, 0, -1)] as const)),
         );
-      // What outlived its client before has places, too.
-      const taken = await places();
-      const more = (count: number) => Object.fromEntries(roots.map(([scope]) => [scope, taken[scope]! + count]));
+      // What outlived its client before has places, too, and may take them anew where they were cleared away.
+      const taken = (await places())["user"]!;
+      /** The places of the calls that this caller has begun since, scope by scope. */
+      const added = async (): Promise<string[][]> => {
+        const now = await places();
+        const begun = now["user"]!.filter((id) => !taken.includes(id));
+        return Object.values(now).map((ids) => ids.filter((id) => begun.includes(id)));
+      };
       const provided = "SELECT provider_id FROM provider_models WHERE model_name = $2";
       await rig.change("provider", "*", `UPDATE providers SET base_url = $1 WHERE id IN (${provided})`, [silent.url, caller.model]);
       const [leaving, seen] = [new AbortController(), silent.requests.length];
@@ -161,14 +166,21 @@ describe("every limit, on every route", () => {
       );
       // Some are answered without a provider.
       await Promise.race([call, waitFor(() => silent.requests.length > seen, { timeoutMs: 3_000, message: "the provider to be asked" })]);
-      if (silent.requests.length > seen) expect(await places()).to.deep.equal(more(1));
+      const begun = await added();
+      if (silent.requests.length > seen) {
+        expect(begun[0]).to.have.length(1);
+        expect(begun).to.deep.equal(roots.map(() => begun[0]));
+      }
       leaving.abort();
       expect(await call).to.equal(silent.requests.length > seen ? 0 : 200);
-      if (way.outlives) return expect(await places()).to.deep.equal(more(1));
-      return waitFor(async () => Object.entries(await places()).every(([scope, count]) => count <= taken[scope]!), {
-        timeoutMs: 3_000,
-        message: "the places back",
-      });
+      if (way.outlives) return expect(await added()).to.deep.equal(begun);
+      return waitFor(
+        async () => {
+          const now = Object.values(await places()).flat();
+          return begun.flat().every((id) => !now.includes(id));
+        },
+        { timeoutMs: 3_000, message: "the places back" },
+      );
     });
   }
 });
