@@ -147,7 +147,7 @@ describe("every limit, on every route", () => {
       const roots = Object.entries(rootsOf(caller));
       const places = async (): Promise<Record<string, string[]>> =>
         Object.fromEntries(
-          await Promise.all(roots.map(async ([scope, root]) => [scope, await rig.relay.redis.zrange(`${root}:p`, 0, -1)] as const)),
+          await Promise.all(roots.map(async ([scope, root]) => [scope, await rig.relay.redis.zrange(`${root}:p`, 0, "-1")] as const)),
         );
       // What outlived its client before has places, too, and may take them anew where they were cleared away.
       const taken = (await places())["user"]!;
