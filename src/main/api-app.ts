@@ -5,6 +5,7 @@ import { ledgerRoutes } from "../admin/ledger.ts";
 import { opsRouter } from "../admin/ops.ts";
 import { settingsRoutes } from "../admin/settings/routes.ts";
 import { userAdminRoutes } from "../admin/users.ts";
+import { routesServed } from "../gateway/formats/served.ts";
 import { createGateway } from "../gateway/index.ts";
 import { createSharedLimits, limitRoutes } from "../gateway/limits/index.ts";
 import { createCatalog, providerRoutes } from "../gateway/providers/index.ts";
@@ -165,7 +166,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       reportPool,
       reporting: createSlots("statistics", { perUser: 6, total: 24 }),
       pricing,
-      served: async (model) => (await catalog.route(model)).length > 0,
+      routesOf: async (model) => routesServed((await catalog.route(model)).map(({ provider }) => provider.speaks)),
       rates: ratesOf(config),
     }),
     ...webhook.routes,

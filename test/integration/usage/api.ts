@@ -69,7 +69,7 @@ export async function startUsageApi(options: UsageApiOptions): Promise<UsageApi>
       reportPool: rig.pool,
       reporting: createSlots("statistics", { perUser: 6, total: 24 }),
       pricing: { models: async () => [] },
-      served: async () => true,
+      routesOf: async () => new Set<string>(),
       rates: { CREDITS: MICRO },
       ...options.deps,
     }),

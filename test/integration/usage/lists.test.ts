@@ -44,7 +44,7 @@ describe("lists of calls", () => {
       reportPool: rig.pool,
       reporting: createSlots("statistics", { perUser: 6, total: 24 }),
       pricing: { models: async () => [] },
-      served: async () => true,
+      routesOf: async () => new Set<string>(),
       keyLimits: async (userId, keyId) =>
         keys.get(keyId) === userId ? { timeZone: "UTC", key: { spend_total: "200" }, account: {} } : undefined,
       rates: { CREDITS: MICRO, CNY: 10n * MICRO },

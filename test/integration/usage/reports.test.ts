@@ -7,6 +7,7 @@ import { createPricing, type Pricing } from "../../../src/pricing/index.ts";
 import type { UsageEvent } from "../../../src/usage/index.ts";
 import { monthForecast } from "../../../src/usage/reports/month.ts";
 import { monthReport } from "../../../src/usage/reports/report.ts";
+import { routesServed } from "../../../src/gateway/formats/served.ts";
 import { savingHints } from "../../../src/usage/reports/hints/index.ts";
 import { foldHours } from "../../../src/usage/reports/patterns.ts";
 import { useStack } from "../../support/stack.ts";
@@ -15,6 +16,9 @@ import { startUsageApi, type Owner, type UsageApi } from "./api.ts";
 
 const at = (text: string) => new Date(text);
 const DAY_MS = 86_400_000;
+
+/** Where a provider of chat models is called. */
+const everywhere = routesServed(["openai"]);
 
 describe("reports", function () {
   this.timeout(60_000);
@@ -162,7 +166,7 @@ describe("reports", function () {
     const key = uuidv7();
     await api.settle(turns.map(([owner, event, held]) => [owner, { ...event, keyId: key }, held]));
     pricing.drop();
-    const hints = await savingHints({ db: api.rig.pool, ledger: api.rig.ledger, pricing, served: async () => true }, kim, now);
+    const hints = await savingHints({ db: api.rig.pool, ledger: api.rig.ledger, pricing, routesOf: async () => everywhere }, kim, now);
     const sent = turns.reduce((sum, [, event]) => sum + event.tokens!.input, 0);
     const again = sent - (2_000 + 11 * 300);
     expect(sent).to.equal(43_800);
@@ -177,12 +181,18 @@ describe("reports", function () {
     expect(cheaper!.facts).to.include({ other_model: "thrifty", paid: "1458", other_cost: "145.8" });
     const large = hints.items.find(({ kind }) => kind === "large_max_tokens");
     expect(large).to.include({ model: "chatty", amount: "878.5" });
-    const again2 = await savingHints({ db: api.rig.pool, ledger: api.rig.ledger, pricing, served: async () => true }, kim, now);
+    const again2 = await savingHints({ db: api.rig.pool, ledger: api.rig.ledger, pricing, routesOf: async () => everywhere }, kim, now);
     expect(again2, "the same data, the same hints").to.deep.equal(hints);
-    const unserved = await savingHints({ db: api.rig.pool, ledger: api.rig.ledger, pricing, served: async () => false }, kim, now);
-    expect(unserved.items.map(({ kind }) => kind)).not.to.include("cheaper_model");
+    for (const spoken of [[], ["dify"]] as const) {
+      const routesOf = async () => routesServed(spoken);
+      const elsewhere = await savingHints({ db: api.rig.pool, ledger: api.rig.ledger, pricing, routesOf }, kim, now);
+      expect(
+        elsewhere.items.map(({ kind }) => kind),
+        spoken.join(),
+      ).not.to.include("cheaper_model");
+    }
     const stranger = await savingHints(
-      { db: api.rig.pool, ledger: api.rig.ledger, pricing, served: async () => true },
+      { db: api.rig.pool, ledger: api.rig.ledger, pricing, routesOf: async () => everywhere },
       await api.rig.wallet(5),
       now,
     );
@@ -201,7 +211,11 @@ describe("reports", function () {
       expiresAt: new Date(Date.now() + 5 * DAY_MS),
       description: "for five days",
     });
-    const hints = await savingHints({ db: api.rig.pool, ledger: api.rig.ledger, pricing, served: async () => true }, dan, new Date());
+    const hints = await savingHints(
+      { db: api.rig.pool, ledger: api.rig.ledger, pricing, routesOf: async () => everywhere },
+      dan,
+      new Date(),
+    );
     expect(hints.items).to.have.length(1);
     expect(hints.items[0]).to.include({ kind: "expiring_credit", amount: "50", per: "once" });
   });

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { routesServed } from "../../../src/gateway/formats/served.ts";
 import { MICRO } from "../../../src/platform/credits.ts";
 import type { PricedModel } from "../../../src/pricing/index.ts";
 import { unusedCacheHints } from "../../../src/usage/reports/hints/cache.ts";
@@ -43,7 +44,14 @@ function model(name: string, input: number, output: number, more: Partial<Priced
   } as PricedModel;
 }
 const book = (...models: PricedModel[]) => new Map(models.map((each) => [each.name, each]));
-const all = (...models: PricedModel[]) => new Set(models.map(({ name }) => name));
+const CHAT = "/v1/chat/completions";
+const at = (names: string[], ...routes: string[]) => new Map(names.map((name) => [name, new Set(routes)]));
+const all = (...models: PricedModel[]) =>
+  at(
+    models.map(({ name }) => name),
+    CHAT,
+    "/v1/messages",
+  );
 
 describe("hints", () => {
   describe("of a cache that is not used", () => {
@@ -88,6 +96,7 @@ describe("hints", () => {
       model: "big",
       multiplier: ONE,
       short: true,
+      routes: [CHAT],
       calls: 300,
       tokens,
       longestInput: 4_000,
@@ -113,11 +122,31 @@ describe("hints", () => {
       ];
       expect(cheaperModelHints([mix], book(big, ...others), all(...others))).to.deep.equal([]);
       expect(cheaperModelHints([{ ...mix, short: false }], book(big, small), all(small))).to.deep.equal([]);
-      expect(cheaperModelHints([mix], book(big, model("wide", 1, 1, { contextLength: 4_200 })), new Set(["wide"]))).to.have.length(1);
+      expect(cheaperModelHints([mix], book(big, model("wide", 1, 1, { contextLength: 4_200 })), at(["wide"], CHAT))).to.have.length(1);
+    });
+
+    it("leave out what cannot be called where the calls were made, on every route that they came by", () => {
+      const offered = (...routes: string[]) => cheaperModelHints([mix], book(big, small), at(["small"], ...routes));
+      expect(offered(CHAT, "/v1/messages")).to.have.length(1);
+      expect(offered("/dify/v1/chat-messages")).to.deep.equal([]);
+      expect(offered()).to.deep.equal([]);
+      const both = [mix, { ...mix, routes: ["/v1/responses"] }];
+      expect(cheaperModelHints(both, book(big, small), at(["small"], CHAT))).to.deep.equal([]);
+      expect(cheaperModelHints(both, book(big, small), at(["small"], CHAT, "/v1/responses"))).to.have.length(1);
+    });
+
+    it("know where a model can be called from what its providers speak, and compare no Dify app", () => {
+      const [openai, claude, dify] = (["openai", "claude", "dify"] as const).map((speaks) => routesServed([speaks]));
+      expect([...openai!]).to.include.members([CHAT, "/v1/messages", "/v1/responses", "/v1/embeddings"]);
+      expect([...claude!]).to.include.members([CHAT, "/v1/messages"]);
+      expect([...claude!]).to.not.include("/v1/responses");
+      expect([...dify!]).to.deep.equal([]);
+      expect([...routesServed(["dify", "claude"])]).to.have.members([...claude!]);
+      expect([...openai!].filter((route) => route.startsWith("/dify"))).to.deep.equal([]);
     });
 
     it("are silent below a tenth", () => {
-      expect(cheaperModelHints([mix], book(big, model("close", 28, 56)), new Set(["close"]))).to.deep.equal([]);
+      expect(cheaperModelHints([mix], book(big, model("close", 28, 56)), at(["close"], CHAT))).to.deep.equal([]);
       expect(cheaperModelHints([{ ...mix, calls: 9 }], book(big, small), all(small))).to.deep.equal([]);
     });
   });

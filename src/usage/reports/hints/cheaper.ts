@@ -4,6 +4,9 @@ import { groupBy, LEAST_AMOUNT, LEAST_CALLS, readable, type Hint } from "./hint.
 
 const LEAST_PERCENT = 10n;
 
+/** The routes at which models can be called now, by model. */
+export type Callable = ReadonlyMap<string, ReadonlySet<string>>;
+
 /** What the same calls would have cost with another model's price. */
 function costWith(model: PricedModel, rows: readonly Mix[]): bigint {
   return rows.reduce((sum, { tokens, calls, multiplier }) => sum + cost(model.price!, tokens, { requests: calls }, multiplier), 0n);
@@ -11,9 +14,9 @@ function costWith(model: PricedModel, rows: readonly Mix[]): bigint {
 
 /**
  * Short answers that another model would give for less, at the very tokens that were used. Only models of the same kind that can be called
- * now and take the longest prompt there was are compared. Pure.
+ * now at the same routes and take the longest prompt there was are compared. Pure.
  */
-export function cheaperModelHints(mixes: readonly Mix[], models: ReadonlyMap<string, PricedModel>, callable: ReadonlySet<string>): Hint[] {
+export function cheaperModelHints(mixes: readonly Mix[], models: ReadonlyMap<string, PricedModel>, callable: Callable): Hint[] {
   const short = mixes.filter((mix) => mix.short);
   return [...groupBy(short, ({ model }) => model)].flatMap(([name, rows]): Hint[] => {
     const own = models.get(name);
@@ -21,8 +24,13 @@ export function cheaperModelHints(mixes: readonly Mix[], models: ReadonlyMap<str
     if (!own || calls < LEAST_CALLS) return [];
     const paid = rows.reduce((sum, row) => sum + row.cost, 0n);
     const longest = Math.max(...rows.map((row) => row.longestInput));
+    const routes = new Set(rows.flatMap((row) => row.routes));
+    const isCallable = (other: string): boolean => {
+      const at = callable.get(other);
+      return at !== undefined && [...routes].every((route) => at.has(route));
+    };
     const offers = [...models.values()]
-      .filter((other) => other.name !== name && other.price && callable.has(other.name) && other.modality === own.modality)
+      .filter((other) => other.name !== name && other.price && isCallable(other.name) && other.modality === own.modality)
       .filter(({ contextLength }) => contextLength === null || contextLength >= longest + SHORT_ANSWER)
       .map((other) => ({ name: other.name, cost: costWith(other, rows) }))
       .sort((a, b) => (a.cost === b.cost ? (a.name < b.name ? -1 : 1) : a.cost < b.cost ? -1 : 1));

@@ -11,6 +11,8 @@ export interface Mix {
   /** Millionths. */
   multiplier: number;
   short: boolean;
+  /** Where they were called, as it is on record. */
+  routes: string[];
   calls: number;
   tokens: Required<TokenClasses>;
   /** The longest prompt and the longest answer. */
@@ -59,6 +61,7 @@ interface MixRow {
   model: string;
   multiplier: number;
   short: boolean;
+  routes: string[];
   calls: number;
   tokens: number[];
   longest_input: number;
@@ -69,7 +72,7 @@ interface MixRow {
 /** Calls by model, without those our own cache answered and those charged by other units than tokens. */
 export async function readMixes(db: Queryable, userId: string, { from, to }: Range): Promise<Mix[]> {
   const { rows } = await db.query<MixRow>(
-    `SELECT model, price_multiplier AS multiplier, ${OUT} <= $4 AS short, count(*)::integer AS calls,
+    `SELECT model, price_multiplier AS multiplier, ${OUT} <= $4 AS short, array_agg(DISTINCT route) AS routes, count(*)::integer AS calls,
        ARRAY[sum(input_tokens), sum(cached_input_tokens), sum(cache_write_tokens), sum(cache_write_long_tokens), sum(output_tokens),
          sum(reasoning_tokens)]::float8[] AS tokens,
        max(${TOTAL})::float8 AS longest_input, max(${OUT})::float8 AS longest_output, sum(cost)::bigint AS cost

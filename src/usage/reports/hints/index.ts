@@ -4,7 +4,7 @@ import type { Queryable } from "../../../platform/postgres.ts";
 import type { PricedModel, Pricing } from "../../../pricing/index.ts";
 import { sumsBy, totalOf } from "../../stats/sums.ts";
 import { unusedCacheHints } from "./cache.ts";
-import { cheaperModelHints } from "./cheaper.ts";
+import { cheaperModelHints, type Callable } from "./cheaper.ts";
 import { readBroken, readMixes, readRecent, readRepeated } from "./facts.ts";
 import { brokenCallHints, expiringCreditHints, largeHoldHints } from "./others.ts";
 
@@ -12,8 +12,8 @@ export interface HintDeps {
   db: Queryable;
   ledger: Pick<Ledger, "balance" | "heldFor">;
   pricing: Pick<Pricing, "models">;
-  /** Whether a provider serves a model now. */
-  served: (model: string) => Promise<boolean>;
+  /** The routes at which providers serve a model now, as calls have them on record. */
+  routesOf: (model: string) => Promise<ReadonlySet<string>>;
 }
 
 const DAYS = 30;
@@ -22,9 +22,10 @@ const DAY_MS = 86_400_000;
 const HOLDS_KNOWN_MS = 20 * 3_600_000;
 const RECENT_CALLS = 1_000;
 
-async function callableOf(models: readonly PricedModel[], served: HintDeps["served"]): Promise<ReadonlySet<string>> {
-  const asked = await Promise.all(models.map(async ({ name, price }) => ({ name, callable: price !== null && (await served(name)) })));
-  return new Set(asked.filter(({ callable }) => callable).map(({ name }) => name));
+/** Where each model that has a price can be called now. */
+async function callableAt(models: readonly PricedModel[], routesOf: HintDeps["routesOf"]): Promise<Callable> {
+  const priced = models.filter(({ price }) => price !== null);
+  return new Map(await Promise.all(priced.map(async ({ name }) => [name, await routesOf(name)] as const)));
 }
 
 /** Hints from the last 30 days, the largest amount first: the same data and moment give the same hints. */
@@ -43,7 +44,7 @@ export async function savingHints(deps: HintDeps, owner: { userId: string; walle
   ]);
   const hints = [
     ...unusedCacheHints(repeated, byName),
-    ...cheaperModelHints(mixes, byName, await callableOf(models, deps.served)),
+    ...cheaperModelHints(mixes, byName, await callableAt(models, deps.routesOf)),
     ...largeHoldHints(recent, await ledger.heldFor(recent.map(({ id }) => id))),
     ...brokenCallHints(broken),
     ...expiringCreditHints(balance.sources, totalOf(spent).cost / BigInt(DAYS), now),
