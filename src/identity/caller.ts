@@ -2,6 +2,7 @@ import type { Principal, Role } from "../http/principal.ts";
 import { accountLimits, lifeBudget, spendLimits, type Limits, type Given, type SpendLimits, type Terms } from "../quotas/index.ts";
 import { createIpList } from "./ipList.ts";
 import type { UserStatus } from "./status.ts";
+import { zoneOf, type ZoneRow } from "./zone.ts";
 
 /** An API key, an end-user token of one, or a session of a user without any key, as the relay needs it: everything parsed and ready. */
 export interface CallerKey {
@@ -35,7 +36,7 @@ export interface CallerKey {
 }
 
 /** A row of {@link FIND_KEY}. */
-export interface KeyRow {
+export interface KeyRow extends ZoneRow {
   /** Null where a session stands in place of a key. */
   id: string | null;
   limits: Limits;
@@ -51,7 +52,6 @@ export interface KeyRow {
   status: UserStatus;
   suspended_until: Date | null;
   tier: string;
-  time_zone: string;
   user_limits: Limits;
   /** What the user is subscribed to; null for the standard plan. */
   quota_terms: Terms[] | null;
@@ -74,7 +74,7 @@ export interface TokenRow extends KeyRow {
 export const FIND_KEY = `
   SELECT k.id, k.limits, k.models, k.allowed_ips, k.key_group, k.cache_seconds,
          least(k.expires_at, CASE WHEN k.hash <> $1 THEN k.previous_expires_at END) AS expires_at,
-         u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
+         u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone, u.zone_before,
          u.limits AS user_limits, quota_terms(u.id) AS quota_terms, quota_limit_percent(u.id) AS limit_percent
   FROM api_keys k JOIN users u ON u.id = k.user_id
   WHERE (k.hash = $1 OR k.previous_hash = $1) AND k.status = 'active'`;
@@ -82,7 +82,7 @@ export const FIND_KEY = `
 /** A token by its hash, with the key it was made with. */
 export const FIND_TOKEN = `
   SELECT k.id, k.limits, k.models, k.allowed_ips, k.key_group, k.cache_seconds, least(t.expires_at, k.expires_at) AS expires_at,
-         u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
+         u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone, u.zone_before,
          u.limits AS user_limits, quota_terms(u.id) AS quota_terms, quota_limit_percent(u.id) AS limit_percent,
          t.id AS token_id, t.budget, t.limits AS token_limits, t.models AS token_models, t.allowed_ips AS token_ips,
          t.expires_at AS token_expires_at, t.end_user
@@ -116,7 +116,7 @@ export function callerOf(row: KeyRow, { tier, weights, book }: Given, token?: To
         { id: `key:${row.id}`, limits: key },
         { id: `user:${row.user_id}`, limits: user },
       ],
-      row.time_zone,
+      zoneOf(row),
       {
         fixed: token && [lifeBudget(`token:${token.token_id}`, token.token_expires_at, token.budget)],
         quotas: { userId: row.user_id, keyId: row.id ?? undefined, terms, book, weights, limits: { tier, own: row.user_limits, key } },

@@ -13,7 +13,7 @@ import type { Logger } from "../platform/logger.ts";
 import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
 import type { TemporalLink } from "../platform/temporal.ts";
-import { accountLimits, createTiers, type Limits, type SpendLimits, type Terms, type Tiers } from "../quotas/index.ts";
+import { accountLimits, createTiers, type Limits, type LimitZone, type SpendLimits, type Terms, type Tiers } from "../quotas/index.ts";
 import type { Rewards } from "../rewards/index.ts";
 import { createChanges } from "./changes.ts";
 import { CODE_TRIES, createEmailCodes } from "./emailCodes.ts";
@@ -43,6 +43,7 @@ import { createSignUp } from "./signUp.ts";
 import { createAccessTokens } from "./tokens.ts";
 import { createUserAdmin, type UserAdmin } from "./userAdmin.ts";
 import { findUser, presentUser, type Locale, type UserView } from "./users.ts";
+import { zoneOf, type ZoneRow } from "./zone.ts";
 
 export type { CallerKey } from "./caller.ts";
 export { claimsToBeAccessToken } from "./sessionCallers.ts";
@@ -74,7 +75,7 @@ export interface Identity {
   /** Signs in by password, for pages that keep the token in a cookie. Throws like the sign-in route. */
   signInByPassword(identifier: string, password: string, ip: string): Promise<{ accessToken: string; expiresIn: number }>;
   /** The limits that count for a key, also a revoked one; undefined when it is not this user's. */
-  keyLimits(userId: string, keyId: string): Promise<{ timeZone: string; key: Limits; account: Limits } | undefined>;
+  keyLimits(userId: string, keyId: string): Promise<{ zone: LimitZone; key: Limits; account: Limits } | undefined>;
   /** Names of somebody's keys by id, revoked ones included. */
   keyNames(userId: string): Promise<ReadonlyMap<string, string>>;
   /** The time zone of somebody's profile. Throws `unauthenticated` when there is nobody. */
@@ -204,15 +205,15 @@ export function createIdentity(deps: IdentityDeps): Identity {
       return { accessToken: session.access_token, expiresIn: session.expires_in };
     },
     async keyLimits(userId, keyId) {
-      const { rows } = await pool.query<{ limits: Limits; own: Limits; tier: string; time_zone: string; terms: Terms[] | null }>(
-        "SELECT k.limits, u.limits AS own, u.tier, u.time_zone, quota_terms(u.id) AS terms FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.id = $1 AND u.id = $2",
+      const { rows } = await pool.query<ZoneRow & { limits: Limits; own: Limits; tier: string; terms: Terms[] | null }>(
+        "SELECT k.limits, u.limits AS own, u.tier, u.time_zone, u.zone_before, quota_terms(u.id) AS terms FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.id = $1 AND u.id = $2",
         [keyId, userId],
       );
       const row = rows[0];
       if (!row) return undefined;
       const { tier, book } = await tiers.givenFor(row.tier);
       const account = accountLimits({ terms: row.terms ?? book.standard, book, tier, own: row.own }, Date.now());
-      return { timeZone: row.time_zone, key: row.limits, account };
+      return { zone: zoneOf(row), key: row.limits, account };
     },
     async keyNames(userId) {
       const { rows } = await pool.query<{ id: string; name: string }>("SELECT id, name FROM api_keys WHERE user_id = $1", [userId]);

@@ -5,6 +5,7 @@ import { ok, route, type Route } from "../http/route.ts";
 import type { Changes } from "./changes.ts";
 import { profileBody, userView } from "./schema.ts";
 import { findUser, presentUser, type UserView } from "./users.ts";
+import { changedZone } from "./zone.ts";
 
 const TAG = "Account";
 
@@ -36,10 +37,19 @@ export function profileRoutes({ pool, changes }: { pool: Pool; changes: Changes 
       responses: { 200: userView },
       handler: async ({ body, principal }) => {
         await inTransaction(pool, async (tx) => {
+          const zone = body.time_zone === undefined ? undefined : await changedZone(tx, principal.userId, body.time_zone, Date.now());
           await tx.query(
             `UPDATE users SET display_name = CASE WHEN $2 THEN $3 ELSE display_name END, locale = coalesce($4, locale),
-               time_zone = coalesce($5, time_zone), updated_at = now() WHERE id = $1`,
-            [principal.userId, body.display_name !== undefined, body.display_name ?? null, body.locale ?? null, body.time_zone ?? null],
+               time_zone = coalesce($5, time_zone), zone_before = CASE WHEN $5 IS NULL THEN zone_before ELSE $6::jsonb END, updated_at = now()
+             WHERE id = $1`,
+            [
+              principal.userId,
+              body.display_name !== undefined,
+              body.display_name ?? null,
+              body.locale ?? null,
+              zone?.timeZone ?? null,
+              zone?.before ? JSON.stringify(zone.before) : null,
+            ],
           );
           await announce(tx, "user", principal.userId);
         });

@@ -16,7 +16,7 @@ type SessionRow = Omit<KeyRow, keyof typeof NO_KEY>;
 const NO_KEY = { id: null, limits: {}, models: null, allowed_ips: null, expires_at: null, key_group: null, cache_seconds: null };
 
 const FIND_SESSION = `
-  SELECT u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone,
+  SELECT u.id AS user_id, u.wallet_id, u.roles, u.email_verified, u.status, u.suspended_until, u.tier, u.time_zone, u.zone_before,
          u.limits AS user_limits, quota_terms(u.id) AS quota_terms, quota_limit_percent(u.id) AS limit_percent
   FROM sessions s JOIN users u ON u.id = s.user_id
   WHERE s.id = $1 AND s.revoked_at IS NULL`;

@@ -2,11 +2,11 @@ import type { Principal } from "../http/principal.ts";
 import { appError } from "../platform/errors.ts";
 import type { Pool } from "../platform/postgres.ts";
 import { accountLimits, spendLimits, type Limits, type SpendLimits, type Terms, type Tiers } from "../quotas/index.ts";
+import { zoneOf, type ZoneRow } from "./zone.ts";
 
-interface Row {
+interface Row extends ZoneRow {
   own: Limits;
   tier: string;
-  time_zone: string;
   terms: Terms[] | null;
   key: Limits | null;
 }
@@ -20,7 +20,7 @@ export async function spendOf(
   { userId, apiKeyId }: Pick<Principal, "userId" | "apiKeyId">,
 ): Promise<SpendLimits | null> {
   const { rows } = await deps.pool.query<Row>(
-    `SELECT u.limits AS own, u.tier, u.time_zone, quota_terms(u.id) AS terms, k.limits AS key
+    `SELECT u.limits AS own, u.tier, u.time_zone, u.zone_before, quota_terms(u.id) AS terms, k.limits AS key
      FROM users u LEFT JOIN api_keys k ON k.id = $2 AND k.user_id = u.id WHERE u.id = $1`,
     [userId, apiKeyId ?? null],
   );
@@ -35,7 +35,7 @@ export async function spendOf(
       { id: `key:${apiKeyId}`, limits: key },
       { id: `user:${userId}`, limits: account },
     ],
-    row.time_zone,
+    zoneOf(row),
     { quotas: { userId, keyId: apiKeyId, terms, book, weights, limits: { tier, own: row.own, key } } },
   );
 }

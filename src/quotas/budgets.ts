@@ -1,8 +1,8 @@
 import type { Budget } from "../ledger/index.ts";
 import { parseCredits } from "../platform/credits.ts";
 import { hasQuotas, weightsAt, quotaBudgets, type QuotaSource } from "./counters.ts";
-import { periodsAt } from "./periods.ts";
 import type { Limits } from "./tiers.ts";
+import { countedAt, type LimitZone } from "./zones.ts";
 
 /** One spend limit, ready to be held against. */
 export interface SpendLimit {
@@ -21,9 +21,9 @@ interface Present {
   weights: Readonly<Record<string, number>> | undefined;
 }
 
-/** The spend limits and quotas that count for a caller, narrowest first. Days and months are those of `timeZone`. */
+/** The spend limits and quotas that count for a caller, narrowest first. Days and months are those of `zone`. */
 export interface SpendLimits {
-  timeZone: string;
+  zone: LimitZone;
   limits: SpendLimit[];
   /** Budgets whose period does not change with the day. */
   fixed: Budget[];
@@ -45,7 +45,7 @@ export function lifeBudget(id: string, endsAt: Date, limit: bigint): Budget {
 /** Prepares the spend limits and quotas of a caller, so that a call costs no parsing; null when there are none. */
 export function spendLimits(
   owners: readonly { id: string; limits: Limits }[],
-  timeZone: string,
+  zone: LimitZone,
   more: { fixed?: Budget[] | undefined; quotas?: QuotaSource } = {},
 ): SpendLimits | null {
   const limits = owners.flatMap(({ id, limits: given }) =>
@@ -56,17 +56,18 @@ export function spendLimits(
   );
   const { fixed = [] } = more;
   const quotas = more.quotas && hasQuotas(more.quotas) ? more.quotas : null;
-  return limits.length + fixed.length === 0 && !quotas ? null : { timeZone, limits, fixed, quotas, present: undefined };
+  return limits.length + fixed.length === 0 && !quotas ? null : { zone, limits, fixed, quotas, present: undefined };
 }
 
 /** The budgets a call that begins at `ms` is held against, and how its model is weighted. */
 export function presentAt(spend: SpendLimits, ms: number): Present {
   const { present } = spend;
   if (present && ms >= present.fromMs && ms < present.untilMs) return present;
-  const { day, month, dayBegan, monthBegan, fromMs, untilMs } = periodsAt(spend.timeZone, ms);
+  const { day, month, dayBegan, monthBegan, fromMs, untilMs, longer } = countedAt(spend.zone, ms);
   const made = spend.limits.map(({ id, span, limit }): Budget => {
     if (span === "total") return { id, period: "total", limit, since: new Date(0) };
-    return span === "daily" ? { id, period: `d:${day}`, limit, since: dayBegan } : { id, period: `m:${month}`, limit, since: monthBegan };
+    if (span === "monthly") return { id, period: `m:${month}`, limit, since: monthBegan };
+    return { id, period: `d:${day}`, limit: limit + (limit * longer) / 1_000_000n, since: dayBegan };
   });
   const quotas = spend.quotas && quotaBudgets(spend.quotas, ms);
   const budgets = [...spend.fixed, ...made, ...(quotas?.budgets ?? [])];

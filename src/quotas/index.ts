@@ -13,3 +13,4 @@ export { statementRoutes } from "./statements/routes.ts";
 export { createSubscriptions } from "./subscriptions.ts";
 export { tierRuleRoutes } from "./tierRules/routes.ts";
 export { tierRoutes } from "./tierRoutes.ts";
+export { changeZone, countedAt, type LimitZone } from "./zones.ts";

@@ -1,12 +1,12 @@
 import type { Ledger } from "../ledger/index.ts";
 import { formatCredits } from "../platform/credits.ts";
 import type { Pool } from "../platform/postgres.ts";
-import { budgetsAt, periodsAt, spendLimits, type Limits } from "../quotas/index.ts";
+import { budgetsAt, countedAt, spendLimits, type Limits, type LimitZone } from "../quotas/index.ts";
 import { usedSince, type Used } from "./spent.ts";
 
 /** The limits that count for a key. */
 export interface KeyLimits {
-  timeZone: string;
+  zone: LimitZone;
   key: Limits;
   account: Limits;
 }
@@ -22,21 +22,21 @@ export interface KeySpendingDeps {
  */
 export async function keySpending(deps: KeySpendingDeps, ids: { userId: string; keyId: string }, limits: KeyLimits, now: Date) {
   const { pool } = deps;
-  const { timeZone, key, account } = limits;
+  const { zone, key, account } = limits;
   const owner = `key:${ids.keyId}`;
-  const { day, dayBegan, dayEnds, month, monthBegan, monthEnds } = periodsAt(timeZone, now.getTime());
+  const { day, dayBegan, dayEnds, month, monthBegan, monthEnds } = countedAt(zone, now.getTime());
   const spend = spendLimits(
     [
       { id: owner, limits: key },
       { id: `user:${ids.userId}`, limits: account },
     ],
-    timeZone,
+    zone,
   );
   const budgets = spend ? budgetsAt(spend, now.getTime()) : [];
   const states = await deps.ledger.spending(budgets);
   const ends = { total: null, daily: dayEnds.toISOString(), monthly: monthEnds.toISOString() };
   return {
-    time_zone: timeZone,
+    time_zone: zone.timeZone,
     today: { date: day, ...present(await usedSince(pool, owner, dayBegan)) },
     month: { month, ...present(await usedSince(pool, owner, monthBegan)) },
     limits: { key, account },

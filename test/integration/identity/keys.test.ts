@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { hashKey } from "../../../src/identity/keyFormat.ts";
+import { budgetsAt } from "../../../src/quotas/index.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
 import { identityRig, member, type Rig } from "./harness.ts";
 
@@ -84,6 +85,25 @@ describe("API keys", () => {
       expect(found.ipList!.has(ip), ip).to.equal(allowed);
     }
     expect(found.expiresAt!.toISOString()).to.equal(made.expires_at);
+  });
+
+  it("has the same day's spend limit in whatever time zone its user moves to", async () => {
+    const { make, call, id: userId, tokens } = await owner();
+    const { key, id } = await make({ limits: { spend_daily: "1", spend_monthly: "5" } });
+    const counted = async () => {
+      const byKey = (await rig.identity.authenticateKey(key))!.spend!;
+      const asked = (await rig.identity.spendOf({ userId, apiKeyId: id }))!;
+      const bySession = (await rig.identity.authenticateSession(tokens.access_token))!.spend?.zone;
+      const shown = await rig.identity.keyLimits(userId, id);
+      for (const zone of [asked.zone, bySession ?? asked.zone, shown!.zone]) expect(zone).to.deep.equal(byKey.zone);
+      return budgetsAt(byKey, Date.now()).map(({ period }) => period);
+    };
+    const before = await counted();
+    // 25 hours apart: wherever one begins, one of them has another date.
+    for (const time_zone of ["Pacific/Kiritimati", "Pacific/Pago_Pago"]) {
+      expect((await call<{ time_zone: string }>("PATCH", "/api/user/me", { time_zone })).body.data.time_zone).to.equal(time_zone);
+      expect(await counted(), time_zone).to.deep.equal(before);
+    }
   });
 
   it("signs /api requests by bearer or x-api-key, but makes no keys and opens nothing for operators", async () => {

@@ -42,7 +42,11 @@ describe("what a key used and may still spend", () => {
       "2026-03-02T18:15:01Z",
       "2026-03-02T19:30:00Z",
     );
-    const limits = { timeZone: "Asia/Kathmandu", key: { spend_daily: "200", max_parallel: 3 }, account: { spend_monthly: "400" } };
+    const limits = {
+      zone: { timeZone: "Asia/Kathmandu" },
+      key: { spend_daily: "200", max_parallel: 3 },
+      account: { spend_monthly: "400" },
+    };
     const shown = await keySpending(rig, { userId: owner.userId, keyId }, limits, new Date("2026-03-02T20:00:00Z"));
     expect(shown.today).to.deep.equal({ date: "2026-03-03", ...used(2) });
     expect(shown.month).to.deep.equal({ month: "2026-03", ...used(4) });
@@ -69,7 +73,7 @@ describe("what a key used and may still spend", () => {
       owner: "test",
       ttlMs: 60_000,
     });
-    const limits = { timeZone: "UTC", key: { spend_total: "50" }, account: { spend_total: "10" } };
+    const limits = { zone: { timeZone: "UTC" }, key: { spend_total: "50" }, account: { spend_total: "10" } };
     const shown = await keySpending(rig, { userId: owner.userId, keyId }, limits, now);
     expect(shown.budgets).to.deep.equal([
       { of: "key", limit: "spend_total", amount: "50", spent: "0", held: "20", left: "30", resets_at: null },

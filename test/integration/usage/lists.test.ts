@@ -46,7 +46,7 @@ describe("lists of calls", () => {
       pricing: { models: async () => [] },
       routesOf: async () => new Set<string>(),
       keyLimits: async (userId, keyId) =>
-        keys.get(keyId) === userId ? { timeZone: "UTC", key: { spend_total: "200" }, account: {} } : undefined,
+        keys.get(keyId) === userId ? { zone: { timeZone: "UTC" }, key: { spend_total: "200" }, account: {} } : undefined,
       rates: { CREDITS: MICRO, CNY: 10n * MICRO },
     });
     app.use(

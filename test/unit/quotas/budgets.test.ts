@@ -10,7 +10,7 @@ describe("spend limits", () => {
         { id: "key:k", limits: { spend_total: "12.5", spend_daily: "1", max_parallel: 3 } },
         { id: "user:u", limits: { spend_monthly: "0.000001" } },
       ],
-      "Asia/Shanghai",
+      { timeZone: "Asia/Shanghai" },
     )!;
     expect(budgetsAt(spend, at("2026-11-21T15:59:59.999Z"))).to.deep.equal([
       { id: "key:k", period: "total", limit: 12_500_000n, since: new Date(0) },
@@ -20,11 +20,11 @@ describe("spend limits", () => {
   });
 
   it("are none without spend limits", () => {
-    expect(spendLimits([{ id: "key:k", limits: { requests_per_minute: 5 } }], "UTC")).to.equal(null);
+    expect(spendLimits([{ id: "key:k", limits: { requests_per_minute: 5 } }], { timeZone: "UTC" })).to.equal(null);
   });
 
   it("are prepared once and kept while the period lasts", () => {
-    const spend = spendLimits([{ id: "key:k", limits: { spend_daily: "1" } }], "UTC")!;
+    const spend = spendLimits([{ id: "key:k", limits: { spend_daily: "1" } }], { timeZone: "UTC" })!;
     const first = budgetsAt(spend, at("2026-11-21T10:00:00Z"));
     expect(budgetsAt(spend, at("2026-11-21T10:14:59Z"))).to.equal(first);
     expect(budgetsAt(spend, at("2026-11-22T00:00:00Z"))[0]!.period).to.equal("d:2026-11-22");
@@ -45,7 +45,7 @@ describe("spend limits", () => {
   ];
   for (const [zone, time, day, month] of midnights) {
     it(`in ${zone} it is ${day} at ${time}`, () => {
-      const spend = spendLimits([{ id: "user:u", limits: { spend_daily: "1", spend_monthly: "1" } }], zone)!;
+      const spend = spendLimits([{ id: "user:u", limits: { spend_daily: "1", spend_monthly: "1" } }], { timeZone: zone })!;
       const budgets = budgetsAt(spend, at(time));
       expect(budgets.map((budget) => budget.period)).to.deep.equal([day, month]);
       for (const { since } of budgets) {
