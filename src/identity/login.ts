@@ -52,7 +52,7 @@ export function createLogin(deps: { pool: Pool; lockout: Lockout; codes: EmailCo
     const user = await findUserByIdentifier(pool, identifier);
     attempt.userId = user?.id ?? null;
     const account = user?.id ?? sha256(identifier.trim().toLowerCase());
-    const proven = await lockout.attempt({ account, ip }, () => verifyPassword(user?.password_hash, password));
+    const proven = await lockout.attempt({ account, userId: user?.id, ip }, () => verifyPassword(user?.password_hash, password));
     return proven && user && user.status !== "closed" ? user : undefined;
   }
 

@@ -22,10 +22,13 @@ export async function activePeople(tx: Queryable, userIds: readonly string[]): P
 /** How failures of an account are named, see lockout.ts. */
 const ACCOUNT = "account:";
 
-/** Failed attempts to sign in since the last success, of users who have such. */
+/**
+ * Failed attempts to sign in since the last success, of users who have such: from addresses they were signed in from. What strangers try
+ * on an account says nothing about its owner.
+ */
 export async function signInFailures(db: Queryable, userIds: readonly string[]): Promise<Map<string, number>> {
   const { rows } = await db.query<{ subject: string; failures: number }>(
-    "SELECT subject, failures FROM login_failures WHERE subject = ANY ($1)",
+    "SELECT subject, own_failures AS failures FROM login_failures WHERE subject = ANY ($1) AND own_failures > 0",
     [userIds.map((id) => `${ACCOUNT}${id}`)],
   );
   return new Map(rows.map(({ subject, failures }) => [subject.slice(ACCOUNT.length), failures]));

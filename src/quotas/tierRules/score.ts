@@ -7,7 +7,7 @@ export interface Behaviour {
   rejected: number;
   failedPayments: number;
   disputes: number;
-  /** Failed attempts to sign in since the last success. */
+  /** The owner's failed attempts to sign in since the last success. */
   signInFailures: number;
 }
 

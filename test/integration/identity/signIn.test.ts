@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import jwt from "jsonwebtoken";
 import { unique } from "../../support/people.ts";
+import { signInFailures } from "../../../src/identity/standing.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
 import { codeIn, identityRig, member, PASSWORD, type Rig, type Tokens } from "./harness.ts";
 
@@ -62,6 +63,24 @@ describe("signing in", () => {
     await rig.pool.query("UPDATE login_failures SET locked_until = now() - interval '1 s' WHERE subject = $1", [`account:${id}`]);
     expect((await login({ email, password: PASSWORD })).status).to.equal(200);
     expect((await rig.pool.query("SELECT 1 FROM login_failures WHERE subject = $1", [`account:${id}`])).rowCount).to.equal(0);
+  });
+
+  it("wrong passwords from addresses the account was never signed in from lock it, and are not its owner's failures", async () => {
+    const { email, id } = await member(rig);
+    const from = (ip: string) => ({ "x-forwarded-for": ip });
+    const failures = async () => (await signInFailures(rig.pool, [id])).get(id) ?? 0;
+    expect((await login({ email, password: PASSWORD }, undefined, from("198.51.100.20"))).status).to.equal(200);
+    for (let i = 0; i < 5; i += 1) await login({ email, password: `guess ${i}` }, undefined, from("198.51.100.21"));
+    expect((await login({ email, password: PASSWORD }, undefined, from("198.51.100.21"))).status).to.equal(429);
+    expect(await failures()).to.equal(0);
+    for (let i = 0; i < 3; i += 1) {
+      await rig.pool.query("UPDATE login_failures SET locked_until = NULL WHERE subject = $1", [`account:${id}`]);
+      expect((await login({ email, password: "mistyped" }, undefined, from("198.51.100.20"))).status).to.equal(401);
+    }
+    expect(await failures()).to.equal(3);
+    await rig.pool.query("UPDATE login_failures SET locked_until = NULL WHERE subject = $1", [`account:${id}`]);
+    expect((await login({ email, password: PASSWORD }, undefined, from("198.51.100.20"))).status).to.equal(200);
+    expect(await failures()).to.equal(0);
   });
 
   it("a burst of guesses at once gets no more tries than one after the other", async () => {
