@@ -162,7 +162,7 @@ export interface RewardGranted {
   transfer_id: string;
 }
 
-/** What was left of a reward was taken back, because its top-up was refunded. */
+/** A reward was taken back, because its top-up was refunded: what was left of it, or what was spent of it from a later one. */
 export interface RewardReversed {
   kind: "reward.reversed";
   /** What it had been given for. */

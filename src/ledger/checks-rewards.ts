@@ -19,6 +19,27 @@ export const REWARD_CHECKS: Check[] = [
       WHERE coalesce(v.recovered, 0) <> coalesce(t.total, 0)`,
   },
   {
+    name: "what was held back of a reward is its transfer",
+    needs: "reward_payments",
+    sql: `SELECT coalesce(r.id, t.reference) AS subject, coalesce(t.total, 0) AS expected, coalesce(r.withheld, 0) AS found
+      FROM reward_payments r
+      FULL JOIN (
+        SELECT reference, sum(amount) AS total FROM ledger_transfers WHERE id LIKE 'withheld:%' GROUP BY reference
+      ) t ON t.reference = r.id
+      WHERE coalesce(r.withheld, 0) <> coalesce(t.total, 0)`,
+  },
+  {
+    name: "what is held back from somebody's rewards is for rewards of his that were taken back",
+    needs: "reward_reversals",
+    sql: `SELECT 'rewards of ' || user_id AS subject, sum(r.expected)::bigint AS expected, sum(r.found)::bigint AS found
+      FROM (
+        SELECT user_id, withheld AS expected, 0 AS found FROM reward_payments WHERE withheld > 0
+        UNION ALL
+        SELECT user_id, 0, withheld FROM reward_reversals WHERE withheld > 0
+      ) r
+      GROUP BY user_id HAVING sum(r.expected) <> sum(r.found)`,
+  },
+  {
     name: "a day's check-in was paid what it says",
     needs: "checkins",
     sql: `SELECT 'check-in of ' || c.user_id || ' on ' || c.day AS subject, c.reward AS expected, coalesce(r.amount, 0) AS found

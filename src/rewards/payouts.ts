@@ -3,6 +3,7 @@ import type { Ledger } from "../ledger/index.ts";
 import { formatCredits } from "../platform/credits.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
+import { withhold, type Withheld } from "./reversals/withhold.ts";
 
 export const REWARD_KINDS = ["checkin", "welcome", "referrer", "referred", "campaign"] as const;
 export type RewardKind = (typeof REWARD_KINDS)[number];
@@ -23,7 +24,10 @@ export interface Reward {
   expiresDays: number;
 }
 
-/** Pays inside the caller's transaction. Answers the balance right after it, or undefined when it was paid before or is nothing. */
+/**
+ * Pays inside the caller's transaction; what is missing of earlier rewards that were taken back is held back of it at once. Answers the balance
+ * right after it, or undefined when it was paid before or is nothing.
+ */
 export type Pay = (reward: Reward) => Promise<bigint | undefined>;
 
 export interface Payouts {
@@ -48,7 +52,7 @@ export const PAYERS: Record<RewardKind, string> = {
 /** The only way in which this domain gives credit. */
 export function createPayouts(deps: {
   pool: Pool;
-  ledger: Pick<Ledger, "credit" | "ensureWallet">;
+  ledger: Pick<Ledger, "credit" | "ensureWallet" | "takeBack">;
   metrics: Metrics;
   emit: Emit;
 }): Payouts {
@@ -59,12 +63,18 @@ export function createPayouts(deps: {
     help: "Credits given as rewards, by kind.",
     labels: ["kind"],
   });
+  const heldBack = metrics.counters({
+    name: "tollkeeper_reward_credits_withheld_total",
+    help: "Credits of rewards held back because earlier ones of the same person could not be taken back, by kind.",
+    labels: ["kind"],
+  });
   for (const kind of REWARD_KINDS) {
     paid.of(kind);
     credits.of(kind);
+    heldBack.of(kind);
   }
 
-  async function pay(tx: PoolClient, reward: Reward): Promise<bigint | undefined> {
+  async function pay(tx: PoolClient, reward: Reward): Promise<{ balance: bigint; withheld: Withheld[] } | undefined> {
     const { id, kind, userId, amount, at, description, reference, priority, expiresDays } = reward;
     if (amount === 0n) return undefined;
     const { rowCount } = await tx.query(
@@ -72,35 +82,44 @@ export function createPayouts(deps: {
       [id, kind, userId, amount, at],
     );
     if (rowCount === 0) return undefined;
+    const walletId = await ledger.ensureWallet(tx, { type: "user", id: userId });
+    const from = PAYERS[kind];
+    const type = kind === "checkin" ? "CHECKIN" : "BONUS";
     const credited = await ledger.credit(tx, {
       id,
-      walletId: await ledger.ensureWallet(tx, { type: "user", id: userId }),
+      walletId,
       amount,
-      from: PAYERS[kind],
+      from,
       source: kind === "checkin" ? "checkin" : "bonus",
-      type: kind === "checkin" ? "CHECKIN" : "BONUS",
+      type,
       ...(priority === undefined ? {} : { priority }),
       expiresAt: expiresDays === 0 ? null : new Date(at.getTime() + expiresDays * DAY_MS),
       description,
       reference,
     });
-    return credited.balance;
+    const withheld = await withhold(tx, ledger, { id, userId, walletId, amount, from, type });
+    return { balance: withheld.reduce((balance, part) => balance - part.amount, credited.balance), withheld };
   }
 
   return {
     async run(work) {
-      const done: Reward[] = [];
+      const done: (Reward & { withheld: Withheld[] })[] = [];
       const result = await inTransaction(pool, (tx) =>
         work(tx, async (reward) => {
-          const balance = await pay(tx, reward);
-          if (balance !== undefined) done.push(reward);
-          return balance;
+          const given = await pay(tx, reward);
+          if (given) done.push({ ...reward, withheld: given.withheld });
+          return given?.balance;
         }),
       );
-      for (const { id, kind, userId, amount } of done) {
+      for (const { id, kind, userId, amount, withheld } of done) {
         paid.of(kind).add();
         credits.of(kind).add(Number(amount) / 1e6);
         emit({ kind: "reward.granted", user_id: userId, reward: kind, amount: formatCredits(amount), transfer_id: id });
+        for (const part of withheld) {
+          heldBack.of(kind).add(Number(part.amount) / 1e6);
+          const { kind: reward, orderNo: order_no, transferId: transfer_id } = part;
+          emit({ kind: "reward.reversed", user_id: userId, reward, amount: formatCredits(part.amount), order_no, transfer_id });
+        }
       }
       return result;
     },

@@ -19,8 +19,11 @@ const statsView = z.object({
   by_kind: z.array(z.object(sums)),
   by_day: z.array(z.object({ day: z.string().meta({ description: "UTC", examples: ["2026-11-21"] }), ...sums })),
   reversed: z
-    .object({ count: z.number().int(), credits: creditsText, recovered: creditsText, lost: creditsText })
-    .meta({ description: "Rewards whose top-up was refunded in that time: what was paid, what was taken back of it, and the rest" }),
+    .object({ count: z.number().int(), credits: creditsText, recovered: creditsText, withheld: creditsText, lost: creditsText })
+    .meta({
+      description:
+        "Rewards whose top-up was refunded in that time: what was paid, what was taken back of it, what was held back from later rewards until now, and the rest",
+    }),
   held_referrals: z.number().int().meta({ description: "Referrals that wait for a decision, now" }),
 });
 
@@ -48,8 +51,9 @@ export function rewardStatsRoutes({ pool }: { pool: Pool }): Route[] {
             [from, query.to ?? null],
           ),
           pool.query<{ count: bigint }>("SELECT count(*) AS count FROM referrals WHERE status = 'held'"),
-          pool.query<{ count: bigint; credits: string; recovered: string }>(
-            `SELECT count(*) AS count, coalesce(sum(amount), 0)::text AS credits, coalesce(sum(recovered), 0)::text AS recovered
+          pool.query<{ count: bigint; credits: string; recovered: string; withheld: string }>(
+            `SELECT count(*) AS count, coalesce(sum(amount), 0)::text AS credits, coalesce(sum(recovered), 0)::text AS recovered,
+               coalesce(sum(withheld), 0)::text AS withheld
              FROM reward_reversals WHERE created_at >= $1 AND ($2::timestamptz IS NULL OR created_at < $2)`,
             [from, query.to ?? null],
           ),
@@ -70,7 +74,8 @@ export function rewardStatsRoutes({ pool }: { pool: Pool }): Route[] {
             count: Number(taken.count),
             credits: formatCredits(BigInt(taken.credits)),
             recovered: formatCredits(BigInt(taken.recovered)),
-            lost: formatCredits(BigInt(taken.credits) - BigInt(taken.recovered)),
+            withheld: formatCredits(BigInt(taken.withheld)),
+            lost: formatCredits(BigInt(taken.credits) - BigInt(taken.recovered) - BigInt(taken.withheld)),
           },
           held_referrals: Number(held.rows[0]!.count),
         });

@@ -10,12 +10,14 @@ export interface ReversalRow {
   amount: bigint;
   /** So much of it has been taken back. */
   recovered: bigint;
+  /** And so much was held back from later rewards of the same person. */
+  withheld: bigint;
   created_at: Date;
   /** Null while running calls hold what is left of it. */
   ended_at: Date | null;
 }
 
-const COLUMNS = "payment_id, order_no, kind, user_id, amount, recovered, created_at, ended_at";
+const COLUMNS = "payment_id, order_no, kind, user_id, amount, recovered, withheld, created_at, ended_at";
 
 /** Asks for payments back, each once. */
 export async function insertReversals(tx: Queryable, orderNo: string, paymentIds: readonly string[]): Promise<void> {
@@ -57,6 +59,33 @@ export async function noteRecovered(tx: Queryable, paymentId: string, taken: big
     taken,
     ended,
   ]);
+}
+
+/** Rewards of somebody of which not all came back, oldest first; those that running calls still hold are not among them yet. */
+export async function dueReversals(
+  tx: Queryable,
+  userId: string,
+): Promise<(Pick<ReversalRow, "payment_id" | "kind" | "order_no"> & { missing: bigint })[]> {
+  const { rows } = await tx.query<Pick<ReversalRow, "payment_id" | "kind" | "order_no"> & { missing: bigint }>(
+    `SELECT payment_id, kind, order_no, amount - recovered - withheld AS missing FROM reward_reversals
+     WHERE user_id = $1 AND ended_at IS NOT NULL AND recovered + withheld < amount ORDER BY created_at, payment_id FOR UPDATE`,
+    [userId],
+  );
+  return rows;
+}
+
+/** Notes what was held back of a reward, and for which earlier ones. */
+export async function noteWithheld(
+  tx: Queryable,
+  rewardId: string,
+  parts: readonly { paymentId: string; amount: bigint }[],
+): Promise<void> {
+  await tx.query(
+    `UPDATE reward_reversals r SET withheld = r.withheld + p.amount FROM unnest($1::text[], $2::bigint[]) AS p (payment_id, amount)
+     WHERE r.payment_id = p.payment_id`,
+    [parts.map(({ paymentId }) => paymentId), parts.map(({ amount }) => amount)],
+  );
+  await tx.query("UPDATE reward_payments SET withheld = $2 WHERE id = $1", [rewardId, parts.reduce((sum, { amount }) => sum + amount, 0n)]);
 }
 
 /** Newest first. */

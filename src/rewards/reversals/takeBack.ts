@@ -7,7 +7,8 @@ import { PAYERS, REWARD_KINDS } from "../payouts.ts";
 import { countTry, lockOpen, noteRecovered, type ReversalRow } from "./repository.ts";
 
 /**
- * Takes a reward back: what is left of its own credit and no running call holds. What was spent stays spent, and no other credit pays for it.
+ * Takes a reward back: what is left of its own credit and no running call holds. What was spent is held back from later rewards (withhold.ts),
+ * and no other credit pays for it.
  * May be called any number of times; it has ended when nothing is left.
  */
 export type TakeBack = (paymentId: string) => Promise<void>;

@@ -135,6 +135,60 @@ describe("rewards of a top-up that is refunded", () => {
     expect(await rig.metrics.text()).to.match(/tollkeeper_reward_credits_recovered_total\{kind="referrer"\} 2/);
   });
 
+  it("spent before the refund are held back from later rewards, until all has come back", async () => {
+    const ada = await rig.somebody();
+    const [offer, gift] = [await campaign({ trigger: "topup" }), await campaign({ reward: "4" })];
+    const order = await follow(ada);
+    await spend(ada, 10n);
+    await rig.refund(order);
+    await deliver();
+    expect(await totals(ada), "nothing that was bought pays for it").to.deep.equal(["100"]);
+    expect((await reversalsOf(ada))[0]).to.include({ recovered: "0", withheld: "0", lost: "10", status: "ended" });
+
+    const claim = () => ada.call<{ balance: string }>("POST", `/api/user/campaigns/${gift.code}/claim`, {});
+    const claimed = await claim();
+    expect(claimed.status).to.equal(201);
+    expect(claimed.data).to.include({ balance: "100" });
+    expect((await reversalsOf(ada))[0]).to.include({ withheld: "4", lost: "6" });
+    // The same game again: this reward is held back for the first.
+    const again = await follow(ada);
+    await pause(offer);
+    expect(await totals(ada)).to.deep.equal(["204"]);
+    expect((await reversalsOf(ada))[0]).to.include({ withheld: "10", lost: "0" });
+    await spend(ada, 4n);
+    await rig.refund(again);
+    await deliver();
+    expect((await reversalsOf(ada)).map(({ recovered, withheld, lost }) => [recovered, withheld, lost])).to.deep.equal([
+      ["0", "0", "10"],
+      ["0", "10", "0"],
+    ]);
+    for (const left of ["200", "200", "202"]) {
+      await claim();
+      expect(await totals(ada)).to.deep.equal([left]);
+    }
+    expect((await reversalsOf(ada))[0]).to.include({ withheld: "10", lost: "0" });
+    const { items } = (await ada.call<Page>("GET", "/api/user/transactions?type=BONUS&page_size=3")).data;
+    expect(items.map(({ amount, description }) => [amount, description])).to.deep.equal([
+      ["-2", "Held back: rewards of refunded top-ups were spent"],
+      ["4", "Campaign: Spring"],
+      ["-4", "Held back: rewards of refunded top-ups were spent"],
+    ]);
+  });
+
+  it("of one person come one after the other, so that no more is held back than is missing", async () => {
+    const ada = await rig.somebody();
+    const offer = await campaign({ trigger: "topup", reward: "5" });
+    const order = await follow(ada);
+    await pause(offer);
+    await spend(ada, 5n);
+    await rig.refund(order);
+    await deliver();
+    const gifts = await Promise.all(Array.from({ length: 6 }, () => campaign({ reward: "2" })));
+    await Promise.all(gifts.map(({ code }) => ada.call("POST", `/api/user/campaigns/${code}/claim`, {})));
+    expect(await totals(ada)).to.deep.equal(["107"]);
+    expect((await reversalsOf(ada))[0]).to.include({ withheld: "5", lost: "0" });
+  });
+
   it("are taken back later when running calls hold them", async () => {
     const ada = await rig.somebody();
     const offer = await campaign({ trigger: "topup" });
