@@ -1,5 +1,5 @@
 import type { Pool } from "../platform/postgres.ts";
-import { COUNTS } from "./second.ts";
+import { COUNTS, USED } from "./second.ts";
 
 interface Row {
   status: "ok" | "client_gone" | "failed";
@@ -13,8 +13,8 @@ interface Row {
 export async function lastMinute(pool: Pool) {
   const { rows } = await pool.query<Row>(
     `SELECT status, error_class, count(*)::integer AS calls,
-       sum(input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens)::float8 AS input,
-       sum(output_tokens + reasoning_tokens)::float8 AS output
+       sum((input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens) * ${USED})::float8 AS input,
+       sum((output_tokens + reasoning_tokens) * ${USED})::float8 AS output
      FROM usage_events WHERE created_at > now() - interval '1 minute' AND ${COUNTS} GROUP BY status, error_class`,
   );
   const calls = { ok: 0, client_gone: 0, failed: 0 };

@@ -42,6 +42,8 @@ describe("calls recorded by the release before", () => {
       duration_ms: 5,
     };
     await before.query("SELECT usage_record($1::jsonb, $2::uuid[], $3::integer[])", [JSON.stringify([event]), [], [0]]);
+    const broken = { ...event, id: uuidv7(), model: "broken", status: "failed", http_status: 502 };
+    await before.query("SELECT usage_record_free($1::jsonb)", [JSON.stringify([broken, { ...broken, id: uuidv7() }])]);
     await before.end();
 
     await migrate({ url, folder, log });
@@ -64,6 +66,11 @@ describe("calls recorded by the release before", () => {
       });
       expect(await rig.settlement.settleNow(id)).to.equal(true);
       expect(await rig.row(id)).to.include({ cost: 93_000_000n });
+      const sums = await rig.pool.query("SELECT requests, failed, input_tokens, output_tokens FROM usage_hourly ORDER BY model");
+      expect(sums.rows).to.deep.equal([
+        { requests: 2n, failed: 2n, input_tokens: 0n, output_tokens: 0n },
+        { requests: 1n, failed: 0n, input_tokens: 1_500n, output_tokens: 800n },
+      ]);
       const { rows } = await rig.pool.query("SELECT requests, sale, attempts, currency FROM usage_upstream_hourly");
       expect(rows).to.deep.equal([{ requests: 1n, sale: 93_000_000n, attempts: 0n, currency: null }]);
       const refused = await rig.pool.query("UPDATE usage_events SET price_multiplier = 0").catch((error: { code?: string }) => error.code);
