@@ -22,6 +22,9 @@ export function createRenderActivities({ steps }: RenderServices) {
 /** What render nodes do. */
 export function createNodeActivities({ steps }: RenderServices) {
   return {
+    /** Looks at a scene before a task is made. */
+    checkScene: (question: Parameters<RenderSteps["checkScene"]>[0]) =>
+      beating(() => steps.checkScene(question, Context.current().cancellationSignal)),
     /** Brings a task's scene to this node and lets rendering begin. */
     prepareTask: (task: { taskId: string }) => beating(() => steps.prepareTask(task, Context.current().cancellationSignal)),
     /** Renders frames; those that were rendered before are not rendered again. */

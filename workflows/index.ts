@@ -10,3 +10,4 @@ export { quotaReset } from "./quotaReset.ts";
 export { fileSweep } from "./fileSweep.ts";
 export { fileCheck } from "./fileCheck.ts";
 export { renderTask } from "./renderTask.ts";
+export { sceneCheck } from "./sceneCheck.ts";

@@ -104,3 +104,11 @@ export const CHANGE_TASK: ActivityOptions = { startToCloseTimeout: "10s", retry:
 
 /** Ending a task in Postgres; tried until it is done, for its hold is released by it. */
 export const CLOSE_TASK: ActivityOptions = { startToCloseTimeout: "30s", retry: { ...PATIENT, initialInterval: "200ms" } };
+
+/** Looking at a scene on a render node: somebody waits, and asks again when it takes long. A scene that no node lives through is given up. */
+export const CHECK_SCENE: ActivityOptions = {
+  startToCloseTimeout: "10m",
+  scheduleToCloseTimeout: "30m",
+  heartbeatTimeout: "10s",
+  retry: { ...PATIENT, maximumAttempts: 3 },
+};

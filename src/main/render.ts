@@ -7,6 +7,7 @@ import {
   createRenderSteps,
   createRenderWorkflows,
   createTasks,
+  forgetSceneChecks,
   RENDER_QUEUE,
   renderLimits,
   renewHolds,
@@ -70,6 +71,6 @@ export function createRenderWork(
       folder: path.resolve(config.RENDER_FOLDER ?? path.join(os.tmpdir(), "tollkeeper-render")),
     }),
     callbacks,
-    chores: [() => renewHolds({ pool, ledger }), () => tasks.startLost(), () => callbacks.sweep()],
+    chores: [() => renewHolds({ pool, ledger }), () => tasks.startLost(), () => callbacks.sweep(), () => forgetSceneChecks(pool)],
   };
 }

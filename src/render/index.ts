@@ -7,6 +7,7 @@ export { renderLimits } from "./limits.ts";
 export type { LiveMessage, Publish } from "./live.ts";
 export { renderPriceRoutes } from "./prices/routes.ts";
 export { renderRoutes } from "./routes.ts";
+export { forgetSceneChecks } from "./sceneChecks.ts";
 export { createTasks, type Tasks } from "./tasks.ts";
 export { createRenderSteps, type RenderSteps } from "./work/index.ts";
 export { createRenderWorkflows } from "./workflowLink.ts";

@@ -1,11 +1,12 @@
 import { appError, fieldError } from "../platform/errors.ts";
 import type { Owner } from "./tasks.ts";
 import type { TaskDeps } from "./deps.ts";
-import { SceneRefused, type RenderEngine, type SceneReport } from "./engines/engine.ts";
+import type { RenderEngine, SceneReport } from "./engines/engine.ts";
 import { estimate, likelySeconds } from "./estimate.ts";
 import { mayUse, type RenderLimits } from "./limits.ts";
 import type { Priority } from "./prices/price.ts";
 import { currentPrice } from "./prices/repository.ts";
+import { knownAnswer, look, type SceneAnswer, type SceneQuestion } from "./sceneChecks.ts";
 import { countFrames, type NewTask } from "./task.ts";
 
 /** What somebody asks for, already checked by the schema. */
@@ -32,7 +33,7 @@ export interface TaskPlan {
   task: Omit<NewTask, "id" | "user_id" | "wallet_id" | "request_key" | "hold_id" | "callback_url" | "callback_secret">;
 }
 
-/** How long a scene may be looked at. */
+/** How long settings may be looked at. */
 const CHECK_MS = 20_000;
 
 /** Checks a request against engine, membership and scene, and works out what it is likely to cost. Every problem names its field. */
@@ -88,10 +89,14 @@ async function checked(deps: TaskDeps, owner: Owner, engine: RenderEngine, reque
   if (engine.needsScene && !fileId) throw fieldError("scene_file_id", `${engine.name} needs a scene file`);
   if (fileId && !(await deps.files.read(owner.userId, fileId))) throw fieldError("scene_file_id", "there is no such file");
   const use = { width, height, samples, format, frameStart, frameEnd };
-  try {
-    return await engine.check(undefined, request.settings ?? {}, AbortSignal.timeout(CHECK_MS), use);
-  } catch (error) {
-    if (error instanceof SceneRefused) throw fieldError(error.field, error.message);
-    throw error;
-  }
+  const settings = request.settings ?? {};
+  const answer = fileId
+    ? await lookAt(deps, { ownerId: owner.userId, fileId, engine: engine.name, settings, use })
+    : await look(engine, undefined, { settings, use }, AbortSignal.timeout(CHECK_MS));
+  if (answer.kind === "refused") throw fieldError(answer.field, answer.message);
+  return answer.report;
 }
+
+/** A render node looks, for scenes are large and not to be trusted; what is known already is not asked again. */
+const lookAt = async (deps: TaskDeps, question: SceneQuestion): Promise<SceneAnswer> =>
+  (await knownAnswer(deps.pool, question)) ?? deps.workflows.checkScene(question);

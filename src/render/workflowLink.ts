@@ -1,20 +1,29 @@
 import {
+  isGrpcServiceError,
   WorkflowExecutionAlreadyStartedError,
+  WorkflowFailedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
   type Client,
 } from "@temporalio/client";
-import { ApplicationFailure, defineSearchAttributeKey, TypedSearchAttributes } from "@temporalio/common";
+import { ActivityFailure, ApplicationFailure, defineSearchAttributeKey, TypedSearchAttributes } from "@temporalio/common";
 import type { RenderInput } from "../../workflows/renderTaskState.ts";
+import type { sceneCheck } from "../../workflows/sceneCheck.ts";
 import type { renderTask } from "../../workflows/renderTask.ts";
-import { appError } from "../platform/errors.ts";
+import { appError, fieldError } from "../platform/errors.ts";
+import { keyOf, type SceneAnswer, type SceneQuestion } from "./sceneChecks.ts";
 import type { TaskRow } from "./task.ts";
 
 /** How tasks reach their workflows. Every method rejects while Temporal is away. */
 export interface RenderWorkflows {
   /** Starts the task's workflow unless it runs or has ended. */
   start(task: TaskRow): Promise<void>;
+  /**
+   * Lets a render node look at a scene and waits for the answer; the same question joins the look that is under way. Throws `unavailable`
+   * when it takes longer than a request may.
+   */
+  checkScene(question: SceneQuestion): Promise<SceneAnswer>;
   /** Asks the workflow; throws `invalid_state` or `insufficient_balance` when it refuses. False when there is none. */
   ask(taskId: string, action: "pause" | "resume" | "cancel"): Promise<boolean>;
 }
@@ -26,7 +35,12 @@ const FRAMES_PER_RUN = 200;
 const START_DEADLINE_MS = 3_000;
 /** A change waits for a worker and for Postgres. */
 const ASK_DEADLINE_MS = 10_000;
+/** A look at a scene fetches it first. */
+const CHECK_DEADLINE_MS = 25_000;
 const PRESENT_MS = 1_500;
+
+/** gRPC's status. */
+const DEADLINE_EXCEEDED = 4;
 
 /** Temporal's priorities: 1 goes first. */
 const PRIORITY_KEYS = { high: 1, normal: 3, low: 5 } as const;
@@ -77,6 +91,25 @@ export function createRenderWorkflows(deps: {
       }
     },
 
+    async checkScene(question) {
+      const { fileId, engine, ownerId } = question;
+      try {
+        return await client.withDeadline(Date.now() + CHECK_DEADLINE_MS, () =>
+          client.workflow.execute<typeof sceneCheck>("sceneCheck", {
+            workflowId: `scene-${fileId}-${engine}-${keyOf(question).slice(0, 16)}`,
+            taskQueue,
+            args: [{ renderQueue, question }],
+            typedSearchAttributes: new TypedSearchAttributes([{ key: userIdKey, value: ownerId }]),
+            staticSummary: `A look at a scene by ${engine}`,
+            workflowIdConflictPolicy: "USE_EXISTING",
+            workflowIdReusePolicy: "ALLOW_DUPLICATE",
+          }),
+        );
+      } catch (error) {
+        throw checkFailure(error);
+      }
+    },
+
     async ask(taskId, action) {
       await client.withDeadline(Date.now() + PRESENT_MS, () => client.workflowService.getSystemInfo({}));
       try {
@@ -96,6 +129,17 @@ export function chunkOf(task: Pick<TaskRow, "frame_seconds" | "total_frames" | "
   const quick = Math.floor(2 / Math.max(task.frame_seconds, 0.05));
   const fair = Math.ceil(task.total_frames / task.parallel);
   return Math.max(1, Math.min(quick, fair, 20));
+}
+
+/** A look that did not come to an end in time, or for which there is no node, as the caller is to see it. */
+function checkFailure(error: unknown): unknown {
+  const cause = error instanceof WorkflowFailedError && error.cause instanceof ActivityFailure ? error.cause.cause : undefined;
+  if (cause instanceof ApplicationFailure && cause.type === "SceneMissing") return fieldError("scene_file_id", "there is no such file");
+  if (error instanceof WorkflowFailedError) return appError("unavailable", { message: "The scene could not be looked at", cause: error });
+  const late = isGrpcServiceError(error) && Number(error.code) === DEADLINE_EXCEEDED;
+  return late
+    ? appError("unavailable", { message: "The scene is still being looked at: ask again in a moment", retryAfter: 10, cause: error })
+    : error;
 }
 
 /** What a workflow refused, as the caller is to see it. */

@@ -1,7 +1,9 @@
 import path from "node:path";
 import type { WorkDeps } from "../deps.ts";
 import type { Standing } from "../task.ts";
+import type { SceneAnswer, SceneQuestion } from "../sceneChecks.ts";
 import { pauseTask, resumeTask } from "./change.ts";
+import { checkScene } from "./check.ts";
 import { closeTask, type Closing } from "./close.ts";
 import { renderFrames, type FrameChunk, type FrameWatch, type Rendered } from "./frames.ts";
 import { prepareTask } from "./prepare.ts";
@@ -10,6 +12,7 @@ import { settleFrames } from "./settle.ts";
 
 /** What the workflow of a task does, step by step; every step may be repeated. */
 export interface RenderSteps {
+  checkScene(question: SceneQuestion, signal: AbortSignal): Promise<SceneAnswer>;
   prepareTask(task: { taskId: string }, signal: AbortSignal): Promise<Standing>;
   renderFrames(chunk: FrameChunk, watch: FrameWatch): Promise<Rendered>;
   settleFrames(task: { taskId: string }): Promise<Standing>;
@@ -21,6 +24,7 @@ export interface RenderSteps {
 export function createRenderSteps(deps: WorkDeps): RenderSteps {
   const here = { ...deps, scenes: createScenes({ files: deps.files, folder: path.join(deps.folder, "scenes") }) };
   return {
+    checkScene: (question, signal) => checkScene(here, question, signal),
     prepareTask: (task, signal) => prepareTask(here, task, signal),
     renderFrames: (chunk, watch) => renderFrames(here, chunk, watch),
     settleFrames: (task) => settleFrames(deps, task),

@@ -1,13 +1,17 @@
-import { copyFile, mkdir, mkdtemp, readFile, stat } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { uuidv7 } from "../../../src/platform/ids.ts";
-import type { RenderFiles } from "../../../src/render/files.ts";
+import type { RenderFiles, StoredFile } from "../../../src/render/files.ts";
 
 /** A folder that keeps files as the files' domain does. */
 export interface TestFiles extends RenderFiles {
   readonly stored: Map<string, { id: string; taskId: string; path: string; stores: number }>;
   bytes(id: string): Promise<Buffer>;
+  /** Uploads a scene; returns its id. */
+  scene(ownerId: string, text: string, name?: string): string;
+  /** How often a scene was fetched. */
+  fetches: number;
   /** So many stores fail from now on. */
   away: number;
 }
@@ -15,13 +19,24 @@ export interface TestFiles extends RenderFiles {
 export async function testFiles(): Promise<TestFiles & { home: string }> {
   const home = await mkdtemp(path.join(os.tmpdir(), "tollkeeper-render-files-"));
   const stored: TestFiles["stored"] = new Map();
+  const scenes = new Map<string, { ownerId: string; text: string; file: StoredFile }>();
   const files: TestFiles & { home: string } = {
     home,
     stored,
     away: 0,
-    read: async () => undefined,
-    fetch: async () => {
-      throw new Error("there are no scenes here");
+    fetches: 0,
+    scene(ownerId, text, name = "kettle.txt") {
+      const id = uuidv7();
+      scenes.set(id, { ownerId, text, file: { id, name, size: Buffer.byteLength(text), kind: "scene" } });
+      return id;
+    },
+    read: async (ownerId, fileId) => {
+      const scene = scenes.get(fileId);
+      return scene?.ownerId === ownerId ? scene.file : undefined;
+    },
+    fetch: async ({ id }, toPath) => {
+      files.fetches += 1;
+      await writeFile(toPath, scenes.get(id)!.text, { flag: "wx" });
     },
     async store({ key, fromPath, taskId }) {
       if (files.away > 0) {

@@ -36,6 +36,7 @@ import type { Tasks } from "../../../src/render/tasks.ts";
 import { walletRoutes } from "../../../src/wallet/index.ts";
 import { type Places, waitFor } from "../../support/stack.ts";
 import type { Answer, Frame, Page, Task } from "./answers.ts";
+import { createKettle } from "./kettle.ts";
 import { testFiles, type TestFiles } from "./files.ts";
 
 export type { Frame, Page, Task } from "./answers.ts";
@@ -98,9 +99,13 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   const secretBox = createSecretBox([{ id: "test", secret: Buffer.alloc(32, 7) }]);
   const address = options.temporalAddress ?? places.temporalAddress;
   const temporal = createTemporalLink({ address, namespace: places.namespace, uiUrl: "http://ui.test", log: silent });
-  const engines = createEngines({ simulate: true });
+  const engines = new Map([...createEngines({ simulate: true }), ["kettle", createKettle()]]);
   const files = await testFiles();
   const folder = await mkdtemp(path.join(os.tmpdir(), "tollkeeper-render-"));
+  await pool.query(
+    `INSERT INTO render_prices (engine, version, per_frame, per_megasample, per_second, low_percent, normal_percent, high_percent)
+     VALUES ('kettle', 1, 10000, 100, 10000, 80, 100, 150) ON CONFLICT DO NOTHING`,
+  );
   const messages: LiveMessage[] = [];
   const publish = (message: LiveMessage) => void messages.push(message);
   const limits = new Map<string, Record<string, unknown>>();
