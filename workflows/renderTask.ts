@@ -133,7 +133,10 @@ export async function renderTask(input: RenderInput): Promise<RenderView> {
       work.toSettle = false;
       enter(await settleFrames({ taskId }));
     }
-    if (step === "complete") enter(await closeTask({ taskId, as: "complete" }));
+    if (step === "complete") {
+      work.toSettle = false;
+      enter(await closeTask({ taskId, as: "complete" }));
+    }
     if (step === "cancel") enter(await closeTask({ taskId, as: "cancel", reason: { code: "asked", message: "cancelled by its owner" } }));
     if (step === "fail") {
       onNodes.cancel();

@@ -84,12 +84,13 @@ export class RenderWork {
     if (this.over) return "end";
     if (this.cancelAsked) return "cancel";
     if (this.failure !== undefined) return "fail";
-    if (this.toSettle) return "settle";
+    // The last frames are settled with the end of the task.
+    if (this.toSettle && (this.untaken || !this.idle || this.state !== "rendering")) return "settle";
     if (this.state === undefined || this.state === "pending" || this.state === "queued" || this.state === "preparing")
       return this.preparing ? "wait" : "prepare";
     if (this.state === "rendering" && this.untaken && !longEnough && this.lanes < this.input.parallel) return "start";
     if (!this.idle) return "wait";
-    if (this.done >= this.input.totalFrames) return "complete";
+    if (this.toSettle || this.done >= this.input.totalFrames) return "complete";
     if (longEnough && now.handlersFinished) return "continue";
     if (this.state === "rendering" && !this.untaken) return "scan";
     return "wait";

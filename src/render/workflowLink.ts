@@ -124,11 +124,14 @@ export function createRenderWorkflows(deps: {
   };
 }
 
+/** Work of one activity, where frames are quicker. */
+const QUICK_S = 1;
+const MOST_IN_CHUNK = 20;
+
 /** Frames of one activity: quick ones together, so that a short task is little work for Temporal; slow ones one by one. */
-export function chunkOf(task: Pick<TaskRow, "frame_seconds" | "total_frames" | "parallel">): number {
-  const quick = Math.floor(2 / Math.max(task.frame_seconds, 0.05));
-  const fair = Math.ceil(task.total_frames / task.parallel);
-  return Math.max(1, Math.min(quick, fair, 20));
+export function chunkOf(task: Pick<TaskRow, "frame_seconds">): number {
+  const quick = Math.floor(QUICK_S / Math.max(task.frame_seconds, 0.05));
+  return Math.max(1, Math.min(quick, MOST_IN_CHUNK));
 }
 
 /** A look that did not come to an end in time, or for which there is no node, as the caller is to see it. */

@@ -4,7 +4,7 @@ import { applyAction, type Reason } from "../changes.ts";
 import type { WorkDeps } from "../deps.ts";
 import { isOver } from "../states.ts";
 import { lockTask, standingOf, type Standing, type TaskRow } from "../task.ts";
-import { settleBatch } from "./settle.ts";
+import { pauseUnpaid, settleBatch } from "./settle.ts";
 
 export interface Closing {
   taskId: string;
@@ -14,7 +14,8 @@ export interface Closing {
 
 /**
  * Ends a task: finished frames are charged, what is left of the hold is released, the owner's callback is queued. Frames that were rendered
- * but are not covered are not charged and not handed out. Answers the state it is in then, which is another when it was over before.
+ * but are not covered are not charged and not handed out. Answers how it stands then: as it was when it was over before, and, asked to
+ * complete, as it is while frames are not finished or not paid.
  */
 export async function closeTask(deps: WorkDeps, closing: Closing): Promise<Standing> {
   for (;;) {
@@ -23,6 +24,8 @@ export async function closeTask(deps: WorkDeps, closing: Closing): Promise<Stand
       if (!task || isOver(task.state)) return standingOf(task);
       const settled = await settleBatch(deps, tx, task);
       if (settled.more && !settled.unpaid) return undefined;
+      if (closing.as === "complete" && settled.unpaid) return standingOf(await pauseUnpaid(deps, tx, settled));
+      if (closing.as === "complete" && settled.task.done_frames < settled.task.total_frames) return standingOf(settled.task);
       return end(deps, tx, settled.task, closing);
     });
     if (closed) return closed;
@@ -30,8 +33,6 @@ export async function closeTask(deps: WorkDeps, closing: Closing): Promise<Stand
 }
 
 async function end(deps: WorkDeps, tx: PoolClient, task: TaskRow, { as, reason }: Closing): Promise<Standing> {
-  if (as === "complete" && task.done_frames < task.total_frames)
-    throw new Error(`${task.total_frames - task.done_frames} frames of the task ${task.id} are not finished`);
   const changed = await applyAction(tx, deps.publish, task, as, reason);
   if (!("task" in changed)) throw new Error(changed.outcome.why);
   if (task.hold_id) await deps.ledger.releaseWithin(tx, task.hold_id);

@@ -168,7 +168,7 @@ export async function setHold(tx: PoolClient, task: TaskRow, holdId: string): Pr
 }
 
 /** Pauses a task that cannot be paid on, and says so; one that is paused already now says this. */
-async function pauseUnpaid(deps: WorkDeps, tx: PoolClient, { task, unpaid }: Pick<Batch, "task" | "unpaid">): Promise<TaskRow> {
+export async function pauseUnpaid(deps: WorkDeps, tx: PoolClient, { task, unpaid }: Pick<Batch, "task" | "unpaid">): Promise<TaskRow> {
   const reason = {
     code: "insufficient_balance",
     message: `the wallet lacks ${formatCredits(unpaid!.shortfall)} credits for the next frame: top up, then resume the task`,
