@@ -70,6 +70,21 @@ export interface TopUpChanged {
   currency: string;
 }
 
+/** A render task has come to another state. */
+export interface TaskChanged {
+  kind: "task.changed";
+  task_id: string;
+  engine: string;
+  status: string;
+  previous: string;
+  /** Why, where that is not plain: asked, insufficient_balance, frame_failed. */
+  reason: string | null;
+  total_frames: number;
+  done_frames: number;
+  /** What was charged so far. */
+  cost: string;
+}
+
 /** Tokens of a call by kind; the kinds are disjoint. */
 export interface EventTokens {
   input: number;
@@ -180,6 +195,7 @@ type Kinds =
   | UserVerified
   | KeyEvent
   | TopUpChanged
+  | TaskChanged
   | CallEnded
   | CallRefused
   | CallSettled
@@ -205,6 +221,7 @@ export const EVENT_KINDS = [
   "key.rotated",
   "key.revoked",
   "topup.changed",
+  "task.changed",
   "call.ended",
   "call.refused",
   "call.settled",

@@ -31,6 +31,7 @@ export const OWN_KINDS = [
   "key.rotated",
   "key.revoked",
   "topup.changed",
+  "task.changed",
   "operator.acted",
   "reward.granted",
   "reward.reversed",

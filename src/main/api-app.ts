@@ -38,7 +38,7 @@ import {
   sourceRoutes,
   usageRoutes,
 } from "../usage/index.ts";
-import { renderPriceRoutes, renderRoutes } from "../render/index.ts";
+import { createRenderMetrics, renderPriceRoutes, renderRoutes } from "../render/index.ts";
 import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
 import { createHideIp } from "../platform/hideIp.ts";
 import { partChecks, providerCheck } from "./checks.ts";
@@ -79,6 +79,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     metrics,
   });
   const { files, storage } = createFileServices(platform, identity);
+  createRenderMetrics(metrics, events);
   const payments = createPayments({ pool, log, temporal: temporal.client, config, metrics, events });
   const limits = createSharedLimits({ pool, invalidation });
   const webhook = createDifyWebhook({

@@ -4,6 +4,7 @@ import type { Files } from "../files/index.ts";
 import {
   createCallbackDelivery,
   createEngines,
+  createRenderMetrics,
   createRenderSteps,
   createRenderWorkflows,
   createTasks,
@@ -33,7 +34,7 @@ const publish: Publish = () => undefined;
 
 /** Render tasks as both the api and the worker's housekeeping use them. */
 export function createRenderTasks(platform: Platform, { ledger, identity }: Core, { files, stores }: Storing): Tasks {
-  const { config, pool, log, secretBox, temporal } = platform;
+  const { config, pool, log, secretBox, temporal, events } = platform;
   return createTasks({
     pool,
     log,
@@ -42,6 +43,7 @@ export function createRenderTasks(platform: Platform, { ledger, identity }: Core
     stores,
     secretBox,
     publish,
+    emit: events.emit,
     workflows: createRenderWorkflows({ client: temporal.client, taskQueue: BILLING_QUEUE, renderQueue: RENDER_QUEUE }),
     engines: createEngines({ simulate: config.RENDER_SIMULATE_MODE }),
     limitsOf: async (userId) => renderLimits(await identity.limitsOf(userId)),
@@ -66,6 +68,8 @@ export function createRenderWork(
       ledger,
       notify,
       publish,
+      emit: platform.events.emit,
+      metrics: createRenderMetrics(platform.metrics, platform.events),
       files: storing.files,
       engines: createEngines({ simulate: config.RENDER_SIMULATE_MODE }),
       folder: path.resolve(config.RENDER_FOLDER ?? path.join(os.tmpdir(), "tollkeeper-render")),

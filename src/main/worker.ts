@@ -19,7 +19,7 @@ import { watchOutlook } from "../outlook/index.ts";
 import { createWebhookSender, startMailWorker, startWebhookWorker, watchQueues } from "../notify/index.ts";
 import { traceActivities } from "../platform/tracing/temporal.ts";
 import { createPaymentSteps, watchCallbacks } from "../payments/index.ts";
-import { RENDER_QUEUE } from "../render/index.ts";
+import { RENDER_QUEUE, watchTasks } from "../render/index.ts";
 import { watchRewards } from "../rewards/index.ts";
 import {
   BILLING_QUEUE,
@@ -176,6 +176,7 @@ watchBacklog(metrics, pool);
 watchOpenEvents(metrics, pool);
 watchCallbacks(metrics, pool);
 watchRewards(metrics, pool);
+watchTasks(metrics, pool);
 watchQueues(metrics, notify.queues);
 watchNotices(metrics, pool);
 watchFiles(metrics, pool);

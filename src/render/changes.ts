@@ -1,5 +1,6 @@
+import { formatCredits } from "../platform/credits.ts";
 import { afterCommit, type Queryable } from "../platform/postgres.ts";
-import type { Publish } from "./live.ts";
+import type { TellDeps } from "./deps.ts";
 import { writeLogs } from "./logs.ts";
 import { decide, isOver, type Action, type Outcome, type State } from "./states.ts";
 import { TASK_COLUMNS, type TaskRow } from "./task.ts";
@@ -18,7 +19,7 @@ export type Changed = { outcome: Exclude<Outcome, { kind: "refused" }>; task: Ta
  */
 export async function applyAction(
   tx: Queryable,
-  publish: Publish,
+  { publish, emit }: TellDeps,
   task: TaskRow,
   action: Exclude<Action, "remove">,
   reason?: Reason,
@@ -43,9 +44,26 @@ export async function applyAction(
   ]);
   const line = reason ? `${to}: ${reason.message}` : to;
   await writeLogs(tx, task.id, [{ level: to === "failed" ? "error" : reason ? "warn" : "info", message: `The task is ${line}` }]);
-  afterCommit(tx, () => publish(statusMessage(changed, task.state)));
+  afterCommit(tx, () => {
+    publish(statusMessage(changed, task.state));
+    emit(changeEvent(changed, task.state));
+  });
   return { outcome, task: changed };
 }
+
+/** For the activity log, metrics and other consumers. */
+const changeEvent = (task: TaskRow, from: State) => ({
+  kind: "task.changed" as const,
+  user_id: task.user_id,
+  task_id: task.id,
+  engine: task.engine,
+  status: task.state,
+  previous: from,
+  reason: task.reason,
+  total_frames: task.total_frames,
+  done_frames: task.done_frames,
+  cost: formatCredits(task.cost),
+});
 
 function statusMessage(task: TaskRow, from: State) {
   const { id, user_id, state, reason, reason_message } = task;

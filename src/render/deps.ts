@@ -1,3 +1,4 @@
+import type { Emit } from "../activity/index.ts";
 import type { Ledger } from "../ledger/index.ts";
 import type { Notify } from "../notify/index.ts";
 import type { Logger } from "../platform/logger.ts";
@@ -7,13 +8,22 @@ import type { RenderEngine } from "./engines/engine.ts";
 import type { RenderFiles } from "./files.ts";
 import type { RenderLimits } from "./limits.ts";
 import type { Publish } from "./live.ts";
+import type { RenderMetrics } from "./metrics.ts";
 import type { RenderWorkflows } from "./workflowLink.ts";
 
 /** The engines that are offered here, by name. */
 export type Engines = ReadonlyMap<string, RenderEngine>;
 
+/** Who is told what happens to tasks. */
+export interface TellDeps {
+  /** Whoever watches. */
+  publish: Publish;
+  /** The activity log and metrics. */
+  emit: Emit;
+}
+
 /** What making and changing tasks needs. */
-export interface TaskDeps {
+export interface TaskDeps extends TellDeps {
   pool: Pool;
   log: Logger;
   ledger: Pick<Ledger, "reserve" | "releaseWithin" | "heldFor">;
@@ -24,20 +34,19 @@ export interface TaskDeps {
   stores: boolean;
   secretBox: SecretBox;
   limitsOf: (userId: string) => Promise<RenderLimits>;
-  publish: Publish;
   /** Whether callbacks may go to private addresses. */
   allowPrivate: boolean;
 }
 
 /** What the steps of a task's workflow need. */
-export interface WorkDeps {
+export interface WorkDeps extends TellDeps {
   pool: Pool;
   log: Logger;
   ledger: Pick<Ledger, "reserve" | "settlePart" | "replaceHold" | "releaseWithin" | "heldWithin">;
   engines: Engines;
   files: RenderFiles;
   notify: Pick<Notify, "webhook">;
-  publish: Publish;
+  metrics: RenderMetrics;
   /** Where frames are rendered and scenes are kept on this machine. */
   folder: string;
 }

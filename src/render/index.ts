@@ -5,6 +5,7 @@ export { createCallbackDelivery, type CallbackDelivery } from "./callbacks.ts";
 export { renewHolds } from "./holds.ts";
 export { renderLimits } from "./limits.ts";
 export type { LiveMessage, Publish } from "./live.ts";
+export { createRenderMetrics, watchTasks } from "./metrics.ts";
 export { renderPriceRoutes } from "./prices/routes.ts";
 export { renderRoutes } from "./routes.ts";
 export { forgetSceneChecks } from "./sceneChecks.ts";

@@ -40,7 +40,7 @@ const LOST_AFTER_S = 20;
 const LOST_AT_ONCE = 100;
 
 export function createTasks(deps: TaskDeps): Tasks {
-  const { pool, log, ledger, workflows, files, publish, secretBox } = deps;
+  const { pool, log, ledger, workflows, files, secretBox } = deps;
 
   async function mine(userId: string, id: string): Promise<TaskRow> {
     const task = await findTask(pool, userId, id);
@@ -81,7 +81,7 @@ export function createTasks(deps: TaskDeps): Tasks {
     return inTransaction(pool, async (tx) => {
       const locked = await lockTask(tx, task.id);
       if (!locked) return task;
-      const changed = await applyAction(tx, publish, locked, "queue");
+      const changed = await applyAction(tx, deps, locked, "queue");
       return changed.outcome.kind === "refused" ? locked : (changed as { task: TaskRow }).task;
     });
   }

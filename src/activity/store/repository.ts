@@ -56,7 +56,7 @@ export async function insertEvents(pool: Pool, rows: readonly StoredEvent[]): Pr
 const WHERE = `(user_id = $1 OR (actor_id = $1 AND NOT $6)) AND ($2::text[] IS NULL OR kind = ANY($2))
   AND ($3::timestamptz IS NULL OR at >= $3) AND ($4::timestamptz IS NULL OR at < $4)
   AND (NOT $5 OR kind = 'call.refused' OR (kind = 'sign_in' AND facts ->> 'result' = 'failure')
-       OR (kind = 'topup.changed' AND facts ->> 'status' = 'failed'))`;
+       OR (kind IN ('topup.changed', 'task.changed') AND facts ->> 'status' = 'failed'))`;
 
 const values = ({ userId, own, kinds, from, to, failed }: ActivityFilter): unknown[] => [
   userId,

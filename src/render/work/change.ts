@@ -17,7 +17,7 @@ export function pauseTask(deps: WorkDeps, { taskId }: { taskId: string }): Promi
   return inTransaction(deps.pool, async (tx) => {
     const task = await lockTask(tx, taskId);
     if (!task) throw refuse("There is no such task");
-    const changed = await applyAction(tx, deps.publish, task, "pause", { code: "asked", message: "paused by its owner" });
+    const changed = await applyAction(tx, deps, task, "pause", { code: "asked", message: "paused by its owner" });
     if (!("task" in changed)) throw refuse(changed.outcome.why);
     return standingOf(changed.task);
   });
@@ -34,7 +34,7 @@ export function resumeTask(deps: WorkDeps, { taskId }: { taskId: string }): Prom
     const outcome = decide(task.state, "resume");
     if (outcome.kind === "refused") throw refuse(outcome.why);
     const covered = await cover(deps, tx, task);
-    const changed = await applyAction(tx, deps.publish, covered, "resume");
+    const changed = await applyAction(tx, deps, covered, "resume");
     if (!("task" in changed)) throw refuse(changed.outcome.why);
     return standingOf(changed.task);
   });

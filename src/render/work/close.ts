@@ -33,7 +33,7 @@ export async function closeTask(deps: WorkDeps, closing: Closing): Promise<Stand
 }
 
 async function end(deps: WorkDeps, tx: PoolClient, task: TaskRow, { as, reason }: Closing): Promise<Standing> {
-  const changed = await applyAction(tx, deps.publish, task, as, reason);
+  const changed = await applyAction(tx, deps, task, as, reason);
   if (!("task" in changed)) throw new Error(changed.outcome.why);
   if (task.hold_id) await deps.ledger.releaseWithin(tx, task.hold_id);
   await tx.query(

@@ -17,8 +17,8 @@ export async function prepareTask(
   const begun = await inTransaction(deps.pool, async (tx) => {
     const task = await lockTask(tx, taskId);
     if (!task || isOver(task.state) || task.state === "paused" || task.state === "rendering") return task;
-    const queued = await applyAction(tx, deps.publish, task, "queue");
-    const changed = await applyAction(tx, deps.publish, "task" in queued ? queued.task : task, "prepare");
+    const queued = await applyAction(tx, deps, task, "queue");
+    const changed = await applyAction(tx, deps, "task" in queued ? queued.task : task, "prepare");
     return "task" in changed ? changed.task : task;
   });
   if (begun?.state !== "preparing") return standingOf(begun);
@@ -26,7 +26,7 @@ export async function prepareTask(
   return inTransaction(deps.pool, async (tx) => {
     const task = await lockTask(tx, taskId);
     if (!task) return standingOf(undefined);
-    const changed = await applyAction(tx, deps.publish, task, "render");
+    const changed = await applyAction(tx, deps, task, "render");
     return standingOf("task" in changed ? changed.task : task);
   });
 }

@@ -72,6 +72,7 @@ export async function settleBatch(deps: WorkDeps, tx: PoolClient, locked: TaskRo
     if (paid.length === 0) return;
     deps.publish(progressMessage(task));
     const megasamples = (paid.length * (task.width * task.height * task.samples)) / 1e6;
+    deps.metrics.charged({ engine: task.engine, frames: paid });
     const seconds = paid.reduce((sum, one) => sum + one.seconds, 0);
     void noteSpeed(deps.pool, task.engine, { frames: paid.length, megasamples, seconds }).catch(() => undefined);
   });
@@ -173,7 +174,7 @@ export async function pauseUnpaid(deps: WorkDeps, tx: PoolClient, { task, unpaid
     code: "insufficient_balance",
     message: `the wallet lacks ${formatCredits(unpaid!.shortfall)} credits for the next frame: top up, then resume the task`,
   };
-  const changed = await applyAction(tx, deps.publish, task, "pause", reason);
+  const changed = await applyAction(tx, deps, task, "pause", reason);
   if ("task" in changed) return changed.task;
   const { rows } = await tx.query<TaskRow>(
     `UPDATE render_tasks SET reason = $2, reason_message = $3 WHERE id = $1 RETURNING ${TASK_COLUMNS}`,

@@ -6,6 +6,7 @@ import path from "node:path";
 import type { Client } from "@temporalio/client";
 import express from "express";
 import { createNodeActivities, createRenderActivities } from "../../../activities/render.ts";
+import { createBus } from "../../../src/activity/index.ts";
 import { errorHandler } from "../../../src/http/errorHandler.ts";
 import { createExports } from "../../../src/http/exports.ts";
 import { createIdempotency } from "../../../src/http/idempotency.ts";
@@ -17,6 +18,7 @@ import { createNotify, createWebhookSender, startWebhookWorker, type Notify } fr
 import { formatCredits, parseCredits } from "../../../src/platform/credits.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { createLogger } from "../../../src/platform/logger.ts";
+import { createMetrics } from "../../../src/platform/metrics.ts";
 import { createPool, type Pool } from "../../../src/platform/postgres.ts";
 import { createBlockingRedis } from "../../../src/platform/redis.ts";
 import { createSecretBox } from "../../../src/platform/secrets.ts";
@@ -24,22 +26,24 @@ import { createTemporalLink } from "../../../src/platform/temporal.ts";
 import {
   createCallbackDelivery,
   createEngines,
+  createRenderMetrics,
   createRenderSteps,
   createRenderWorkflows,
   createTasks,
   renderLimits,
   renderRoutes,
+  watchTasks,
   type LiveMessage,
   type RenderSteps,
 } from "../../../src/render/index.ts";
 import type { Tasks } from "../../../src/render/tasks.ts";
 import { walletRoutes } from "../../../src/wallet/index.ts";
 import { type Places, waitFor } from "../../support/stack.ts";
-import type { Answer, Frame, Page, Task } from "./answers.ts";
+import { request, type Answer, type Frame, type Page, type Task } from "./answers.ts";
 import { createKettle } from "./kettle.ts";
 import { testFiles, type TestFiles } from "./files.ts";
 
-export type { Frame, Page, Task } from "./answers.ts";
+export { prove, request, type Frame, type Page, type Task } from "./answers.ts";
 export { exists } from "./files.ts";
 
 /** Render tasks on real servers: an api, workers of both queues in this process, files in a folder. */
@@ -69,6 +73,8 @@ export interface Rig {
   client: Client;
   notify: Notify;
   messages: LiveMessage[];
+  /** What a scrape of the process would read. */
+  metrics(): Promise<string>;
   folder: string;
   person(credits?: string, limits?: Record<string, unknown>): Promise<Person>;
   billing(): RunningWorker;
@@ -107,6 +113,10 @@ export async function startRig(options: RigOptions): Promise<Rig> {
      VALUES ('kettle', 1, 10000, 100, 10000, 80, 100, 150) ON CONFLICT DO NOTHING`,
   );
   const messages: LiveMessage[] = [];
+  const bus = createBus();
+  const registry = createMetrics();
+  const metrics = createRenderMetrics(registry, bus);
+  watchTasks(registry, pool);
   const publish = (message: LiveMessage) => void messages.push(message);
   const limits = new Map<string, Record<string, unknown>>();
   const workflows = createRenderWorkflows({
@@ -126,9 +136,10 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     secretBox,
     limitsOf: async (userId) => renderLimits(limits.get(userId) ?? {}),
     publish,
+    emit: bus.emit,
     allowPrivate: true,
   });
-  const steps = createRenderSteps({ pool, log: silent, ledger, engines, files, notify, publish, folder });
+  const steps = createRenderSteps({ pool, log: silent, ledger, engines, files, notify, publish, emit: bus.emit, metrics, folder });
   const sender = createWebhookSender({ allowPrivate: true, timeoutMs: 2_000 });
   const callbacks = createCallbackDelivery({
     pool,
@@ -188,6 +199,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     client: temporal.client,
     notify,
     messages,
+    metrics: () => registry.text(),
     folder,
     async person(credits = "1000", own = {}) {
       const id = uuidv7();
@@ -277,21 +289,4 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     await waitFor(() => both.every(({ running }) => running), { timeoutMs: 30_000, message: "the workers" });
   }
   return rig;
-}
-
-/** The body of a task that is quick to render. */
-export const request = (more: Record<string, unknown> = {}): Record<string, unknown> => ({
-  name: "A kettle",
-  engine: "simulate",
-  frame_start: 1,
-  frame_end: 3,
-  width: 64,
-  height: 36,
-  ...more,
-});
-
-/** Fails with the differences when the ledger is not proven. */
-export async function prove(rig: Pick<Rig, "ledger">): Promise<void> {
-  const proof = await rig.ledger.verify();
-  if (!proof.balanced) throw new Error(`the ledger is not balanced: ${JSON.stringify(proof.differences)}`);
 }

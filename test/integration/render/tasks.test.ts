@@ -115,7 +115,9 @@ describe("render tasks over HTTP", function () {
     for (const task of done) await ada.until(task, "completed");
     const open = await ada.task({ settings: { seconds_per_frame: 30 } });
     const ids = async (query: string) => (await ada.call<Page<Task>>("GET", `/api/tasks?${query}`)).data.items.map(({ id }) => id);
-    expect(await ids("")).to.deep.equal([open, ...done.sort((a, b) => (a.id < b.id ? 1 : -1))].map(({ id }) => id));
+    const [newest, ...others] = await ids("");
+    expect(newest).to.equal(open.id);
+    expect(others).to.have.members(done.map(({ id }) => id));
     expect(await ids("page=2&page_size=3")).to.have.length(1);
     expect(await ids("status=completed")).to.have.length(3);
     expect(await ids("status=5")).to.have.members(done.map(({ id }) => id));
@@ -199,6 +201,19 @@ describe("render tasks over HTTP", function () {
     );
     const frames = (await ada.call<Page<Frame>>("GET", `/api/tasks/${task.id}/frames?status=completed&page_size=1`)).data;
     expect([frames.total, frames.items.length]).to.deep.equal([2, 1]);
+  });
+
+  it("metrics count what was charged and how tasks stand", async () => {
+    const value = async (name: string) =>
+      Number(new RegExp(`^${name.replaceAll(/[{}"]/g, "\\$&")} (\\S+)$`, "m").exec(await rig.metrics())?.[1] ?? 0);
+    const names = ["frames_total", "credits_total"].map((name) => `tollkeeper_render_${name}{engine="simulate"}`);
+    const before = await Promise.all(names.map(value));
+    const task = await ada.task({ frame_end: 2, settings: { seconds_per_frame: 0.5 } });
+    expect(await value('tollkeeper_render_tasks{state="completed"}')).to.equal(0);
+    await ada.until(task, "completed");
+    expect((await value(names[0]!)) - before[0]!).to.equal(2);
+    expect((await value(names[1]!)) - before[1]!).to.be.closeTo(0.030002, 1e-9);
+    expect(await value('tollkeeper_render_changes_total{engine="simulate",status="completed"}')).to.be.at.least(1);
   });
 
   it("whoever watches is told of states, progress and log lines", async () => {
