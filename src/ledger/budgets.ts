@@ -1,4 +1,4 @@
-import type { Pool } from "../platform/postgres.ts";
+import type { Pool, Queryable } from "../platform/postgres.ts";
 import { list } from "./sql.ts";
 import type { Budget, BudgetName, BudgetState, BudgetUnit, HoldCounts, HoldRequest } from "./types.ts";
 
@@ -77,21 +77,22 @@ export function gatherBudgets(batch: readonly HoldRequest[]): BatchBudgets {
 
 const nameOf = ({ id, period }: BudgetName) => `${id} ${period}`;
 
+/** Opens a counter with what was spent before in its period, unless it is there. */
+export async function openBudget(db: Queryable, budget: Budget, spentSince?: SpentSince): Promise<void> {
+  const spent = budget.since && spentSince ? await spentSince(budget.id, budget.since, budget) : 0n;
+  await db.query("SELECT ledger_open_budgets($1, $2, $3)", [[budget.id], [budget.period], [spent]]);
+}
+
 /** Opens counters on their first use. */
 export function createBudgetOpener(deps: { pool: Pool; spentSince?: SpentSince | undefined }) {
   const opening = new Map<string, Promise<void>>();
-
-  async function openNow(budget: Budget): Promise<void> {
-    const spent = budget.since && deps.spentSince ? await deps.spentSince(budget.id, budget.since, budget) : 0n;
-    await deps.pool.query("SELECT ledger_open_budgets($1, $2, $3)", [[budget.id], [budget.period], [spent]]);
-  }
 
   /** Opens a counter with what was spent before in its period, unless it is there. Many callers at once ask once. */
   return function open(budget: Budget): Promise<void> {
     const name = nameOf(budget);
     let underWay = opening.get(name);
     if (!underWay) {
-      underWay = openNow(budget).finally(() => opening.delete(name));
+      underWay = openBudget(deps.pool, budget, deps.spentSince).finally(() => opening.delete(name));
       opening.set(name, underWay);
     }
     return underWay;

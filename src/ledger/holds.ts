@@ -1,42 +1,20 @@
 import { createBatcher } from "../platform/batcher.ts";
-import { appError } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
 import { createMetrics } from "../platform/metrics.ts";
 import { inTransaction, isConnectionError, type Pool } from "../platform/postgres.ts";
 import { within } from "../platform/within.ts";
-import { checkBudget, checkCounts, createBudgetOpener, gatherBudgets, type BatchBudgets, type SpentSince } from "./budgets.ts";
+import { checkBudget, checkCounts, createBudgetOpener, type SpentSince } from "./budgets.ts";
+import { holdStatement, type Answer, type AuthorizedRow } from "./holdStatement.ts";
 import { createLateRelease } from "./late-release.ts";
 import { createHoldMetrics, type HoldMetrics } from "./metrics.ts";
-import { decideHold, least } from "./rules.ts";
 import { list } from "./sql.ts";
-import type { Budget, HoldOutcome, HoldRequest, Owing, SweptHold } from "./types.ts";
+import type { HoldOutcome, HoldRequest, Owing, SweptHold } from "./types.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const MAX_AMOUNT = 10n ** 18n;
 
 /** A batch that Postgres has not answered by then, the second attempt included, is given up: the relay refuses rather than lets a caller wait. */
 const ANSWER_WITHIN_MS = 3_000;
-
-interface AuthorizedRow {
-  kinds: ("held" | "refused" | "closed" | "conflict" | "unknown")[] | null;
-  amounts: (string | null)[];
-  availables: (string | null)[];
-  totals: (string | null)[];
-  spents: (string | null)[];
-  helds: (string | null)[];
-  counts: (string | null)[];
-  wallets: string[];
-  lefts: string[];
-  shortfalls: (string | null)[];
-}
-
-/** Budgets that have no counter yet: it is to be opened, and the hold asked for again. */
-interface Unopened {
-  kind: "unopened";
-  budgets: Budget[];
-}
-
-type Answer = HoldOutcome | Unopened | Error;
 
 interface HoldRow {
   id: string;
@@ -78,23 +56,10 @@ export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentS
   }
 
   async function authorizeBatch(batch: HoldRequest[]): Promise<Answer[]> {
-    const limited = gatherBudgets(batch);
-    const query = {
-      name: "ledger_hold",
-      text: "SELECT * FROM ledger_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-      values: [
-        list(batch.map((hold) => hold.id)),
-        list(batch.map((hold) => hold.walletId)),
-        list(batch.map((hold) => hold.amount)),
-        list(batch.map((hold) => hold.minAmount ?? "NULL")),
-        batch.map((hold) => hold.owner),
-        list(batch.map((hold) => Math.ceil(hold.ttlMs))),
-        ...limited.values,
-      ],
-    };
+    const statement = holdStatement(batch);
     const deadline = Date.now() + ANSWER_WITHIN_MS;
     const attempt = () => {
-      const timed = { ...query, query_timeout: Math.max(1, deadline - Date.now()) };
+      const timed = { ...statement.query, query_timeout: Math.max(1, deadline - Date.now()) };
       return by(deadline, () => pool.query<AuthorizedRow>(timed));
     };
     try {
@@ -103,7 +68,7 @@ export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentS
         if (!isConnectionError(error) || Date.now() >= deadline) throw error;
         return attempt();
       });
-      return answers(batch, limited, rows[0]!);
+      return statement.answers(rows[0]!);
     } catch (error) {
       // The batch may have been committed before the connection went: nobody will use these holds.
       if (!(error as { severity?: unknown }).severity || isConnectionError(error)) late.add(batch.map((hold) => hold.id));
@@ -199,46 +164,3 @@ const by = <T>(deadline: number, ask: () => Promise<T>): Promise<T> =>
   within(Math.max(0, deadline - Date.now()), ask(), () =>
     Object.assign(new Error("Postgres has not answered in time"), { code: "ETIMEDOUT" }),
   );
-
-function answers(batch: HoldRequest[], { budgets }: BatchBudgets, row: AuthorizedRow): Answer[] {
-  const { kinds } = row;
-  if (kinds === null) return allHeld(batch, row);
-  let place = 0;
-  return batch.map((hold, i) => {
-    const from = place;
-    place += hold.budgets?.length ?? 0;
-    switch (kinds[i]!) {
-      case "held": {
-        const outcome = { kind: "held" as const, amount: BigInt(row.amounts[i]!), available: BigInt(row.availables[i]!) };
-        const counted = (hold.budgets ?? []).flatMap(({ unit }, n) => (unit === "tokens" ? [BigInt(row.counts[from + n]!)] : []));
-        return counted.length === 0 ? outcome : { ...outcome, tokens: counted.reduce(least) };
-      }
-      case "refused": {
-        const mine = budgets.slice(from, place);
-        const missing = mine.filter((_, n) => row.spents[from + n] === null);
-        if (missing.length > 0) return { kind: "unopened", budgets: missing };
-        return decideHold(hold, {
-          available: BigInt(row.availables[i]!),
-          total: BigInt(row.totals[i]!),
-          owed: BigInt(row.shortfalls[i]!),
-          budgets: mine.map((budget, n) => ({ ...budget, spent: BigInt(row.spents[from + n]!), held: BigInt(row.helds[from + n]!) })),
-        });
-      }
-      case "closed":
-        return appError("invalid_state", { message: `The hold ${hold.id} is closed` });
-      case "conflict":
-        return appError("conflict", { message: `The hold ${hold.id} belongs to another wallet` });
-      case "unknown":
-        return appError("not_found", { message: "There is no such wallet" });
-    }
-  });
-}
-
-function allHeld(batch: HoldRequest[], { wallets, lefts }: AuthorizedRow): Answer[] {
-  if (wallets.length === 1) {
-    const available = BigInt(lefts[0]!);
-    return batch.map(({ amount }) => ({ kind: "held", amount, available }));
-  }
-  const left = new Map(wallets.map((wallet, i) => [BigInt(wallet), BigInt(lefts[i]!)]));
-  return batch.map(({ amount, walletId }) => ({ kind: "held", amount, available: left.get(walletId)! }));
-}

@@ -1,9 +1,9 @@
-import { appError } from "../platform/errors.ts";
+import { checkBudget, checkCounts, openBudget, type SpentSince } from "./budgets.ts";
+import { holdStatement, type Answer, type AuthorizedRow } from "./holdStatement.ts";
 import { uuidv7 } from "../platform/ids.ts";
 import type { Queryable } from "../platform/postgres.ts";
 import { noSuchWallet } from "./postings.ts";
-import { decideHold } from "./rules.ts";
-import type { HoldOutcome, PartItem, PartResult, Regrown } from "./types.ts";
+import type { HoldOutcome, HoldReplacement, HoldRequest, PartItem, PartResult, Regrown } from "./types.ts";
 
 interface PartRow {
   kind: "charged" | "repeated" | "refused" | "missing";
@@ -11,14 +11,6 @@ interface PartRow {
   balance_after: bigint | null;
   rest: bigint | null;
   available: bigint | null;
-}
-
-interface ReservedRow {
-  kind: "held" | "refused" | "closed" | "conflict" | "unknown" | null;
-  available: bigint | null;
-  total: bigint | null;
-  owed: bigint | null;
-  left: bigint | null;
 }
 
 /** Charges one piece of work out of an open hold, once per id; the rest is held on under a new id. In the caller's transaction. */
@@ -48,19 +40,36 @@ export async function settlePart(tx: Queryable, item: PartItem): Promise<PartRes
   }
 }
 
-/** Replaces an open hold by one of another amount, when the wallet covers it. In the caller's transaction. */
-export async function replaceHold(
-  tx: Queryable,
-  hold: { holdId: string; walletId: bigint; amount: bigint; ttlMs: number },
-): Promise<Regrown> {
+/**
+ * Replaces an open hold by one of another amount, when the wallet covers it and its budgets leave as much. In the caller's transaction,
+ * in which nothing is changed otherwise.
+ */
+export async function replaceHold(tx: Queryable, hold: HoldReplacement, spentSince?: SpentSince): Promise<Regrown> {
   const next = uuidv7();
-  const row = await ask<{ kind: "held" | "refused" | "missing"; available: bigint | null }>(
+  if (hold.budgets?.length) return replaceLimited(tx, hold, next, spentSince);
+  const row = await ask<{ kind: "held" | "refused" | "missing"; available: bigint | null; held: bigint | null }>(
     tx,
-    "SELECT * FROM ledger_replace_hold($1, $2, $3, $4, $5)",
+    "SELECT r.*, (SELECT amount FROM ledger_holds WHERE id = $1) AS held FROM ledger_replace_hold($1, $2, $3, $4, $5) r",
     [hold.holdId, next, hold.walletId, hold.amount, Math.ceil(hold.ttlMs)],
   );
   if (row.kind === "held") return { kind: "held", holdId: next };
-  return row.kind === "missing" ? { kind: "missing" } : { kind: "refused", available: row.available! };
+  if (row.kind === "missing") return { kind: "missing" };
+  return { kind: "refused", reason: "insufficient_balance", shortfall: hold.amount - row.held! - row.available! };
+}
+
+/** Budgets are not known to the hold that counts on them: what they leave is asked as for a new one. */
+async function replaceLimited(tx: Queryable, hold: HoldReplacement, next: string, spentSince?: SpentSince): Promise<Regrown> {
+  const { holdId, ...rest } = hold;
+  await tx.query("SAVEPOINT replace_hold");
+  const { rows } = await tx.query<{ id: string }>("SELECT id FROM ledger_close_holds(ARRAY[$1::uuid], 'released', NULL)", [holdId]);
+  const outcome = rows.length === 0 ? undefined : await reserve(tx, { ...rest, id: next }, spentSince);
+  if (outcome?.kind === "held") {
+    await tx.query("RELEASE SAVEPOINT replace_hold");
+    return { kind: "held", holdId: next };
+  }
+  await tx.query("ROLLBACK TO SAVEPOINT replace_hold");
+  if (!outcome) return { kind: "missing" };
+  return { kind: "refused", reason: outcome.reason, shortfall: outcome.shortfall };
 }
 
 /** Releases an open hold in the caller's transaction; one that is closed or unknown is ignored. */
@@ -72,24 +81,23 @@ export async function releaseWithin(tx: Queryable, holdId: string): Promise<void
  * Holds credit in the caller's transaction, so that it exists exactly when what it is held for does. Locks the wallet until the
  * transaction ends; relayed calls use authorize, which never does.
  */
-export async function reserve(
-  tx: Queryable,
-  hold: { id: string; walletId: bigint; amount: bigint; owner: string; ttlMs: number },
-): Promise<HoldOutcome> {
-  const { id, walletId, amount, owner, ttlMs } = hold;
-  const row = await ask<ReservedRow>(
-    tx,
-    `SELECT kinds[1] AS kind, availables[1] AS available, totals[1] AS total, shortfalls[1] AS owed, lefts[1] AS left
-     FROM ledger_hold(ARRAY[$1::uuid], ARRAY[$2::bigint], ARRAY[$3::bigint], ARRAY[NULL::bigint], ARRAY[$4::text], ARRAY[$5::bigint],
-       NULL, NULL, NULL, NULL, NULL, NULL, NULL)`,
-    [id, walletId, amount, owner, Math.ceil(ttlMs)],
-  );
-  if (row.kind === null) return { kind: "held", amount, available: row.left! };
-  if (row.kind === "held") return { kind: "held", amount, available: row.available! };
-  if (row.kind === "refused") return decideHold({ amount }, { available: row.available!, total: row.total!, owed: row.owed! });
-  throw row.kind === "unknown"
-    ? appError("not_found", { message: "There is no such wallet" })
-    : appError("invalid_state", { message: `The hold ${id} is ${row.kind}` });
+export async function reserve(tx: Queryable, hold: HoldRequest, spentSince?: SpentSince): Promise<HoldOutcome> {
+  hold.budgets?.forEach(checkBudget);
+  checkCounts(hold);
+  let outcome = await askHold(tx, hold);
+  if (!(outcome instanceof Error) && outcome.kind === "unopened") {
+    for (const budget of outcome.budgets) await openBudget(tx, budget, spentSince);
+    outcome = await askHold(tx, hold);
+  }
+  if (outcome instanceof Error) throw outcome;
+  if (outcome.kind === "unopened") throw new Error(`the budgets of hold ${hold.id} could not be opened`);
+  return outcome;
+}
+
+async function askHold(tx: Queryable, hold: HoldRequest): Promise<Answer> {
+  const { query, answers } = holdStatement([hold]);
+  const { rows } = await tx.query<AuthorizedRow>(query);
+  return answers(rows[0]!)[0]!;
 }
 
 /** What an open hold holds; 0 when it is closed or unknown. */

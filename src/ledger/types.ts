@@ -99,7 +99,13 @@ export type PartResult =
   /** The hold is not open. */
   | { kind: "missing" };
 
-export type Regrown = { kind: "held"; holdId: string } | { kind: "refused"; available: bigint } | { kind: "missing" };
+/** An open hold, and what is to be held in its place. `owner` and `budgets` as of the hold itself. */
+export type HoldReplacement = Pick<HoldRequest, "walletId" | "amount" | "owner" | "budgets" | "ttlMs"> & { holdId: string };
+
+export type Regrown =
+  | { kind: "held"; holdId: string }
+  | { kind: "refused"; reason: Extract<HoldOutcome, { kind: "refused" }>["reason"]; shortfall: bigint }
+  | { kind: "missing" };
 
 export interface SweptHold {
   id: string;
@@ -245,11 +251,14 @@ export interface Ledger {
   /** What budgets have spent and held, in their order; one whose counter was never used, what it would begin with. */
   spending(budgets: readonly Budget[]): Promise<BudgetState[]>;
   /** Holds credit in the caller's transaction, which locks the wallet; see {@link Ledger.authorize} for what answers mean. */
-  reserve(tx: Queryable, hold: Pick<HoldRequest, "id" | "walletId" | "amount" | "owner" | "ttlMs">): Promise<HoldOutcome>;
-  /** Charges one piece of work out of an open hold in the caller's transaction, once per id, in full or not at all. */
+  reserve(tx: Queryable, hold: HoldRequest): Promise<HoldOutcome>;
+  /**
+   * Charges one piece of work out of an open hold in the caller's transaction, once per id, in full or not at all. Beyond the hold only
+   * what the wallet has available is taken, and nothing when the hold counts on budgets: replace it by a larger one first.
+   */
   settlePart(tx: Queryable, item: PartItem): Promise<PartResult>;
-  /** Replaces an open hold by a larger or smaller one in the caller's transaction, when the wallet covers it. */
-  replaceHold(tx: Queryable, hold: { holdId: string; walletId: bigint; amount: bigint; ttlMs: number }): Promise<Regrown>;
+  /** Replaces an open hold by a larger or smaller one in the caller's transaction, when wallet and budgets cover it. */
+  replaceHold(tx: Queryable, hold: HoldReplacement): Promise<Regrown>;
   /** Releases an open hold in the caller's transaction; one that is closed or unknown is ignored. */
   releaseWithin(tx: Queryable, holdId: string): Promise<void>;
   /** What an open hold holds; 0 when it is closed or unknown. */

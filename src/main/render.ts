@@ -17,7 +17,9 @@ import {
   type RenderSteps,
   type Tasks,
 } from "../render/index.ts";
+import type { Budget } from "../ledger/index.ts";
 import type { WebhookSender } from "../notify/index.ts";
+import { budgetsAt } from "../quotas/index.ts";
 import { BILLING_QUEUE } from "../usage/index.ts";
 import type { Platform } from "./platform.ts";
 import type { CoreServices } from "./services.ts";
@@ -31,6 +33,14 @@ interface Storing {
 
 /** Nobody can watch yet: lists and the query `progress` show how tasks stand. */
 const publish: Publish = () => undefined;
+
+/** Spend limits, and quotas of credits, of an account; quotas of requests and tokens count calls alone. */
+const budgetsOf =
+  ({ spendOf }: CoreServices["identity"]) =>
+  async (userId: string): Promise<readonly Budget[]> => {
+    const spend = await spendOf({ userId });
+    return spend ? budgetsAt(spend, Date.now()).filter(({ unit = "credits" }) => unit === "credits") : [];
+  };
 
 /** Render tasks as both the api and the worker's housekeeping use them. */
 export function createRenderTasks(platform: Platform, { ledger, identity }: Core, { files, stores }: Storing): Tasks {
@@ -46,6 +56,7 @@ export function createRenderTasks(platform: Platform, { ledger, identity }: Core
     emit: events.emit,
     workflows: createRenderWorkflows({ client: temporal.client, taskQueue: BILLING_QUEUE, renderQueue: RENDER_QUEUE }),
     engines: createEngines({ simulate: config.RENDER_SIMULATE_MODE }),
+    budgetsOf: budgetsOf(identity),
     limitsOf: async (userId) => renderLimits(await identity.limitsOf(userId)),
     allowPrivate: config.WEBHOOK_PRIVATE_ADDRESSES,
   });
@@ -70,6 +81,7 @@ export function createRenderWork(
       publish,
       emit: platform.events.emit,
       metrics: createRenderMetrics(platform.metrics, platform.events),
+      budgetsOf: budgetsOf(core.identity),
       files: storing.files,
       engines: createEngines({ simulate: config.RENDER_SIMULATE_MODE }),
       folder: path.resolve(config.RENDER_FOLDER ?? path.join(os.tmpdir(), "tollkeeper-render")),

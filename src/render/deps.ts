@@ -1,5 +1,5 @@
 import type { Emit } from "../activity/index.ts";
-import type { Ledger } from "../ledger/index.ts";
+import type { Budget, Ledger } from "../ledger/index.ts";
 import type { Notify } from "../notify/index.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Pool } from "../platform/postgres.ts";
@@ -28,6 +28,8 @@ export interface TaskDeps extends TellDeps {
   log: Logger;
   ledger: Pick<Ledger, "reserve" | "releaseWithin" | "heldFor">;
   workflows: RenderWorkflows;
+  /** Spend limits and quotas of credits that an account's tasks are held against; none of its own keys'. */
+  budgetsOf: (userId: string) => Promise<readonly Budget[]>;
   engines: Engines;
   files: Pick<RenderFiles, "read" | "removeOfTask">;
   /** Whether there is a place for files: without one nothing can be rendered. */
@@ -43,6 +45,7 @@ export interface WorkDeps extends TellDeps {
   pool: Pool;
   log: Logger;
   ledger: Pick<Ledger, "reserve" | "settlePart" | "replaceHold" | "releaseWithin" | "heldWithin">;
+  budgetsOf: TaskDeps["budgetsOf"];
   engines: Engines;
   files: RenderFiles;
   notify: Pick<Notify, "webhook">;

@@ -33,6 +33,7 @@ export interface TaskPlan {
   task: Omit<NewTask, "id" | "user_id" | "wallet_id" | "request_key" | "hold_id" | "callback_url" | "callback_secret">;
 }
 
+const MOST_HELD = 10n ** 18n;
 /** How long settings may be looked at. */
 const CHECK_MS = 20_000;
 
@@ -56,6 +57,8 @@ export async function plan(deps: TaskDeps, owner: Owner, request: TaskRequest): 
   const { width, height, samples, priority } = request;
   const work = { engine: engine.name, width, height, samples, priority, frames };
   const likely = estimate(price, work, await likelySeconds(deps.pool, work, report.secondsPerFrame));
+  // No wallet has as much, and the ledger counts no further.
+  if (likely.total > MOST_HELD) throw appError("insufficient_balance");
   return {
     limits,
     report,

@@ -49,7 +49,8 @@ export function createTasks(deps: TaskDeps): Tasks {
   }
 
   /** Task and hold come into being together. One task of a person at a time, so that many at once cannot pass the limit together. */
-  function insert(task: NewTask, most: number): Promise<TaskRow> {
+  async function insert(task: NewTask, most: number): Promise<TaskRow> {
+    const budgets = await deps.budgetsOf(task.user_id);
     return inTransaction(pool, async (tx) => {
       await tx.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`render ${task.user_id}`]);
       if ((await countOpen(tx, task.user_id)) >= most) {
@@ -61,6 +62,7 @@ export function createTasks(deps: TaskDeps): Tasks {
         walletId: made.wallet_id,
         amount: made.estimated_cost,
         owner: holdOwner(made.id),
+        budgets,
         ttlMs: HOLD_TTL_MS,
       });
       if (held.kind === "refused") throw appError(held.reason, { details: { shortfall: formatCredits(held.shortfall) } });

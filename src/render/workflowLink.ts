@@ -11,7 +11,7 @@ import { ActivityFailure, ApplicationFailure, defineSearchAttributeKey, TypedSea
 import type { RenderInput } from "../../workflows/renderTaskState.ts";
 import type { sceneCheck } from "../../workflows/sceneCheck.ts";
 import type { renderTask } from "../../workflows/renderTask.ts";
-import { appError, fieldError } from "../platform/errors.ts";
+import { appError, fieldError, type ErrorCode } from "../platform/errors.ts";
 import { keyOf, type SceneAnswer, type SceneQuestion } from "./sceneChecks.ts";
 import type { TaskRow } from "./task.ts";
 
@@ -149,9 +149,9 @@ function checkFailure(error: unknown): unknown {
 function refusal(error: WorkflowUpdateFailedError): unknown {
   const { cause } = error;
   if (!(cause instanceof ApplicationFailure)) return error;
-  if (cause.type === "InsufficientBalance") {
-    const [shortfall] = cause.details ?? [];
-    return appError("insufficient_balance", { message: cause.message, details: { shortfall }, cause: error });
+  if (cause.type === "NotCovered") {
+    const [reason, shortfall] = (cause.details ?? []) as [ErrorCode?, string?];
+    return appError(reason ?? "insufficient_balance", { message: cause.message, details: { shortfall }, cause: error });
   }
   if (cause.type === "InvalidState") return appError("invalid_state", { message: cause.message, cause: error });
   return error;

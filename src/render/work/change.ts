@@ -1,13 +1,13 @@
 import { ApplicationFailure } from "@temporalio/common";
 import { formatCredits } from "../../platform/credits.ts";
-import { uuidv7 } from "../../platform/ids.ts";
 import { inTransaction, type PoolClient } from "../../platform/postgres.ts";
 import { applyAction } from "../changes.ts";
-import { HOLD_TTL_MS, holdOwner, type WorkDeps } from "../deps.ts";
+import type { WorkDeps } from "../deps.ts";
 import { frameCost } from "../prices/price.ts";
 import { priceById } from "../prices/repository.ts";
 import { decide } from "../states.ts";
 import { lockTask, standingOf, type Standing, type TaskRow } from "../task.ts";
+import { regrow } from "./regrow.ts";
 import { expectedCost, setHold } from "./settle.ts";
 
 const refuse = (why: string) => ApplicationFailure.nonRetryable(why, "InvalidState");
@@ -25,7 +25,7 @@ export function pauseTask(deps: WorkDeps, { taskId }: { taskId: string }): Promi
 
 /**
  * Lets a paused task go on, when there is credit for what is rendered but not paid and for one more frame at least; as much as the rest is
- * likely to cost is held if the wallet covers it. Throws a failure of type InvalidState or InsufficientBalance.
+ * likely to cost is held if the wallet covers it. Throws a failure of type InvalidState or NotCovered.
  */
 export function resumeTask(deps: WorkDeps, { taskId }: { taskId: string }): Promise<Standing> {
   return inTransaction(deps.pool, async (tx) => {
@@ -49,16 +49,18 @@ async function cover(deps: WorkDeps, tx: PoolClient, task: TaskRow): Promise<Tas
   const held = await deps.ledger.heldWithin(tx, task.hold_id!);
   const wanted = owed + one * left;
   if (held >= wanted) return task;
+  let refused = { reason: "insufficient_balance", shortfall: least - held };
   for (const amount of wanted === least ? [least] : [wanted, least]) {
     if (held >= amount) return task;
-    const holdId = await hold(deps, tx, task, amount);
-    if (holdId) return setHold(tx, task, holdId);
+    const grown = await regrow(deps, tx, task, task.hold_id!, amount);
+    if (grown.kind === "held") return setHold(tx, task, grown.holdId);
+    refused = grown;
   }
   throw ApplicationFailure.create({
     nonRetryable: true,
-    type: "InsufficientBalance",
-    message: `The wallet does not cover the next frame, which takes ${formatCredits(least)} credits with what is not paid yet`,
-    details: [formatCredits(least - held)],
+    type: "NotCovered",
+    message: `The next frame is not covered, which takes ${formatCredits(least)} credits with what is not paid yet`,
+    details: [refused.reason, formatCredits(refused.shortfall)],
   });
 }
 
@@ -69,15 +71,4 @@ async function unpaidOf(tx: PoolClient, task: TaskRow): Promise<{ owed: bigint; 
   ]);
   const rates = await priceById(tx, task.price_id);
   return { owed: rows.reduce((sum, { seconds }) => sum + frameCost(rates, { ...task, seconds }), 0n), frames: rows.length };
-}
-
-/** Holds so much in place of the task's hold; undefined when the wallet does not cover it. */
-async function hold({ ledger }: WorkDeps, tx: PoolClient, task: TaskRow, amount: bigint): Promise<string | undefined> {
-  const walletId = task.wallet_id;
-  const grown = await ledger.replaceHold(tx, { holdId: task.hold_id!, walletId, amount, ttlMs: HOLD_TTL_MS });
-  if (grown.kind === "held") return grown.holdId;
-  if (grown.kind === "refused") return undefined;
-  const id = uuidv7();
-  const held = await ledger.reserve(tx, { id, walletId, amount, owner: holdOwner(task.id), ttlMs: HOLD_TTL_MS });
-  return held.kind === "held" ? id : undefined;
 }

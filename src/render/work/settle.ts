@@ -1,14 +1,14 @@
 import { formatCredits } from "../../platform/credits.ts";
-import { uuidv7 } from "../../platform/ids.ts";
 import { afterCommit, inTransaction, type PoolClient } from "../../platform/postgres.ts";
 import { applyAction } from "../changes.ts";
-import { HOLD_TTL_MS, holdOwner, type WorkDeps } from "../deps.ts";
+import { HOLD_TTL_MS, type WorkDeps } from "../deps.ts";
 import { noteSpeed } from "../estimate.ts";
 import { progressMessage } from "../live.ts";
 import { frameCost, type RenderRates } from "../prices/price.ts";
 import { priceById } from "../prices/repository.ts";
 import { isOver } from "../states.ts";
 import { lockTask, standingOf, TASK_COLUMNS, type Standing, type TaskRow } from "../task.ts";
+import { regrow } from "./regrow.ts";
 
 /** Frames settled in one transaction, which keeps the wallet locked. */
 const BATCH = 20;
@@ -24,7 +24,7 @@ interface Batch {
   /** Frames that are rendered wait behind these. */
   more: boolean;
   /** A frame that hold and wallet do not cover. */
-  unpaid?: { frame: number; cost: bigint; shortfall: bigint };
+  unpaid?: { reason: string; shortfall: bigint };
 }
 
 /**
@@ -61,7 +61,7 @@ export async function settleBatch(deps: WorkDeps, tx: PoolClient, locked: TaskRo
     const cost = costOf(rates, locked, frame.seconds);
     const outcome = await charge(deps, tx, locked, holdId, frame.frame, cost);
     if (outcome.kind === "refused") {
-      unpaid = { frame: frame.frame, cost, shortfall: outcome.shortfall };
+      unpaid = outcome;
       break;
     }
     holdId = outcome.holdId;
@@ -90,16 +90,10 @@ export function expectedCost(task: Pick<TaskRow, "frame_estimate" | "cost" | "do
   return average > task.frame_estimate ? average : task.frame_estimate;
 }
 
-type ChargeOutcome = { kind: "paid"; holdId: string } | { kind: "refused"; shortfall: bigint };
+type ChargeOutcome = { kind: "paid"; holdId: string } | { kind: "refused"; reason: string; shortfall: bigint };
 
-async function charge(
-  { ledger, log }: WorkDeps,
-  tx: PoolClient,
-  task: TaskRow,
-  holdId: string,
-  frame: number,
-  cost: bigint,
-): Promise<ChargeOutcome> {
+async function charge(deps: WorkDeps, tx: PoolClient, task: TaskRow, holdId: string, frame: number, cost: bigint): Promise<ChargeOutcome> {
+  const { ledger } = deps;
   const item = {
     id: `render:${task.id}:${frame}`,
     walletId: task.wallet_id,
@@ -113,19 +107,10 @@ async function charge(
   const result = await ledger.settlePart(tx, { ...item, holdId });
   if (result.kind === "charged") return { kind: "paid", holdId: result.holdId };
   if (result.kind === "repeated") return { kind: "paid", holdId };
-  if (result.kind === "refused") return { kind: "refused", shortfall: result.shortfall };
-  // The hold was swept: nobody could renew it for a day. What this frame costs is held anew, as from somebody who comes for the first time.
-  const again = uuidv7();
-  const held = await ledger.reserve(tx, {
-    id: again,
-    walletId: task.wallet_id,
-    amount: cost,
-    owner: holdOwner(task.id),
-    ttlMs: HOLD_TTL_MS,
-  });
-  log.warn({ task: task.id, hold: holdId, outcome: held.kind }, "the hold of a render task was gone");
-  if (held.kind === "refused") return { kind: "refused", shortfall: held.shortfall };
-  const second = await ledger.settlePart(tx, { ...item, holdId: again });
+  // The hold lacks something and counts on budgets, or it is gone: what this frame costs is asked for as by a new task.
+  const grown = await regrow(deps, tx, task, holdId, cost);
+  if (grown.kind === "refused") return grown;
+  const second = await ledger.settlePart(tx, { ...item, holdId: grown.holdId });
   if (second.kind !== "charged") throw new Error(`the frame ${item.id} could not be charged: ${second.kind}`);
   return { kind: "paid", holdId: second.holdId };
 }
@@ -153,13 +138,13 @@ async function keepCovered(deps: WorkDeps, tx: PoolClient, task: TaskRow): Promi
   const one = expectedCost(task);
   const held = await deps.ledger.heldWithin(tx, task.hold_id!);
   if (held >= one) return task;
+  let unpaid = { reason: "insufficient_balance", shortfall: one - held };
   for (const amount of [one * frames, one]) {
-    const grown = await deps.ledger.replaceHold(tx, { holdId: task.hold_id!, walletId: task.wallet_id, amount, ttlMs: HOLD_TTL_MS });
+    const grown = await regrow(deps, tx, task, task.hold_id!, amount);
     if (grown.kind === "held") return setHold(tx, task, grown.holdId);
-    // A hold that is gone is noticed with the next frame.
-    if (grown.kind === "missing") return task;
+    unpaid = grown;
   }
-  return pauseUnpaid(deps, tx, { task, unpaid: { frame: 0, cost: one, shortfall: one - held } });
+  return pauseUnpaid(deps, tx, { task, unpaid });
 }
 
 /** Notes which hold is the task's from now on. */
@@ -170,9 +155,13 @@ export async function setHold(tx: PoolClient, task: TaskRow, holdId: string): Pr
 
 /** Pauses a task that cannot be paid on, and says so; one that is paused already now says this. */
 export async function pauseUnpaid(deps: WorkDeps, tx: PoolClient, { task, unpaid }: Pick<Batch, "task" | "unpaid">): Promise<TaskRow> {
+  const { reason: code, shortfall } = unpaid!;
+  const lacking = `${formatCredits(shortfall)} credits for the next frame`;
   const reason = {
-    code: "insufficient_balance",
-    message: `the wallet lacks ${formatCredits(unpaid!.shortfall)} credits for the next frame: top up, then resume the task`,
+    code,
+    message: code.startsWith("spend_limit")
+      ? `a spend limit lacks ${lacking}: resume the task when it leaves as much`
+      : `the wallet lacks ${lacking}: top up, then resume the task`,
   };
   const changed = await applyAction(tx, deps, task, "pause", reason);
   if ("task" in changed) return changed.task;

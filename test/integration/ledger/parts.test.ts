@@ -83,15 +83,54 @@ describe("charging piece by piece out of one hold", () => {
   it("a hold is replaced by a larger or smaller one when the wallet covers it", async () => {
     const { walletId, holdId, balance } = await work(1_000n, 300n);
     const replace = (hold: string, amount: bigint) =>
-      inTransaction(rig.pool, (tx) => rig.ledger.replaceHold(tx, { holdId: hold, walletId, amount, ttlMs: 60_000 }));
+      inTransaction(rig.pool, (tx) => rig.ledger.replaceHold(tx, { holdId: hold, walletId, amount, owner: "test", ttlMs: 60_000 }));
     const larger = await replace(holdId, 1_000n);
     expect(larger.kind).to.equal("held");
     expect(await balance()).to.deep.equal({ total: 1_000n, held: 1_000n, available: 0n });
     const { holdId: next } = larger as { holdId: string };
-    expect(await replace(next, 1_001n)).to.deep.equal({ kind: "refused", available: 0n });
+    expect(await replace(next, 1_001n)).to.deep.equal({ kind: "refused", reason: "insufficient_balance", shortfall: 1n });
     expect((await replace(next, 10n)).kind).to.equal("held");
     expect(await replace(next, 10n)).to.deep.equal({ kind: "missing" });
     expect(await balance()).to.deep.equal({ total: 1_000n, held: 10n, available: 990n });
+  });
+
+  it("a spend limit is held against, counts what is charged, and is never overdrawn", async () => {
+    const walletId = await rig.wallet(10_000n);
+    const budget = { id: `user:${uuidv7()}`, period: "total", limit: 500n };
+    const hold = { walletId, owner: "test", ttlMs: 60_000, budgets: [budget] };
+    const holdId = uuidv7();
+    const spending = async () => (await rig.ledger.spending([budget]))[0];
+    const within = <T>(work: Parameters<typeof inTransaction<T>>[1]) => inTransaction(rig.pool, work);
+    expect((await within((tx) => rig.ledger.reserve(tx, { ...hold, id: holdId, amount: 300n }))).kind).to.equal("held");
+    expect(await within((tx) => rig.ledger.reserve(tx, { ...hold, id: uuidv7(), amount: 201n }))).to.include({
+      kind: "refused",
+      reason: "spend_limit_on_hold",
+      shortfall: 1n,
+    });
+    const piece = (id: string, cost: bigint, of: string) =>
+      within((tx) =>
+        rig.ledger.settlePart(tx, {
+          id,
+          holdId: of,
+          walletId,
+          cost,
+          to: "revenue:render",
+          type: "CONSUMPTION",
+          description: "a piece",
+          reference: "x",
+          ttlMs: 60_000,
+        }),
+      );
+    const first = (await piece(uuidv7(), 100n, holdId)) as { holdId: string };
+    expect(await spending()).to.deep.equal({ spent: 100n, held: 200n });
+    expect(await piece(uuidv7(), 201n, first.holdId)).to.include({ kind: "refused", rest: 200n });
+    const replace = (amount: bigint) => within((tx) => rig.ledger.replaceHold(tx, { ...hold, holdId: first.holdId, amount }));
+    expect(await replace(401n)).to.include({ kind: "refused", reason: "spend_limit_reached" });
+    expect(await spending()).to.deep.equal({ spent: 100n, held: 200n });
+    const larger = (await replace(400n)) as { holdId: string };
+    expect(await spending()).to.deep.equal({ spent: 100n, held: 400n });
+    expect((await piece(uuidv7(), 400n, larger.holdId)).kind).to.equal("charged");
+    expect(await spending()).to.deep.equal({ spent: 500n, held: 0n });
   });
 
   it("a hold that is made in a transaction exists with it, and is refused as any other", async () => {

@@ -12,10 +12,9 @@ import { createExports } from "../../../src/http/exports.ts";
 import { createIdempotency } from "../../../src/http/idempotency.ts";
 import { mountRoutes } from "../../../src/http/mount.ts";
 import { traceRequests } from "../../../src/http/trace.ts";
-import { createLedger, type Ledger } from "../../../src/ledger/index.ts";
+import { createLedger, type Budget, type Ledger } from "../../../src/ledger/index.ts";
 import { startWorker, type RunningWorker } from "../../../src/main/worker-runtime.ts";
 import { createNotify, createWebhookSender, startWebhookWorker, type Notify } from "../../../src/notify/index.ts";
-import { formatCredits, parseCredits } from "../../../src/platform/credits.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { createLogger } from "../../../src/platform/logger.ts";
 import { createMetrics } from "../../../src/platform/metrics.ts";
@@ -39,30 +38,18 @@ import {
 import type { Tasks } from "../../../src/render/tasks.ts";
 import { walletRoutes } from "../../../src/wallet/index.ts";
 import { type Places, waitFor } from "../../support/stack.ts";
-import { request, type Answer, type Frame, type Page, type Task } from "./answers.ts";
+import type { Answer } from "./answers.ts";
+import { personOf, type Person } from "./person.ts";
 import { createKettle } from "./kettle.ts";
 import { testFiles, type TestFiles } from "./files.ts";
 
 export { prove, request, type Frame, type Page, type Task } from "./answers.ts";
 export { exists } from "./files.ts";
+export type { Person } from "./person.ts";
 
 /** Render tasks on real servers: an api, workers of both queues in this process, files in a folder. */
 
 const silent = createLogger({ level: process.env["TEST_LOG_LEVEL"] ?? "silent", name: "test" });
-
-export interface Person {
-  id: string;
-  walletId: bigint;
-  call<T = unknown>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer<T>>;
-  /** Makes a task of these frames; throws when it is refused. */
-  task(more?: Record<string, unknown>, headers?: Record<string, string>): Promise<Task>;
-  read(task: { id: string }): Promise<Task>;
-  frames(task: { id: string }): Promise<Frame[]>;
-  /** Waits until the task has one of these states. */
-  until(task: { id: string }, ...states: string[]): Promise<Task>;
-  credit(amount: string): Promise<void>;
-  balance(): Promise<{ available: string; held: string; total: string }>;
-}
 
 export interface Rig {
   pool: Pool;
@@ -77,6 +64,8 @@ export interface Rig {
   metrics(): Promise<string>;
   folder: string;
   person(credits?: string, limits?: Record<string, unknown>): Promise<Person>;
+  /** Spend limits of people. */
+  budgets: Map<string, Budget[]>;
   billing(): RunningWorker;
   /** A render node: a worker of the queue `render`. */
   node(): RunningWorker;
@@ -113,6 +102,8 @@ export async function startRig(options: RigOptions): Promise<Rig> {
      VALUES ('kettle', 1, 10000, 100, 10000, 80, 100, 150) ON CONFLICT DO NOTHING`,
   );
   const messages: LiveMessage[] = [];
+  const budgets = new Map<string, Budget[]>();
+  const budgetsOf = async (userId: string) => budgets.get(userId) ?? [];
   const bus = createBus();
   const registry = createMetrics();
   const metrics = createRenderMetrics(registry, bus);
@@ -137,9 +128,22 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     limitsOf: async (userId) => renderLimits(limits.get(userId) ?? {}),
     publish,
     emit: bus.emit,
+    budgetsOf,
     allowPrivate: true,
   });
-  const steps = createRenderSteps({ pool, log: silent, ledger, engines, files, notify, publish, emit: bus.emit, metrics, folder });
+  const steps = createRenderSteps({
+    pool,
+    log: silent,
+    ledger,
+    engines,
+    files,
+    notify,
+    publish,
+    emit: bus.emit,
+    metrics,
+    budgetsOf,
+    folder,
+  });
   const sender = createWebhookSender({ allowPrivate: true, timeoutMs: 2_000 });
   const callbacks = createCallbackDelivery({
     pool,
@@ -201,6 +205,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     messages,
     metrics: () => registry.text(),
     folder,
+    budgets,
     async person(credits = "1000", own = {}) {
       const id = uuidv7();
       const walletId = await ledger.ensureWallet(pool, { type: "user", id });
@@ -227,44 +232,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
         const { data = {} as T, error = { code: "", details: [] }, message = "" } = parsed;
         return { status: response.status, text, data, error, message };
       };
-      const person: Person = {
-        id,
-        walletId,
-        call,
-        async task(more = {}, headers) {
-          const answer = await call<Task>("POST", "/api/tasks", request(more), headers);
-          if (answer.status !== 201) throw new Error(`task: ${answer.status} ${answer.text}`);
-          return answer.data;
-        },
-        read: async (task) => (await call<Task>("GET", `/api/tasks/${task.id}`)).data,
-        frames: async (task) => (await call<Page<Frame>>("GET", `/api/tasks/${task.id}/frames?page_size=100`)).data.items,
-        async until(task, ...states) {
-          let seen: Task | undefined;
-          await waitFor(
-            async () => {
-              seen = await person.read(task);
-              return states.includes(seen.status);
-            },
-            { timeoutMs: 40_000, message: () => `the task to be ${states.join(" or ")}, it is ${JSON.stringify(seen)}` },
-          );
-          return seen!;
-        },
-        async credit(amount) {
-          await ledger.credit(pool, {
-            id: `test:${uuidv7()}`,
-            walletId,
-            amount: parseCredits(amount)!,
-            from: "adjustments",
-            source: "purchase",
-            type: "PURCHASE",
-            description: "test",
-          });
-        },
-        async balance() {
-          const { available, held, total } = await ledger.balance(walletId);
-          return { available: formatCredits(available), held: formatCredits(held), total: formatCredits(total) };
-        },
-      };
+      const person = personOf({ id, walletId, call, ledger, pool });
       if (credits !== "0") await person.credit(credits);
       return person;
     },

@@ -51,6 +51,26 @@ describe("render tasks over HTTP", function () {
     expect([answer.status, answer.error.code]).to.deep.equal([429, "balance_on_hold"]);
   });
 
+  it("spend limits of the account are held against and never overrun: the task pauses and says so", async () => {
+    rig.budgets.set(ada.id, [{ id: `user:${ada.id}`, period: "total", limit: 60_000n }]);
+    const refused = await ada.call("POST", "/api/tasks", request({ frame_end: 7 }));
+    expect([refused.status, refused.error.code]).to.deep.equal([429, "spend_limit_reached"]);
+    expect((await ada.balance()).held).to.equal("0");
+    const task = await ada.task({ frame_end: 4, settings: { seconds_per_frame: 2, estimated_seconds: 0 } });
+    const paused = await ada.until(task, "paused");
+    expect(paused.reason).to.equal("spend_limit_reached");
+    expect(paused.message).to.match(/^a spend limit lacks [\d.]+ credits/);
+    expect(Number(paused.cost)).to.be.at.most(0.06);
+    const still = await ada.call("POST", `/api/tasks/${task.id}/resume`);
+    expect([still.status, still.error.code]).to.deep.equal([429, "spend_limit_reached"]);
+    rig.budgets.set(ada.id, [{ id: `user:${ada.id}`, period: "total", limit: 1_000_000n }]);
+    expect((await ada.call("POST", `/api/tasks/${task.id}/resume`)).status).to.equal(200);
+    const done = await ada.until(task, "completed");
+    const [spending] = await rig.ledger.spending(rig.budgets.get(ada.id)!);
+    expect(spending).to.deep.equal({ spent: 120_004n, held: 0n });
+    expect(done.cost).to.equal("0.120004");
+  });
+
   const REFUSED: [string, Record<string, unknown>, string][] = [
     ["an engine that is not there", { engine: "mental-ray" }, "engine"],
     ["a format that the engine does not write", { output_format: "exr" }, "output_format"],
