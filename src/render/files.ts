@@ -22,6 +22,8 @@ export interface RenderFiles {
     taskId: string;
     key: string;
   }): Promise<{ id: string }>;
+  /** Removes one file; rejects when there is none. */
+  remove(ownerId: string, fileId: string): Promise<void>;
   /** Removes everything that was stored for a task. */
   removeOfTask(taskId: string): Promise<unknown>;
 }

@@ -36,11 +36,16 @@ async function end(deps: WorkDeps, tx: PoolClient, task: TaskRow, { as, reason }
   const changed = await applyAction(tx, deps, task, as, reason);
   if (!("task" in changed)) throw new Error(changed.outcome.why);
   if (task.hold_id) await deps.ledger.releaseWithin(tx, task.hold_id);
-  await tx.query(
+  const { rows: unfinished } = await tx.query<{ file_id: string | null }>(
     `UPDATE render_frames SET status = 'failed', error = coalesce(error, CASE status WHEN 'rendered' THEN 'not paid' ELSE 'not finished' END),
-       updated_at = now() WHERE task_id = $1 AND status IN ('rendering', 'rendered')`,
+       updated_at = now() WHERE task_id = $1 AND status IN ('rendering', 'rendered') RETURNING file_id`,
     [task.id],
   );
+  // What is not paid is not handed out, by no way.
+  const unpaid = unfinished.flatMap(({ file_id: id }) => id ?? []);
+  afterCommit(tx, () => {
+    for (const id of unpaid) void deps.files.remove(task.user_id, id).catch(() => undefined);
+  });
   const callback = await addCallback(tx, changed.task);
   // While Redis is away the sweep asks for the try.
   if (callback) afterCommit(tx, () => void deps.notify.webhook({ deliveryId: callback, attempt: 0 }).catch(() => undefined));

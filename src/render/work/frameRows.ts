@@ -28,12 +28,27 @@ export async function failFrame(pool: Pool, taskId: string, frame: number, reaso
   return rows[0]?.failures ?? Number.MAX_SAFE_INTEGER;
 }
 
-/** Notes that a frame's picture is stored: from now on it is charged once and never rendered again. Nothing when the task is over. */
-export async function noteRendered(pool: Pool, taskId: string, frame: number, result: { fileId: string; seconds: number }): Promise<void> {
-  await pool.query(
+/**
+ * Notes that a frame's picture is stored: from now on it is charged once and never rendered again. False when nobody wants it any more,
+ * because the task was over by then.
+ */
+export async function noteRendered(
+  pool: Pool,
+  taskId: string,
+  frame: number,
+  result: { fileId: string; seconds: number },
+): Promise<boolean> {
+  const { rowCount } = await pool.query(
     `UPDATE render_frames f SET status = 'rendered', file_id = $3, seconds = $4, error = NULL, updated_at = now()
      FROM (SELECT id FROM render_tasks WHERE id = $1 AND ended_at IS NULL FOR SHARE) t
      WHERE f.task_id = t.id AND f.frame = $2 AND f.status = 'rendering'`,
     [taskId, frame, result.fileId, result.seconds],
   );
+  if (rowCount === 1) return true;
+  // Another try of the same frame may have been quicker: its picture is the same file.
+  const { rows } = await pool.query(
+    "SELECT FROM render_frames WHERE task_id = $1 AND frame = $2 AND file_id = $3 AND status IN ('rendered', 'completed')",
+    [taskId, frame, result.fileId],
+  );
+  return rows.length === 1;
 }

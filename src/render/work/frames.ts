@@ -83,7 +83,12 @@ async function renderOne(deps: WorkDeps & { scenes: Scenes }, task: TaskRow, { f
         key: `render:${task.id}:${frame}`,
       });
     const file = await patiently(store, watch.signal, again);
-    await patiently(() => noteRendered(deps.pool, task.id, frame, { fileId: file.id, seconds: result.seconds }), watch.signal, again);
+    const wanted = await patiently(
+      () => noteRendered(deps.pool, task.id, frame, { fileId: file.id, seconds: result.seconds }),
+      watch.signal,
+      again,
+    );
+    if (!wanted) await deps.files.remove(task.user_id, file.id).catch(() => undefined);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

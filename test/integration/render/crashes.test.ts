@@ -123,6 +123,30 @@ describe("render tasks when something dies", function () {
     expect((await ada.frames(task)).map(({ attempts }) => attempts)).to.deep.equal([1, 1]);
   });
 
+  it("a picture that comes too late, or that nobody pays for, is not kept", async () => {
+    const task = await ada.task({ frame_end: 4, settings: { seconds_per_frame: 2 } });
+    await ada.until(task, "rendering");
+    await waitFor(async () => (await ada.frames(task)).length > 0);
+    // As a node that does not hear of the cancellation.
+    const watch = { signal: new AbortController().signal, beat: () => undefined };
+    const late = rig.steps.renderFrames({ taskId: task.id, places: [3] }, watch);
+    await waitFor(async () => (await ada.frames(task)).some(({ frame }) => frame === 4));
+    await ada.call("POST", `/api/tasks/${task.id}/cancel`);
+    await late;
+    const kept = () => [...rig.files.stored.values()].filter(({ taskId }) => taskId === task.id).length;
+    const paid = (await ada.frames(task)).filter(({ status }) => status === "completed").length;
+    await waitFor(() => kept() === paid, { message: () => `${kept()} pictures for ${paid} paid frames` });
+
+    const poor = await rig.person("0.05");
+    const dear = await poor.task({ frame_end: 4, settings: { seconds_per_frame: 2.5, estimated_seconds: 0 } });
+    await poor.until(dear, "paused");
+    await waitFor(async () => (await poor.frames(dear)).some(({ status }) => status === "rendered"), { timeoutMs: 20_000 });
+    await poor.call("POST", `/api/tasks/${dear.id}/cancel`);
+    const stored = () => [...rig.files.stored.values()].filter(({ taskId }) => taskId === dear.id).length;
+    const charged = (await poor.frames(dear)).filter(({ status }) => status === "completed").length;
+    await waitFor(() => stored() === charged, { message: () => `${stored()} pictures for ${charged} paid frames` });
+  });
+
   it("its hold is gone: frames are charged from what is available", async () => {
     const task = await ada.task({ frame_end: 4, settings: { seconds_per_frame: 1 } });
     await ada.until(task, "rendering");

@@ -54,6 +54,9 @@ export async function testFiles(): Promise<TestFiles & { home: string }> {
       stored.set(key, { id, taskId, path: path.join(home, id), stores: 1 });
       return { id };
     },
+    async remove(_ownerId, fileId) {
+      for (const [key, file] of stored) if (file.id === fileId) stored.delete(key);
+    },
     async removeOfTask(taskId) {
       for (const [key, file] of stored) if (file.taskId === taskId) stored.delete(key);
       return undefined;
