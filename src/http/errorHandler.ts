@@ -3,8 +3,12 @@ import { AppError, appError, ERROR_CODES } from "../platform/errors.ts";
 import type { Logger } from "../platform/logger.ts";
 import { isConnectionError, isStatementTimeout } from "../platform/postgres.ts";
 import { isTemporalUnavailable } from "../platform/temporal.ts";
+import { isOldPath } from "./compat/prefix.ts";
 import { endUnread, isUnread } from "./linger.ts";
 import { traceIdOf } from "./trace.ts";
+
+/** What the old client's server answered for a wrong field. */
+export const OLD_INVALID = 422;
 
 interface BodyParserError {
   type?: string;
@@ -57,9 +61,10 @@ export function toAppError(error: unknown): AppError {
   return appError("internal_error", { cause: error });
 }
 
-/** The error envelope of `/api`. */
-export function errorBody(error: AppError, traceId: string): object {
+/** The error envelope of `/api`. The old client reads `detail`, and knows a wrong field by 422. */
+export function errorBody(error: AppError, traceId: string, { old = false } = {}): object {
   return {
+    ...(old ? { detail: error.message } : {}),
     success: false,
     message: error.message,
     error: { code: error.code, ...(error.details === undefined ? {} : { details: error.details }) },
@@ -74,8 +79,9 @@ export function sendError(res: Response, error: AppError): void {
     return;
   }
   if (error.retryAfter !== undefined) res.setHeader("retry-after", String(Math.max(1, Math.ceil(error.retryAfter))));
-  const body = errorBody(error, traceIdOf(res));
-  res.status(error.status);
+  const old = isOldPath(res.req.path);
+  const body = errorBody(error, traceIdOf(res), { old });
+  res.status(old && error.code === "validation_failed" ? OLD_INVALID : error.status);
   // A connection that is kept is read on anyway; one that is not, as of a proxy that speaks HTTP/1.0, would be closed at once.
   if (res.shouldKeepAlive || !isUnread(res.req)) return void res.json(body);
   const bytes = Buffer.from(JSON.stringify(body));

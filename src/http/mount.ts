@@ -1,5 +1,6 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from "express";
 import { AppError, appError } from "../platform/errors.ts";
+import { isOldPath } from "./compat/prefix.ts";
 import { checkIdempotencyKey, type Idempotency } from "./idempotency.ts";
 import { isOperator, type Principal } from "./principal.ts";
 import type { Access, Reply, Route, RouteInput } from "./route.ts";
@@ -23,6 +24,7 @@ function checkAccess(access: Access, principal: Principal | undefined): void {
   if (access === "admin" && !principal.roles.includes("admin")) throw appError("forbidden");
 }
 
+/** The envelope of `/api`; on the old client's paths the plain object. */
 function send(res: Response, reply: Reply): void {
   for (const [name, value] of Object.entries(reply.headers ?? {})) res.setHeader(name, value);
   const status = reply.status ?? 200;
@@ -30,7 +32,8 @@ function send(res: Response, reply: Reply): void {
     res.status(204).end();
     return;
   }
-  res.status(status).json({ success: true, message: reply.message ?? "OK", data: reply.data });
+  const message = reply.message ?? "OK";
+  res.status(status).json(isOldPath(res.req.path) ? (reply.data ?? { message }) : { success: true, message, data: reply.data });
 }
 
 const CSV = "text/csv";

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from "zod-openapi";
 import { ERROR_CODES, type ErrorCode } from "../platform/errors.ts";
+import { isOldPath } from "./compat/prefix.ts";
+import { OLD_INVALID } from "./errorHandler.ts";
 import type { Route } from "./route.ts";
 
 const errorEnvelope = z
@@ -11,6 +13,8 @@ const errorEnvelope = z
     trace_id: z.string(),
   })
   .meta({ id: "Error" });
+
+const oldErrorEnvelope = z.object({ detail: z.string(), ...errorEnvelope.shape }).meta({ id: "OldError" });
 
 const envelope = (data: z.ZodType) => z.object({ success: z.literal(true), message: z.string(), data });
 
@@ -29,14 +33,15 @@ function impliedErrors(route: Route): ErrorCode[] {
 
 function errorResponses(route: Route): Record<string, object> {
   const byStatus = new Map<number, Set<ErrorCode>>();
+  const old = isOldPath(route.path);
   for (const code of [...impliedErrors(route), ...(route.errors ?? [])]) {
-    const status = ERROR_CODES[code].status;
+    const status = old && code === "validation_failed" ? OLD_INVALID : ERROR_CODES[code].status;
     byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code));
   }
   return Object.fromEntries(
     [...byStatus].map(([status, codes]) => [
       String(status),
-      { description: [...codes].sort().join(", "), content: { "application/json": { schema: errorEnvelope } } },
+      { description: [...codes].sort().join(", "), content: { "application/json": { schema: old ? oldErrorEnvelope : errorEnvelope } } },
     ]),
   );
 }
@@ -47,7 +52,8 @@ function operation(route: Route): ZodOpenApiOperationObject {
   const csv = route.kind === "json" && route.csv ? { "text/csv": { schema: z.string() } } : {};
   const responses: Record<string, object> = {};
   for (const [status, schema] of Object.entries(route.responses)) {
-    const body = schema && (route.kind === "json" && !route.produces ? envelope(schema) : schema);
+    const enveloped = route.kind === "json" && !route.produces && !isOldPath(route.path);
+    const body = schema && (enveloped ? envelope(schema) : schema);
     responses[status] = {
       description: Number(status) < 300 ? "Success" : "Answer",
       ...(body ? { content: { [produces]: { schema: body } } } : {}),

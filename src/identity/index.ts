@@ -15,6 +15,7 @@ import type { Pool } from "../platform/postgres.ts";
 import type { TemporalLink } from "../platform/temporal.ts";
 import { accountLimits, createTiers, type Limits, type LimitZone, type SpendLimits, type Terms, type Tiers } from "../quotas/index.ts";
 import type { Rewards } from "../rewards/index.ts";
+import { avatarRoutes, type Avatars } from "./avatarRoutes.ts";
 import { createChanges } from "./changes.ts";
 import { CODE_TRIES, createEmailCodes } from "./emailCodes.ts";
 import { createEmailSends } from "./emailSends.ts";
@@ -83,6 +84,10 @@ export interface Identity {
   /** Makes the first operator named by ADMIN_EMAIL, if it is set; safe with several copies. */
   ensureFirstAdmin(): Promise<void>;
   routes: Route[];
+  /** Routes of people's pictures, which are files. */
+  avatarRoutes(avatars: Avatars): Route[];
+  /** Ends the session of a refresh token, also one that has been used; false when there is none that lives. */
+  endSession(refreshToken: string): Promise<boolean>;
   /** Forgets end-user tokens that ended long ago. */
   forgetTokens(): Promise<number>;
   /** For operators' routes. */
@@ -230,6 +235,8 @@ export function createIdentity(deps: IdentityDeps): Identity {
       if (outcome !== "unchanged") log.info({ outcome }, "the first operator is ready");
     },
     routes: identityRoutes({ pool, models, signUp, login, sessions, strategies, apiKeys, endUserTokens, ownsKey, changes, emit }),
+    avatarRoutes: (avatars) => avatarRoutes({ pool }, avatars),
+    endSession: (refreshToken) => sessions.revokeByToken(refreshToken),
     forgetTokens: () => endUserTokens.forget(),
     users: createUserAdmin({ pool, models, ledger, tiers, changes, emit }),
     tiers,

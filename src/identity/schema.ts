@@ -36,7 +36,13 @@ export const registerByCodeBody = z.strictObject({
   phone: phone.optional(),
   referral_code: referralCode.optional(),
 });
-export const registerByLinkBody = z.strictObject({ username, email, password, referral_code: referralCode.optional() });
+export const registerByLinkBody = z.strictObject({
+  username,
+  email,
+  phone: phone.optional(),
+  password,
+  referral_code: referralCode.optional(),
+});
 export const resendBody = z.strictObject({ email });
 export const tokenQuery = z.strictObject({ token: z.string().regex(/^[0-9a-f]{64}$/, "must be the 64 characters of the mailed link") });
 

@@ -31,6 +31,8 @@ export interface Sessions {
   /** Rotates a refresh token in one transaction. Reuse of an old one ends its session (RFC 9700, 4.14). */
   refresh(token: string, device: Device): Promise<SignedIn>;
   revoke(userId: string, sessionId: string): Promise<boolean>;
+  /** Ends the session that a refresh token was made for, also when it has been used or has expired; false when none lives. */
+  revokeByToken(token: string): Promise<boolean>;
   /** Ends every session of somebody but `except`; returns how many. */
   revokeAll(userId: string, except?: string): Promise<number>;
 }
@@ -156,6 +158,13 @@ export function createSessions(deps: {
     },
 
     revoke: async (userId, sessionId) => (await end(userId, { only: sessionId })) === 1,
+    async revokeByToken(token) {
+      const { rows } = await pool.query<{ id: string; user_id: string }>(
+        "SELECT s.id, s.user_id FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE t.hash = $1 AND s.revoked_at IS NULL",
+        [sha256(token)],
+      );
+      return rows[0] !== undefined && (await end(rows[0].user_id, { only: rows[0].id })) === 1;
+    },
     revokeAll: (userId, except) => end(userId, { except }),
   };
 }

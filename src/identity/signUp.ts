@@ -36,6 +36,7 @@ export interface SignUp {
     email: string;
     username: string;
     password: string;
+    phone?: string | undefined;
     locale: Locale;
     referral?: ReferralClaim | undefined;
   }): Promise<UserView>;
@@ -135,10 +136,10 @@ export function createSignUp(deps: {
       throw appError("invalid_code");
     },
 
-    async byLink({ email, username, password, locale, referral }) {
+    async byLink({ email, username, password, phone, locale, referral }) {
       checkPassword(password, { email, names: [username] });
       await checkReferralCode(pool, referrals, referral);
-      await refuseTaken(email, { username });
+      await refuseTaken(email, { username, phone });
       const passwordHash = await hashPassword(password);
       const id = uuidv7();
       let shown: UserView | undefined;
@@ -147,14 +148,14 @@ export function createSignUp(deps: {
         shown = await inTransaction(pool, async (tx) => {
           const known = await findUserByEmail(tx, email);
           if (!known) {
-            const user = await createUser(tx, ledger, { email, emailVerified: false, username, passwordHash, locale });
+            const user = await createUser(tx, ledger, { email, emailVerified: false, username, passwordHash, phone, locale });
             await storeRegistration(tx, { id, email, userId: user.id, locale });
             await recordReferral(tx, referrals, user, referral);
             madeId = user.id;
             return presentUser(user);
           }
-          if (!known.email_verified) await storeRegistration(tx, { id, email, username, passwordHash, locale, referral });
-          return unknownUser({ email, username, locale });
+          if (!known.email_verified) await storeRegistration(tx, { id, email, username, passwordHash, phone, locale, referral });
+          return unknownUser({ email, username, phone, locale });
         });
         if (madeId !== undefined) emit({ kind: "user.registered", user_id: madeId, method: "link" });
         await workflows.resend(email, { kind: "link", locale, registrationId: id, reason: "register" });
@@ -189,12 +190,12 @@ export function createSignUp(deps: {
 }
 
 /** What a new account would look like: the answer for an address that has one already. */
-function unknownUser(wanted: { email: string; username: string; locale: Locale }): UserView {
+function unknownUser(wanted: { email: string; username: string; phone: string | undefined; locale: Locale }): UserView {
   return presentUser({
     id: uuidv7(),
     email: wanted.email,
     username: wanted.username,
-    phone: null,
+    phone: wanted.phone ?? null,
     display_name: null,
     email_verified: false,
     roles: ["user"],

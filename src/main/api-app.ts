@@ -9,6 +9,7 @@ import { routesServed } from "../gateway/formats/served.ts";
 import { createGateway } from "../gateway/index.ts";
 import { createSharedLimits, limitRoutes } from "../gateway/limits/index.ts";
 import { createCatalog, providerRoutes } from "../gateway/providers/index.ts";
+import { oldClientRoutes } from "../http/compat/index.ts";
 import { createApp } from "../http/app.ts";
 import { healthRoutes } from "../http/health.ts";
 import { createExports } from "../http/exports.ts";
@@ -41,6 +42,7 @@ import {
 import { createRenderMetrics, renderPriceRoutes, renderRoutes } from "../render/index.ts";
 import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
 import { createHideIp } from "../platform/hideIp.ts";
+import { avatarsIn, finishUploadIn } from "./fileUses.ts";
 import { partChecks, providerCheck } from "./checks.ts";
 import { createApiMonitor } from "./monitor.ts";
 import type { Platform } from "./platform.ts";
@@ -132,7 +134,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
   const subscriptions = createSubscriptions({ pool, ledger });
   const monitor = createApiMonitor(platform, { identity, notify, gateway, checks });
   const exports = createExports();
-  const routes: Route[] = [
+  const own: Route[] = [
     ...healthRoutes(checks, { stopping, access }),
     ...(config.METRICS_PORT === undefined ? [metricsRoute(metrics, access)] : []),
     ...identity.routes,
@@ -147,6 +149,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       weightOf: async (model) => (await limits.get()).weightOf(model),
     }),
     ...files.routes,
+    ...identity.avatarRoutes(avatarsIn(files)),
     ...renderPriceRoutes({ pool }),
     ...renderRoutes({ pool, tasks: createRenderTasks(platform, core, { files, stores: storage !== undefined }), secretBox, temporal }),
     ...noticeRoutes({
@@ -197,6 +200,14 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ...rewards.routes,
     ...settingsRoutes(settings),
     ...ledgerRoutes(ledger),
+  ];
+  const routes = [
+    ...own,
+    ...oldClientRoutes(own, {
+      authenticate: identity.authenticate,
+      endSession: identity.endSession,
+      finishUpload: finishUploadIn(files),
+    }),
   ];
   const app = createApp({
     log,

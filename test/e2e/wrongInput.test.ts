@@ -72,6 +72,10 @@ function named(answer: Answer): string {
   return `${answer.body.message} ${JSON.stringify(answer.body.error ?? {})}`;
 }
 
+/** The old client's paths: a wrong field is 422 there, and one that is not known is left out. */
+const isOld = ({ path }: Target): boolean => path.startsWith("/api/v1/");
+const invalid = (target: Target): number => (isOld(target) ? 422 : 400);
+
 const NOBODY = "00000000-0000-4000-8000-000000000000";
 
 describe("wrong input on every route", () => {
@@ -98,7 +102,7 @@ describe("wrong input on every route", () => {
           const answer = await send(target, { [field]: value });
           const where = `${target.method} ${target.path} ${field}: ${what} → ${answer.status} ${named(answer)}`;
           expect(answer.status, where).to.be.within(400, 499);
-          if (answer.status === 400) expect(named(answer), where).to.contain(field);
+          if (answer.status === invalid(target)) expect(named(answer), where).to.contain(field);
         }
       }
     }
@@ -124,13 +128,13 @@ describe("wrong input on every route", () => {
       if (required.length === 0) continue;
       const answer = await send(target, {});
       const where = `${target.method} ${target.path} → ${answer.status} ${named(answer)}`;
-      expect(answer.status, where).to.equal(400);
+      expect(answer.status, where).to.equal(invalid(target));
       for (const field of required) expect(named(answer), where).to.contain(field);
     }
   }).timeout(60_000);
 
   it("refuses and names an unknown field on /api", async () => {
-    for (const target of all.filter((candidate) => candidate.path.startsWith("/api") && jsonSchema(candidate)?.properties)) {
+    for (const target of all.filter((one) => one.path.startsWith("/api") && !isOld(one) && jsonSchema(one)?.properties)) {
       const answer = await send(target, { surprise_field: 1 });
       const where = `${target.method} ${target.path} → ${answer.status} ${named(answer)}`;
       expect(answer.status, where).to.equal(400);
@@ -171,10 +175,10 @@ describe("wrong input on every route", () => {
           const answer = await send(target, undefined, `${path}?${parameter.name}=${encodeURIComponent(value)}`);
           const where = `GET ${target.path}?${parameter.name}=${value.slice(0, 30)} → ${answer.status} ${named(answer)}`;
           expect(answer.status, where).to.be.below(500);
-          if (answer.status === 400) expect(named(answer), where).to.contain(parameter.name);
+          if (answer.status === invalid(target)) expect(named(answer), where).to.contain(parameter.name);
         }
       }
-      if (query.length > 0) {
+      if (query.length > 0 && !isOld(target)) {
         const answer = await send(target, undefined, `${path}?surprise_parameter=1`);
         expect(answer.status, `GET ${target.path} → ${named(answer)}`).to.be.within(400, 404);
       }

@@ -1,0 +1,5 @@
+/** Where the old desktop client's paths begin. Its answers are the plain object, and its errors have their text also as `detail`. */
+export const OLD_PREFIX = "/api/v1/";
+
+/** Whether a path is one of the old client's. */
+export const isOldPath = (path: string): boolean => path.startsWith(OLD_PREFIX);
