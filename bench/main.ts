@@ -8,6 +8,7 @@ import { benchHolds } from "./ledger.ts";
 import { benchLatency } from "./latency.ts";
 import { benchWatching } from "./observability.ts";
 import { benchMonitor } from "./monitor.ts";
+import { benchReads } from "./reads.ts";
 import { benchRelay } from "./relay.ts";
 import { benchScale } from "./scale.ts";
 import { benchSettlement } from "./settlement.ts";
@@ -24,7 +25,7 @@ const NAMES = {
 /**
  * `npm run bench`: what a relayed call costs beside a bare pass-through, holds and settlements per second, memory per idle stream.
  * Everything runs on this machine and shares its cores, on servers of its own. Not a test: figures depend on the machine.
- * `--only relay|latency|scale|system|webhook|watching|events|ledger|settlement` runs one part, `--profile FOLDER` leaves a CPU profile of the relay there.
+ * `--only relay|latency|scale|system|webhook|reads|watching|events|ledger|settlement` runs one part, `--profile FOLDER` leaves a CPU profile of the relay there.
  */
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: "string" }, profile: { type: "string" } } });
@@ -37,6 +38,7 @@ async function main(): Promise<void> {
     if (wanted("scale")) await scale();
     if (wanted("system")) await system();
     if (wanted("webhook")) await webhook();
+    if (wanted("reads")) await reads();
     if (wanted("watching")) await watching();
     if (wanted("events")) await events();
     if (wanted("ledger")) await ledger();
@@ -76,6 +78,13 @@ async function webhook(): Promise<void> {
   console.log(`\nDify's webhook at ${perSecond} events a second, each charged before its answer`);
   const parts = Object.entries(byPart).map(([name, ms]) => `${name} ${ms.toFixed(3)}`);
   console.log(`  CPU per event ${total.toFixed(3)} ms: ${parts.join(", ")}; answer p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms`);
+}
+
+async function reads(): Promise<void> {
+  const { people, perSecond, p50Ms, p95Ms, p99Ms, apiMs, postgresMs, bad } = await benchReads();
+  console.log(`\nSimple reads of ${people} people at once, ${perSecond.toFixed(0)} a second, by one copy`);
+  console.log(`  p50 ${p50Ms.toFixed(1)} ms, p95 ${p95Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms; ${bad} failed`);
+  console.log(`  CPU per read: api ${apiMs.toFixed(2)} ms, Postgres ${postgresMs.toFixed(2)} ms`);
 }
 
 async function watching(): Promise<void> {

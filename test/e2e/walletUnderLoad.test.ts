@@ -25,14 +25,14 @@ async function stream(api: string, key: string, model: string): Promise<Outcome>
 }
 
 describe("a wallet under load", () => {
-  it("200 streams at once on a wallet that pays for 50 never take it below zero", async () => {
+  it("500 streams at once on a wallet that pays for 125 never take it below zero", async () => {
     const at = await product();
     const admin = await operator(at);
     // Only output is priced: each call holds and costs exactly 100 × 100 / 1000 = 10 credits.
     const model = await pricedModel(admin, at.upstream, { input: "0", output: "100" });
-    const ada = await customer(at, admin, { credits: "500" });
+    const ada = await customer(at, admin, { credits: "1250" });
 
-    let lowest = 500;
+    let lowest = 1250;
     const watching = new AbortController();
     const watch = (async () => {
       while (!watching.signal.aborted) {
@@ -40,13 +40,13 @@ describe("a wallet under load", () => {
         lowest = Math.min(lowest, Number(balance.available));
       }
     })();
-    const outcomes = await Promise.all(Array.from({ length: 200 }, () => stream(at.api, ada.key, model)));
+    const outcomes = await Promise.all(Array.from({ length: 500 }, () => stream(at.api, ada.key, model)));
     watching.abort();
     await watch;
 
     const served = outcomes.filter((outcome) => outcome.status === 200);
     const refused = outcomes.filter((outcome) => outcome.status !== 200);
-    expect(served).to.have.length(50);
+    expect(served).to.have.length(125);
     expect(served.every((outcome) => outcome.text.trimEnd().endsWith("data: [DONE]"))).to.equal(true);
     for (const outcome of refused) expect([402, 429], outcome.text).to.include(outcome.status);
     for (const outcome of refused) expect(["insufficient_balance", "balance_on_hold"]).to.include(outcome.code);
