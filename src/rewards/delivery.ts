@@ -7,12 +7,17 @@ import { dueReferrals } from "./referral/repository.ts";
 import { openReversals } from "./reversals/repository.ts";
 import type { Reverse } from "./reversals/reverse.ts";
 import type { TakeBack } from "./reversals/takeBack.ts";
-import { markTopUp, noteTopUp, refundedTopUps, waitingTopUp, waitingTopUps, type TopUp } from "./topups.ts";
+import { markTopUp, noteRefund, noteTopUp, refundedTopUps, waitingTopUp, waitingTopUps, type TopUp } from "./topups.ts";
 
 /** What top-ups lead to. */
 export interface TopUpRewards {
   /** Notes a credited top-up; call it in the transaction that credits. */
   note(tx: PoolClient, topUp: Omit<TopUp, "completedAt">): Promise<void>;
+  /**
+   * Notes that so many of a top-up's credits were refunded, in micro-credits; call it once for each refund, in the transaction that takes them
+   * back. A top-up whose order becomes `refunded` needs no note.
+   */
+  noteRefund(tx: PoolClient, orderNo: string, credits: bigint): Promise<void>;
   /** Pays what a noted top-up leads to, at once. Never rejects: what it could not do, {@link deliver} does. */
   follow(orderNo: string): Promise<void>;
   /** Pays everything that waits, and takes back what was paid for top-ups that were refunded. Safe to run at any time, twice, and on several workers: each payment is made once by its id. */
@@ -50,6 +55,8 @@ export function createTopUpRewards(deps: {
     async note(tx, topUp) {
       if (await noteTopUp(tx, topUp)) await noteDues(tx, topUp.orderNo);
     },
+
+    noteRefund,
 
     async follow(orderNo) {
       try {

@@ -4,7 +4,7 @@ import type { Queryable } from "../platform/postgres.ts";
 export interface TopUp {
   orderNo: string;
   userId: string;
-  /** What was bought without any bonus, micro-credits. */
+  /** What was bought without any bonus, less what was refunded of it; micro-credits. */
   credits: bigint;
   completedAt: Date;
 }
@@ -25,11 +25,23 @@ export async function noteTopUp(tx: Queryable, topUp: Omit<TopUp, "completedAt">
   return rowCount === 1;
 }
 
+/** Notes that so many of its credits were refunded. What becomes of its rewards is decided anew; of one refunded in full there are none. */
+export async function noteRefund(tx: Queryable, orderNo: string, credits: bigint): Promise<void> {
+  await tx.query(
+    `UPDATE reward_topups SET refunded_credits = least(credits, refunded_credits + $2), reversed_at = NULL,
+       refunded_at = CASE WHEN refunded_credits + $2 >= credits THEN coalesce(refunded_at, now()) ELSE refunded_at END
+     WHERE order_no = $1`,
+    [orderNo, credits],
+  );
+}
+
 const topUpOf = (row: Row): TopUp => ({ orderNo: row.order_no, userId: row.user_id, credits: row.credits, completedAt: row.completed_at });
 
-const COLUMNS = "order_no, user_id, credits, completed_at";
+const LEFT = "(credits - refunded_credits)";
+const COLUMNS = `order_no, user_id, ${LEFT} AS credits, completed_at`;
 const WAITS = "done_at IS NULL";
-const REFUNDED = "refunded_at IS NOT NULL AND reversed_at IS NULL";
+/** Refunded, all of it or a part, and not decided. */
+export const REFUNDED = "(refunded_at IS NOT NULL OR refunded_credits > 0) AND reversed_at IS NULL";
 
 /** Top-ups whose rewards are not paid yet: those that failed least first, so that one that always fails holds up no other. */
 export async function waitingTopUps(db: Queryable, limit: number): Promise<TopUp[]> {
@@ -61,13 +73,13 @@ export async function markTopUp(db: Queryable, orderNo: string, outcome: "done" 
 }
 
 /**
- * Whether a top-up stands, to be asked first in a transaction that pays for it: who undoes it afterwards waits for that transaction. It does
- * not wait for a refund under way, whose locks it could meet in another order.
+ * Whether a top-up stands, with at least so many micro-credits that were not refunded: to be asked first in a transaction that pays for it.
+ * Who undoes it afterwards waits for that transaction. It does not wait for a refund under way, whose locks it could meet in another order.
  */
-export async function stands(tx: Queryable, orderNo: string): Promise<boolean> {
+export async function stands(tx: Queryable, orderNo: string, least: bigint): Promise<boolean> {
   const { rows } = await tx.query<{ stands: boolean }>(
-    "SELECT refunded_at IS NULL AS stands FROM reward_topups WHERE order_no = $1 FOR KEY SHARE",
-    [orderNo],
+    `SELECT refunded_at IS NULL AND ${LEFT} >= $2 AS stands FROM reward_topups WHERE order_no = $1 FOR KEY SHARE`,
+    [orderNo, least],
   );
   return rows[0]?.stands === true;
 }
@@ -94,7 +106,7 @@ export interface Wanted {
 /** The first top-up of that kind which stands, kept from being undone until the transaction ends. */
 export async function standingTopUp(tx: Queryable, { userId, least, from, to }: Wanted): Promise<string | undefined> {
   const { rows } = await tx.query<{ order_no: string }>(
-    `SELECT order_no FROM reward_topups WHERE user_id = $1 AND credits >= $2 AND refunded_at IS NULL
+    `SELECT order_no FROM reward_topups WHERE user_id = $1 AND ${LEFT} >= $2 AND refunded_at IS NULL
        AND ($3::timestamptz IS NULL OR completed_at >= $3) AND ($4::timestamptz IS NULL OR completed_at < $4)
      ORDER BY completed_at LIMIT 1 FOR KEY SHARE`,
     [userId, least, from ?? null, to ?? null],
@@ -102,10 +114,10 @@ export async function standingTopUp(tx: Queryable, { userId, least, from, to }: 
   return rows[0]?.order_no;
 }
 
-/** The largest top-up of a person in a time that was not refunded, in micro-credits; 0 without one. */
+/** The largest top-up of a person in a time, without what was refunded, in micro-credits; 0 without one. */
 export async function largestTopUp(db: Queryable, userId: string, from: Date, to: Date): Promise<bigint> {
   const { rows } = await db.query<{ most: bigint | null }>(
-    `SELECT max(credits) AS most FROM reward_topups
+    `SELECT max(${LEFT}) AS most FROM reward_topups
      WHERE user_id = $1 AND completed_at >= $2 AND completed_at < $3 AND refunded_at IS NULL`,
     [userId, from, to],
   );

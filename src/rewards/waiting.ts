@@ -1,5 +1,6 @@
 import type { Metrics } from "../platform/metrics.ts";
 import type { Pool } from "../platform/postgres.ts";
+import { REFUNDED } from "./topups.ts";
 
 /** What waits to be paid, as Postgres knows it: the same on every copy. */
 export function watchRewards(metrics: Metrics, pool: Pool): void {
@@ -9,7 +10,7 @@ export function watchRewards(metrics: Metrics, pool: Pool): void {
     async read() {
       const { rows } = await pool.query<{ waiting: bigint }>(
         `SELECT (SELECT count(*) FROM reward_topups WHERE done_at IS NULL) + (SELECT count(*) FROM referrals WHERE status = 'due')
-           + (SELECT count(*) FROM reward_topups WHERE refunded_at IS NOT NULL AND reversed_at IS NULL)
+           + (SELECT count(*) FROM reward_topups WHERE ${REFUNDED})
            + (SELECT count(*) FROM reward_reversals WHERE ended_at IS NULL) AS waiting`,
       );
       return Number(rows[0]!.waiting);

@@ -7,8 +7,8 @@ import { countClaims, duesOf, insertClaim, lockCampaign, takeDue, takeEarned } f
 import { unmetBy, type Due } from "./rules.ts";
 
 /**
- * Pays a top-up what the campaigns that ran when it was completed owe it, each once, by the terms of that moment. One that was refunded, or
- * whose buyer is not active or does not meet a condition, is paid nothing, nor is one that the budget no longer covers.
+ * Pays a top-up what the campaigns that ran when it was completed owe it, each once, by the terms of that moment. One that was refunded so that
+ * too little is left, or whose buyer is not active or does not meet a condition, is paid nothing, nor is one that the budget no longer covers.
  */
 export type PayDues = (topUp: TopUp) => Promise<void>;
 
@@ -18,7 +18,7 @@ export function createPayDues(deps: { pool: Pool; payouts: Payouts; member: Find
   /** Decided and paid in one transaction. The campaign is locked, so that the count of a person's claims is exact. */
   function decide(due: Due, member: Member | undefined, { orderNo, userId, completedAt }: TopUp): Promise<void> {
     return payouts.run(async (tx, pay) => {
-      const standing = await stands(tx, orderNo);
+      const standing = await stands(tx, orderNo, due.min_topup);
       if (!(await takeDue(tx, due)) || !standing || !member?.active) return;
       const campaign = (await lockCampaign(tx, due.campaign_id))!;
       const claims = await countClaims(tx, due.campaign_id, userId);

@@ -97,8 +97,8 @@ export async function campaignBudgets(db: Queryable, at: Date): Promise<{ code: 
 /** Notes what the campaigns that run now owe a top-up, in the transaction that credits it. */
 export async function noteDues(tx: Queryable, orderNo: string): Promise<void> {
   await tx.query(
-    `INSERT INTO campaign_dues (order_no, campaign_id, reward, most_per_user, new_within_days, tiers, expires_days)
-     SELECT t.order_no, c.id, c.reward, c.most_per_user, c.new_within_days, c.tiers, c.expires_days
+    `INSERT INTO campaign_dues (order_no, campaign_id, min_topup, reward, most_per_user, new_within_days, tiers, expires_days)
+     SELECT t.order_no, c.id, coalesce(c.min_topup, 0), c.reward, c.most_per_user, c.new_within_days, c.tiers, c.expires_days
      FROM reward_topups t JOIN campaigns c ON c.trigger = 'topup' AND c.status = 'active' AND c.starts_at <= t.completed_at
        AND c.ends_at > t.completed_at AND coalesce(c.min_topup, 0) <= t.credits
      WHERE t.order_no = $1`,

@@ -34,6 +34,8 @@ export type Conditions = Pick<CampaignRow, "most_per_user" | "new_within_days" |
 export interface Due extends Conditions {
   campaign_id: string;
   order_no: string;
+  /** What must be left of the top-up. */
+  min_topup: bigint;
   reward: bigint;
   expires_days: number;
 }

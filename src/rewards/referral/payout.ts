@@ -39,8 +39,8 @@ export function createReferralPayout(deps: ReferralDeps): ReferralPayout {
   }
 
   /** Locks a referral that is due for a top-up that stands. The top-up first, as whoever undoes it does. */
-  async function lockDue(tx: PoolClient, { id, order_no: orderNo }: ReferralRow): Promise<ReferralRow | undefined> {
-    if (!(await stands(tx, orderNo!))) return undefined;
+  async function lockDue(tx: PoolClient, { id, order_no: orderNo }: ReferralRow, least: bigint): Promise<ReferralRow | undefined> {
+    if (!(await stands(tx, orderNo!, least))) return undefined;
     const row = await lockReferral(tx, id);
     return row?.status === "due" && row.order_no === orderNo ? row : undefined;
   }
@@ -53,7 +53,7 @@ export function createReferralPayout(deps: ReferralDeps): ReferralPayout {
       if (!found) return undefined;
       const active = (await member(found.referrer_id))?.active === true;
       return inTransaction(pool, async (tx) => {
-        if (!(await stands(tx, orderNo))) return undefined;
+        if (!(await stands(tx, orderNo, minTopUp))) return undefined;
         const row = await lockReferral(tx, found.id);
         if (row?.status !== "pending") return undefined;
         const signals = active ? row.signals : [...row.signals, "referrer_not_active" as const];
@@ -77,13 +77,13 @@ export function createReferralPayout(deps: ReferralDeps): ReferralPayout {
     async pay(id) {
       const found = await findReferral(pool, id);
       if (found?.status !== "due") return;
-      const { monthlyCap } = await settings.read(referralSettings);
+      const { monthlyCap, minTopUp } = await settings.read(referralSettings);
       await payouts.run(async (tx, pay) => {
-        const row = await lockDue(tx, found);
+        const row = await lockDue(tx, found, minTopUp);
         if (row) await pay(paymentOf(row, "referred"));
       });
       await payouts.run(async (tx, pay) => {
-        const row = await lockDue(tx, found);
+        const row = await lockDue(tx, found, minTopUp);
         if (!row) return;
         const now = clock.now();
         const within =

@@ -17,9 +17,9 @@ const waiting = (row: ReferralRow): ReferralRow => ({
 });
 
 /**
- * Decides what becomes of the referral of a refunded top-up, whose row the caller has locked: another top-up of the person that stands and
- * buys `least` micro-credits takes its place; without one the referral waits again or, when a side was paid, is reversed for good. Answers
- * the payments that are without ground then.
+ * Decides what becomes of the referral of a refunded top-up, whose row the caller has locked: what is left of it, or another top-up of the
+ * person that stands, carries it if it buys `least` micro-credits; without one the referral waits again or, when a side was paid, is reversed
+ * for good. Answers the payments that are without ground then.
  */
 export async function undoReferral(tx: PoolClient, orderNo: string, least: bigint): Promise<string[]> {
   const row = await lockReferralOf(tx, orderNo);

@@ -3,18 +3,25 @@ import { inTransaction, type Pool, type PoolClient } from "../../platform/postgr
 import { claimsOfTopUp, regroundClaim } from "../campaign/repository.ts";
 import { undoReferral } from "../referral/undo.ts";
 import { referralSettings } from "../settings.ts";
-import { lockRefunded, markReversed, standingTopUp, type TopUp } from "../topups.ts";
+import { lockRefunded, markReversed, standingTopUp, stands, type TopUp } from "../topups.ts";
 import { insertReversals } from "./repository.ts";
 
-/** Decides once what becomes of the rewards of a refunded top-up. What is to be taken back is noted; taking it follows. */
+/**
+ * Decides what becomes of the rewards of a top-up that was refunded, in full or in part: once after each refund. What is to be taken back is
+ * noted; taking it follows.
+ */
 export type Reverse = (topUp: TopUp) => Promise<void>;
 
 export function createReverse({ pool, settings }: { pool: Pool; settings: Settings }): Reverse {
-  /** Claims that nothing carries any more, by the ids of their payments. One that only needed some top-up may rest on another. */
+  /**
+   * Claims that nothing carries any more, by the ids of their payments. What is left of the top-up may, if it is large enough, and for one that
+   * only needed some top-up another.
+   */
   async function ungrounded(tx: PoolClient, orderNo: string): Promise<string[]> {
     const payments: string[] = [];
     for (const claim of await claimsOfTopUp(tx, orderNo)) {
       const { campaign_id, user_id: userId, no, for_topup, min_topup: least, starts_at: from, ends_at: to } = claim;
+      if (await stands(tx, orderNo, least ?? 0n)) continue;
       const other = for_topup ? undefined : await standingTopUp(tx, { userId, least: least ?? 0n, from, to });
       if (other === undefined) payments.push(`campaign:${campaign_id}:${userId}:${no}`);
       else await regroundClaim(tx, claim, other);

@@ -1,9 +1,6 @@
 import { expect } from "chai";
-import { formatCredits, MICRO } from "../../../src/platform/credits.ts";
-import { uuidv7 } from "../../../src/platform/ids.ts";
-import { inTransaction } from "../../../src/platform/postgres.ts";
-import { unique } from "../../support/people.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
+import { refunding } from "./refunding.ts";
 import { prove, rewardsRig, type Page, type Rig, type Somebody } from "./rig.ts";
 
 describe("rewards of a top-up that is refunded", () => {
@@ -15,58 +12,7 @@ describe("rewards of a top-up that is refunded", () => {
   });
   afterEach(() => prove(rig));
   after(() => rig.close());
-
-  const hours = (count: number) => new Date(Date.now() + count * 3_600_000).toISOString();
-  const deliver = () => rig.rewards.topUps.deliver();
-  const follow = async (who: Somebody, credits = 100) => {
-    const order = await rig.topUp(who, credits);
-    await rig.rewards.topUps.follow(order);
-    return order;
-  };
-  async function campaign(more: object): Promise<{ id: string; code: string }> {
-    const { status, data } = await rig.operator.call<{ id: string; code: string }>("POST", "/api/admin/campaigns", {
-      code: unique("R").slice(0, 20),
-      name: "Spring",
-      starts_at: hours(-1),
-      ends_at: hours(1),
-      reward: "10",
-      budget: "1000",
-      most_per_user: 10,
-      ...more,
-    });
-    expect(status).to.equal(201);
-    return data;
-  }
-  const pause = ({ id }: { id: string }) => rig.operator.call("PATCH", `/api/admin/campaigns/${id}`, { status: "paused" });
-  async function referral(): Promise<[Somebody, Somebody]> {
-    const [ada, ben] = [await rig.somebody(), await rig.somebody()];
-    const { code } = (await ada.call<{ code: string }>("GET", "/api/user/referrals")).data;
-    const party = (who: Somebody) => ({ id: who.id, email: `${who.id}@example.com`, devices: [] });
-    await inTransaction(rig.pool, (tx) => rig.rewards.referrals.attach(tx, { code, referrer: party(ada), referred: party(ben) }));
-    return [ada, ben];
-  }
-  const stateOf = async (who: Somebody) =>
-    (await rig.operator.call<Page>("GET", `/api/admin/referrals?referred_id=${who.id}`)).data.items[0]!;
-  const reversalsOf = async (who: Somebody) =>
-    (await rig.operator.call<Page>("GET", `/api/admin/rewards/reversals?user_id=${who.id}`)).data.items;
-  const totals = async (...people: Somebody[]) => Promise.all(people.map(async (who) => formatCredits(await who.total())));
-  async function hold(who: Somebody, credits: bigint): Promise<string> {
-    const id = uuidv7();
-    const held = await rig.ledger.authorize({ id, walletId: who.walletId, amount: credits * MICRO, owner: "test", ttlMs: 60_000 });
-    expect(held.kind).to.equal("held");
-    return id;
-  }
-  async function spend(who: Somebody, credits: bigint): Promise<void> {
-    const done = await rig.ledger.debit(rig.pool, {
-      id: `test:${uuidv7()}`,
-      walletId: who.walletId,
-      amount: credits * MICRO,
-      to: "adjustments",
-      type: "ADMIN",
-      description: "spent",
-    });
-    expect(done.kind).to.equal("ok");
-  }
+  const { deliver, follow, campaign, pause, referral, stateOf, reversalsOf, totals, hold, spend } = refunding(() => rig);
 
   it("are not paid when it is refunded before they are; the next top-up is the first one then", async () => {
     const offer = await campaign({ trigger: "topup" });
@@ -133,60 +79,6 @@ describe("rewards of a top-up that is refunded", () => {
     expect(reversed.count).to.be.at.least(3);
     expect(Number(reversed.lost)).to.be.at.least(6);
     expect(await rig.metrics.text()).to.match(/tollkeeper_reward_credits_recovered_total\{kind="referrer"\} 2/);
-  });
-
-  it("spent before the refund are held back from later rewards, until all has come back", async () => {
-    const ada = await rig.somebody();
-    const [offer, gift] = [await campaign({ trigger: "topup" }), await campaign({ reward: "4" })];
-    const order = await follow(ada);
-    await spend(ada, 10n);
-    await rig.refund(order);
-    await deliver();
-    expect(await totals(ada), "nothing that was bought pays for it").to.deep.equal(["100"]);
-    expect((await reversalsOf(ada))[0]).to.include({ recovered: "0", withheld: "0", lost: "10", status: "ended" });
-
-    const claim = () => ada.call<{ balance: string }>("POST", `/api/user/campaigns/${gift.code}/claim`, {});
-    const claimed = await claim();
-    expect(claimed.status).to.equal(201);
-    expect(claimed.data).to.include({ balance: "100" });
-    expect((await reversalsOf(ada))[0]).to.include({ withheld: "4", lost: "6" });
-    // The same game again: this reward is held back for the first.
-    const again = await follow(ada);
-    await pause(offer);
-    expect(await totals(ada)).to.deep.equal(["204"]);
-    expect((await reversalsOf(ada))[0]).to.include({ withheld: "10", lost: "0" });
-    await spend(ada, 4n);
-    await rig.refund(again);
-    await deliver();
-    expect((await reversalsOf(ada)).map(({ recovered, withheld, lost }) => [recovered, withheld, lost])).to.deep.equal([
-      ["0", "0", "10"],
-      ["0", "10", "0"],
-    ]);
-    for (const left of ["200", "200", "202"]) {
-      await claim();
-      expect(await totals(ada)).to.deep.equal([left]);
-    }
-    expect((await reversalsOf(ada))[0]).to.include({ withheld: "10", lost: "0" });
-    const { items } = (await ada.call<Page>("GET", "/api/user/transactions?type=BONUS&page_size=3")).data;
-    expect(items.map(({ amount, description }) => [amount, description])).to.deep.equal([
-      ["-2", "Held back: rewards of refunded top-ups were spent"],
-      ["4", "Campaign: Spring"],
-      ["-4", "Held back: rewards of refunded top-ups were spent"],
-    ]);
-  });
-
-  it("of one person come one after the other, so that no more is held back than is missing", async () => {
-    const ada = await rig.somebody();
-    const offer = await campaign({ trigger: "topup", reward: "5" });
-    const order = await follow(ada);
-    await pause(offer);
-    await spend(ada, 5n);
-    await rig.refund(order);
-    await deliver();
-    const gifts = await Promise.all(Array.from({ length: 6 }, () => campaign({ reward: "2" })));
-    await Promise.all(gifts.map(({ code }) => ada.call("POST", `/api/user/campaigns/${code}/claim`, {})));
-    expect(await totals(ada)).to.deep.equal(["107"]);
-    expect((await reversalsOf(ada))[0]).to.include({ withheld: "5", lost: "0" });
   });
 
   it("are taken back later when running calls hold them", async () => {
