@@ -73,7 +73,7 @@ export async function benchReads(): Promise<ReadsResult> {
     const times: number[] = [];
     let bad = 0;
     let counting = false;
-    let going = true;
+    const over = new AbortController();
 
     async function read(key: string, path: string): Promise<void> {
       const from = performance.now();
@@ -84,7 +84,7 @@ export async function benchReads(): Promise<ReadsResult> {
       if (answer.statusCode !== 200) bad += 1;
     }
     async function person(key: string, no: number): Promise<void> {
-      for (let turn = no; going; turn += 1) {
+      for (let turn = no; !over.signal.aborted; turn += 1) {
         await delay(Math.random() * 2 * THINK_MS);
         await read(key, READS[turn % READS.length]!);
       }
@@ -97,7 +97,7 @@ export async function benchReads(): Promise<ReadsResult> {
     await delay(SECONDS * 1_000);
     counting = false;
     const after = used();
-    going = false;
+    over.abort();
     await everybody;
     times.sort((a, b) => a - b);
     const at = (share: number): number => times[Math.floor(share * (times.length - 1))]!;
