@@ -45,7 +45,7 @@ describe("a review of tiers", () => {
     ).rows;
   const failSignIns = (userId: string, failures: number) =>
     rig.pool.query(
-      "INSERT INTO login_failures (subject, failures, last_failure_at) VALUES ('account:' || $1, $2, now()) ON CONFLICT (subject) DO UPDATE SET failures = $2",
+      "INSERT INTO login_failures (subject, failures, own_failures, last_failure_at) VALUES ('account:' || $1, $2, $2, now()) ON CONFLICT (subject) DO UPDATE SET own_failures = $2",
       [userId, failures],
     );
   const days = (n: number) => (rig.clock.at = new Date(rig.clock.at.getTime() + n * DAY_MS));
