@@ -51,6 +51,10 @@ export const environmentSchema = z.object({
 
   MONITOR_STREAMS: integer(5, 1, 10_000),
 
+  LIVE_CONNECTIONS: integer(20, 1, 1_000_000),
+  LIVE_KEPT_EVENTS: integer(20_000, 100, 1_000_000),
+  LIVE_WAITING_KB: integer(1_024, 16, 102_400),
+
   METRICS_PORT: optionalPort(),
   METRICS_TOKEN: z.string().min(16, "must have at least 16 characters").optional(),
 

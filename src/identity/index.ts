@@ -37,7 +37,7 @@ import { createRegistrationWorkflows } from "./registration.ts";
 import { createRegistrationSteps, type RegistrationSteps } from "./registrationSteps.ts";
 import { identityRoutes } from "./routes.ts";
 import { createSessionCallers } from "./sessionCallers.ts";
-import { createSessions } from "./sessions.ts";
+import { createSessions, livingSessions } from "./sessions.ts";
 import { limitsOf } from "./limitsOf.ts";
 import { spendOf } from "./spendOf.ts";
 import { createSignUp } from "./signUp.ts";
@@ -62,6 +62,8 @@ export interface Identity {
   authenticateToken(jwt: string): Promise<Principal>;
   /** Whose session this is, now, for what outlives an access token. Throws like {@link Identity.authenticateToken}. */
   principalOf(userId: string, sessionId: string): Promise<Principal>;
+  /** Those of these sessions that have not ended, of people who may sign in now. */
+  livingSessions(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** undefined for an unknown, revoked or expired key; rejects when Postgres is needed and away. Cheap: see keyCache.ts. */
   authenticateKey(raw: string, options?: { known: boolean }): Promise<CallerKey | undefined>;
   /** Whose calls come with an access token; undefined for a bad one. As cheap: see sessionCallers.ts. */
@@ -191,6 +193,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
   return {
     authenticateToken: async (token) => principalOf(tokens.verify(token)),
     principalOf: (userId, sessionId) => principalOf({ userId, sessionId }),
+    livingSessions: (ids) => livingSessions(pool, ids),
     authenticateKey,
     authenticateSession: createSessionCallers({ pool, tiers, tokens, changes }),
     noteUse,

@@ -46,6 +46,17 @@ export function checkMaySignIn(user: Pick<UserRow, "status" | "suspended_until">
   if (status === "closed") throw appError("unauthenticated", { message: "This account is closed" });
 }
 
+/** Those of these sessions that have not ended, of people who may sign in now. */
+export async function livingSessions(db: Queryable, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const { rows } = await db.query<{ id: string }>(
+    `SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id
+     WHERE s.id = ANY ($1::uuid[]) AND s.revoked_at IS NULL AND s.expires_at > now()
+       AND (u.status = 'active' OR u.status = 'suspended' AND u.suspended_until <= now())`,
+    [ids],
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
 interface TokenRow {
   session_id: string;
   expires_at: Date;

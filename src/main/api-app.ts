@@ -19,6 +19,8 @@ import { createIdempotency } from "../http/idempotency.ts";
 import { countRequests } from "../http/metrics.ts";
 import { metricsRoute } from "../http/metricsPage.ts";
 import type { Route } from "../http/route.ts";
+import type { Upgrade } from "../http/upgrade.ts";
+import { LIVE_PATH, liveDemo } from "../live/index.ts";
 import { createNoticeSettings, noticeRoutes } from "../notices/index.ts";
 import { createQueuesPage } from "../notify/index.ts";
 import { outlookRoutes } from "../outlook/index.ts";
@@ -44,6 +46,7 @@ import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
 import { createHideIp } from "../platform/hideIp.ts";
 import { avatarsIn, finishUploadIn } from "./fileUses.ts";
 import { partChecks, providerCheck } from "./checks.ts";
+import { createApiLive } from "./live.ts";
 import { createApiMonitor } from "./monitor.ts";
 import type { Platform } from "./platform.ts";
 import { createFileServices } from "./files.ts";
@@ -55,6 +58,8 @@ import { createCoreServices } from "./services.ts";
 
 export interface Api {
   app: RequestListener;
+  /** WebSockets, by their paths. */
+  upgrades: ReadonlyMap<string, Upgrade>;
   /** Ends running calls within `graceMs`, writes what is waiting. */
   stop(graceMs: number): Promise<void>;
 }
@@ -133,6 +138,8 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
   const checks = [...partChecks(platform), providerCheck(gateway.providers)];
   const subscriptions = createSubscriptions({ pool, ledger });
   const monitor = createApiMonitor(platform, { identity, notify, gateway, checks });
+  const throttle = createThrottle(config.API_REQUESTS_PER_MINUTE);
+  const live = createApiLive(platform, core, throttle);
   const exports = createExports();
   const own: Route[] = [
     ...healthRoutes(checks, { stopping, access }),
@@ -184,6 +191,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ...tierRuleRoutes({ pool, tiers: identity.tiers, review: createQuotaServices({ pool, ledger, log }).tierReview }),
     ...resetRoutes({ pool, temporal: temporal.client, taskQueue: BILLING_QUEUE }),
     ...monitor.routes,
+    ...live.routes,
     ...outlookRoutes({ pool }),
     ...activityRoutes(createHistory({ pool, calls: (filter, limit, counted) => servedCalls(pool, filter, limit, counted) })),
     ...keyAdminRoutes(identity.priceClasses),
@@ -217,6 +225,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     count: countRequests(metrics),
     tracing,
     pages: [
+      ...(config.NODE_ENV === "production" ? [] : [{ path: "/live-demo", router: liveDemo() }]),
       {
         path: "/ops",
         router: opsRouter({
@@ -236,7 +245,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ],
     authenticate: identity.authenticate,
     idempotency: createIdempotency(pool),
-    throttle: createThrottle(config.API_REQUESTS_PER_MINUTE),
+    throttle,
     trustProxy: config.TRUST_PROXY,
     corsOrigins: config.CORS_ORIGINS,
     publicUrl: config.PUBLIC_URL,
@@ -245,9 +254,12 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
 
   return {
     app,
+    upgrades: new Map([[LIVE_PATH, live.upgrade]]),
     async stop(graceMs) {
       monitor.stop();
+      const quiet = live.stop();
       await gateway.drain(graceMs);
+      await quiet;
       await usage.stop(5_000);
       await webhook.stop();
       await ledger.close();

@@ -1,5 +1,6 @@
 import { loadConfig } from "../config/index.ts";
 import { createHttpServer } from "../http/server.ts";
+import { serveUpgrades } from "../http/upgrade.ts";
 import { createApi } from "./api-app.ts";
 import { exitOnConfigError } from "./config-error.ts";
 import { listen } from "./listen.ts";
@@ -16,6 +17,7 @@ let stopping = false;
 const api = await createApi(platform, () => stopping);
 
 const server = createHttpServer(api.app);
+serveUpgrades(server, api.upgrades);
 await listen(server, config);
 const endMetrics = await serveMetrics(platform);
 platform.log.info({ port: config.PORT }, "the api listens");

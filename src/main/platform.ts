@@ -4,6 +4,7 @@ import type { Bus } from "../activity/index.ts";
 import { tellAudit } from "../admin/audit.ts";
 import type { Config } from "../config/index.ts";
 import { traceFields } from "../http/trace.ts";
+import { createLivePublisher, createPublisherMetrics, type LivePublisher } from "../live/index.ts";
 import { createMonitorPublisher, type MonitorPublisher } from "../monitor/index.ts";
 import { randomText } from "../platform/ids.ts";
 import { createInvalidation, type Invalidation } from "../platform/invalidation.ts";
@@ -22,6 +23,7 @@ import { traceStatements } from "../platform/tracing/postgres.ts";
 import { traceWorkflowRequests } from "../platform/tracing/temporal.ts";
 import { countWorkflowStarts } from "../platform/workflowMetrics.ts";
 import { createEvents } from "./activity.ts";
+import { tellTopUps } from "./live.ts";
 import { release } from "./release.ts";
 import { watchParts } from "./watch-parts.ts";
 
@@ -49,6 +51,10 @@ export interface Platform {
   events: Bus;
   /** Tells operators' live monitors what happens here. */
   monitor: MonitorPublisher;
+  /** Tells people what happens here with what is theirs. */
+  live: LivePublisher;
+  /** Of this process alone. */
+  processName: string;
   close(): Promise<void>;
 }
 
@@ -108,9 +114,18 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
   const invalidation = createInvalidation({ url: config.DATABASE_URL, log });
   watchParts(metrics, { pool, redis, invalidation }, release);
   const events = createEvents(config, name, { pool, redis, log, metrics });
-  const monitor = createMonitorPublisher({ redis, name: `${name}-${process.pid}-${randomText(4)}` });
+  const processName = `${name}-${process.pid}-${randomText(4)}`;
+  const monitor = createMonitorPublisher({ redis, name: processName });
   events.addSink(monitor);
   invalidation.on("monitor", () => monitor.wake());
+  const live = createLivePublisher({
+    redis,
+    name: processName,
+    keepMost: config.LIVE_KEPT_EVENTS,
+    metrics: createPublisherMetrics(metrics),
+    log,
+  });
+  tellTopUps(events, live.publish);
   const untell = tellAudit(events);
   return {
     config,
@@ -128,9 +143,11 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
     secretBox: createSecretBox(config.ENCRYPTION_KEYS),
     events,
     monitor,
+    live,
+    processName,
     async close() {
       untell();
-      await events.stop(EVENTS_MS);
+      await Promise.all([events.stop(EVENTS_MS), live.stop(EVENTS_MS)]);
       redis.disconnect();
       queueRedis.disconnect();
       await Promise.allSettled([

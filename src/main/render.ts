@@ -13,7 +13,6 @@ import {
   renderLimits,
   renewHolds,
   type CallbackDelivery,
-  type Publish,
   type RenderSteps,
   type Tasks,
 } from "../render/index.ts";
@@ -30,9 +29,6 @@ interface Storing {
   /** Whether there is a place for files. */
   stores: boolean;
 }
-
-/** Nobody can watch yet: lists and the query `progress` show how tasks stand. */
-const publish: Publish = () => undefined;
 
 /** Spend limits, and quotas of credits, of an account; quotas of requests and tokens count calls alone. */
 const budgetsOf =
@@ -52,7 +48,7 @@ export function createRenderTasks(platform: Platform, { ledger, identity }: Core
     files,
     stores,
     secretBox,
-    publish,
+    publish: platform.live.publish,
     emit: events.emit,
     workflows: createRenderWorkflows({ client: temporal.client, taskQueue: BILLING_QUEUE, renderQueue: RENDER_QUEUE }),
     engines: createEngines({ simulate: config.RENDER_SIMULATE_MODE }),
@@ -78,7 +74,7 @@ export function createRenderWork(
       log,
       ledger,
       notify,
-      publish,
+      publish: platform.live.publish,
       emit: platform.events.emit,
       metrics: createRenderMetrics(platform.metrics, platform.events),
       budgetsOf: budgetsOf(core.identity),

@@ -30,6 +30,7 @@ export const ERROR_CODES = {
   idempotency_mismatch: { status: 409, message: "This Idempotency-Key was used with another request" },
   payload_too_large: { status: 413, message: "The request is too large" },
   unsupported_media_type: { status: 415, message: "Send JSON" },
+  upgrade_required: { status: 426, message: "Open a WebSocket here" },
   rate_limited: { status: 429, message: "Too many requests" },
   too_many_attempts: { status: 429, message: "Too many attempts" },
   balance_on_hold: { status: 429, message: "The wallet's credit is held by running calls" },

@@ -71,6 +71,12 @@ export async function findTask(db: Queryable, userId: string, id: string): Promi
   return rows[0];
 }
 
+/** Whether this is a task of this person's. */
+export async function ownsTask(db: Queryable, userId: string, id: string): Promise<boolean> {
+  const { rowCount } = await db.query("SELECT FROM render_tasks WHERE id = $1 AND user_id = $2", [id, userId]);
+  return rowCount === 1;
+}
+
 export async function readTask(db: Queryable, id: string): Promise<TaskRow | undefined> {
   const { rows } = await db.query<TaskRow>(`SELECT ${TASK_COLUMNS} FROM render_tasks WHERE id = $1`, [id]);
   return rows[0];
