@@ -1,6 +1,6 @@
 import { multiplierFor, type PricedModel, type PriceVersion, type Pricing, type TokenClasses } from "../../pricing/index.ts";
 import type { DifyMessage } from "./message.ts";
-import type { Payer, Payers } from "./payers.ts";
+import { tierAt, type Payer, type Payers } from "./payers.ts";
 
 /** Why a message cannot be charged yet. */
 export type OpenReason =
@@ -42,7 +42,7 @@ export function createDecide(deps: { payers: Payers; pricing: Pick<Pricing, "mod
     if (!model) return { kind: "open", reason: (await pricing.switchedOff(message.model)) ? "model_not_priced" : "model_not_found", payer };
     const version = await pricing.versionAt(model, message.at);
     if (!version) return { kind: "open", reason: "model_not_priced", payer };
-    const multiplier = multiplierFor(model.rules, { tier: payer.tier, keyGroup: null, model: model.name, at: message.at });
+    const multiplier = multiplierFor(model.rules, { tier: tierAt(payer, message.at), keyGroup: null, model: model.name, at: message.at });
     if (pricing.cost(version, tokensOf(message), undefined, multiplier) > MOST) return { kind: "open", reason: "cost_out_of_range", payer };
     return { kind: "charge", charge: { payer, model, version, multiplier } };
   }
