@@ -181,7 +181,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
       rates: ratesOf(config),
     }),
     ...webhook.routes,
-    ...sourceRoutes({ pool, secretBox, intake: webhook.deps.intake }),
+    ...sourceRoutes({ pool, secretBox, intake: webhook.deps.intake, refusals: webhook.deps.refusals }),
     ...pricingRoutes({ pool, pricing, tierExists: identity.tiers.exists }),
     ...userAdminRoutes(identity.users),
     ...quotaRoutes({ ledger, subscriptions, spendOf: identity.spendOf }),

@@ -10,6 +10,7 @@ const COMMON = { tag: "Operators: Dify", access: "operator" } as const;
 const refusal = z.object({
   id: z.string(),
   reason: z.string(),
+  source: z.string().nullable().meta({ description: "The platform it was sent for; null: Dify" }),
   status: z.number().int(),
   authenticated: z.boolean().meta({ description: "Key and signature were right" }),
   message: z.string(),
@@ -32,6 +33,7 @@ interface RefusalRow {
   total: bigint;
   id: string;
   reason: string;
+  source: string | null;
   status: number;
   authenticated: boolean;
   message: string;
@@ -71,23 +73,34 @@ export function refusalRoutes({ pool, replays }: { pool: Pool; replays: Replays 
       ...COMMON,
       method: "get",
       path: "/api/admin/dify/refusals",
-      summary: "Deliveries of Dify's webhook that were refused, with the reason, newest first",
+      summary: "Deliveries of Dify's webhook and of other platforms that were refused, with the reason, newest first",
       query: z.strictObject({
         ...pageQuery,
         reason: z.string().max(40).optional(),
+        source: z.string().max(40).optional(),
         authenticated: z.enum(["true", "false"]).optional(),
         replayable: z.enum(["true", "false"]).optional(),
       }),
       responses: { 200: pageOf(refusal) },
-      handler: async ({ query: { page, page_size, reason: why, authenticated, replayable } }) => {
+      handler: async ({ query: { page, page_size, reason: why, source, authenticated, replayable } }) => {
         const { rows } = await pool.query<RefusalRow>(
           `SELECT *, count(*) OVER () AS total FROM (
-             SELECT id::text, reason, status, authenticated, message, headers, substring(body FOR $6) AS body, body_bytes, client_ip, times,
+             SELECT id::text, reason, source, status, authenticated, message, headers, substring(body FOR $6) AS body, body_bytes, client_ip, times,
                first_at, last_at, replayed_at, replayed_by, replay_status, replay_answer,
-               authenticated AND replayed_at IS NULL AND reason = ANY ($7::text[]) AND octet_length(body) = body_bytes AS replayable
+               authenticated AND source IS NULL AND replayed_at IS NULL AND reason = ANY ($7::text[]) AND octet_length(body) = body_bytes AS replayable
              FROM dify_refusals WHERE ($1::text IS NULL OR reason = $1) AND ($2::boolean IS NULL OR authenticated = $2)
+               AND ($8::text IS NULL OR source = $8)
            ) r WHERE $3::boolean IS NULL OR replayable = $3 ORDER BY last_at DESC, id::bigint DESC LIMIT $4 OFFSET $5`,
-          [why ?? null, authenticated ?? null, replayable ?? null, page_size, (page - 1) * page_size, KEPT_BYTES, REPLAYABLE],
+          [
+            why ?? null,
+            authenticated ?? null,
+            replayable ?? null,
+            page_size,
+            (page - 1) * page_size,
+            KEPT_BYTES,
+            REPLAYABLE,
+            source ?? null,
+          ],
         );
         return ok({ items: rows.map(view), total: Number(rows[0]?.total ?? 0n), page, page_size });
       },

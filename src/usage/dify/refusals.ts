@@ -7,6 +7,8 @@ import { sha256 } from "../../platform/secrets.ts";
 /** A delivery that was refused or set aside, for operators. */
 export interface Refusal {
   reason: string;
+  /** The platform that it was sent for, when not by Dify's webhook. */
+  source?: string;
   status: number;
   /** Key and signature were right: what it says was used. */
   authenticated: boolean;
@@ -56,8 +58,10 @@ export function maskHeaders(headers: IncomingHttpHeaders): Record<string, string
   return shown;
 }
 
-function keptOf({ authenticated, reason, body }: Refusal): number {
+function keptOf({ authenticated, reason, source, body }: Refusal): number {
   if (!authenticated) return STRANGE_BYTES;
+  // Other platforms sign anew what they send again.
+  if (source !== undefined) return KEPT_BYTES;
   return REPLAYABLE.some((whole) => whole === reason) ? body.length : KEPT_BYTES;
 }
 
@@ -82,8 +86,8 @@ export function createRefusals(deps: { pool: Pool; log: Logger; clock?: () => nu
   /** Each row once: one statement cannot change a row twice. */
   async function write(rows: readonly Row[]): Promise<void> {
     await pool.query(
-      `INSERT INTO dify_refusals AS r (reason, status, authenticated, hash, body, body_bytes, headers, client_ip, message, times)
-       SELECT * FROM unnest($1::text[], $2::integer[], $3::boolean[], $4::text[], $5::bytea[], $6::bigint[], $7::jsonb[], $8::text[], $9::text[], $10::bigint[])
+      `INSERT INTO dify_refusals AS r (reason, status, authenticated, hash, body, body_bytes, headers, client_ip, message, times, source)
+       SELECT * FROM unnest($1::text[], $2::integer[], $3::boolean[], $4::text[], $5::bytea[], $6::bigint[], $7::jsonb[], $8::text[], $9::text[], $10::bigint[], $11::text[])
        ON CONFLICT (reason, hash) DO UPDATE SET times = r.times + excluded.times, last_at = now(), client_ip = excluded.client_ip`,
       [
         rows.map(({ refusal }) => refusal.reason),
@@ -96,11 +100,14 @@ export function createRefusals(deps: { pool: Pool; log: Logger; clock?: () => nu
         rows.map(({ refusal }) => printable(refusal.clientIp)),
         rows.map(({ refusal }) => refusal.message.slice(0, 1_000)),
         rows.map(({ times }) => times),
+        rows.map(({ refusal }) => refusal.source ?? null),
       ],
     );
   }
 
-  const rowOf = (refusal: Refusal): Row => ({ refusal, hash: sha256(refusal.body), times: 1 });
+  const hashOf = ({ source, body }: Refusal): string =>
+    sha256(source === undefined ? body : Buffer.concat([Buffer.from(`${source}:`), body]));
+  const rowOf = (refusal: Refusal): Row => ({ refusal, hash: hashOf(refusal), times: 1 });
   const keyOf = ({ refusal, hash }: Row): string => `${refusal.reason} ${hash}`;
 
   function merged(rows: readonly Row[]): Row[] {

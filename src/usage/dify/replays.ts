@@ -34,7 +34,7 @@ const MOST = 1_000;
 const AT_ONCE = 100;
 
 /** Only what was authentic when it came, and is there to its last byte, can be taken; the body never changes (see the migration). */
-const CAN_BE_TAKEN = "authenticated AND reason = ANY ($1::text[]) AND octet_length(body) = body_bytes";
+const CAN_BE_TAKEN = "authenticated AND source IS NULL AND reason = ANY ($1::text[]) AND octet_length(body) = body_bytes";
 
 /** Creates the replaying of refused deliveries. */
 export function createReplays(deps: { pool: Pool; intake: Pick<Intake, "take">; clock?: () => number }): Replays {

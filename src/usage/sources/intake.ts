@@ -1,10 +1,11 @@
 import type { Request } from "express";
 import { z } from "zod";
-import { appError } from "../../platform/errors.ts";
+import { AppError, appError, type ErrorCode } from "../../platform/errors.ts";
 import type { Pool } from "../../platform/postgres.ts";
 import { equalSecret, sha256, type SecretBox } from "../../platform/secrets.ts";
 import { readBody } from "../dify/body.ts";
 import type { Intake, Taken } from "../dify/intake.ts";
+import type { Refusal, Refusals } from "../dify/refusals.ts";
 import { createVerifier } from "../dify/signature.ts";
 import { findSource } from "./repository.ts";
 import { readReports } from "./report.ts";
@@ -53,30 +54,68 @@ function resultOf(id: string, { answer, kind }: Taken): Result {
   };
 }
 
+/** Sources that nobody knows are noted under no name of their own. */
+const NO_SOURCE = "?";
+const NOTHING: Buffer = Buffer.alloc(0);
+
 /**
  * Takes what a source reports: its key is checked before the body is read, the body's signature before it is believed. Throws
- * `unauthenticated`, `invalid_signature`, `request_expired`, `payload_too_large`, or `validation_failed`; then nothing was taken.
+ * `unauthenticated`, `invalid_signature`, `request_expired`, `payload_too_large`, or `validation_failed`; then nothing was taken. What is
+ * refused is kept for operators, as far as there is room for strangers.
  */
-export function createTakeReports(deps: { pool: Pool; secretBox: SecretBox; intake: Pick<Intake, "take">; clock?: () => number }) {
-  const { pool, secretBox, intake, clock = Date.now } = deps;
+export function createTakeReports(deps: {
+  pool: Pool;
+  secretBox: SecretBox;
+  intake: Pick<Intake, "take">;
+  refusals: Pick<Refusals, "keep" | "note">;
+  clock?: () => number;
+}) {
+  const { pool, secretBox, intake, refusals, clock = Date.now } = deps;
 
   return async (name: string, req: Request, traceId: string): Promise<Result[]> => {
     const startMs = performance.now();
     const bearer = /^Bearer +(\S+)$/i.exec(req.get("authorization") ?? "")?.[1];
     const apiKey = req.get("x-api-key")?.trim() ?? bearer ?? "";
     const source = SOURCE_NAME.test(name) ? await findSource(pool, name) : undefined;
+
+    const refusal = (reason: string, error: AppError, body: Buffer, authenticated: boolean): Refusal => ({
+      reason,
+      source: source?.name ?? NO_SOURCE,
+      status: error.status,
+      authenticated,
+      body,
+      headers: req.headers,
+      clientIp: req.ip ?? "",
+      message: error.message,
+    });
+    function stranger(reason: string, code: ErrorCode, message: string, body: Buffer = NOTHING): AppError {
+      const error = appError(code, { message });
+      refusals.note(refusal(reason, error, body, false));
+      return error;
+    }
+
     if (source?.status !== "active" || !equalSecret(sha256(apiKey), source.key_hash)) {
-      throw appError("unauthenticated", { message: "Send the source's key as X-API-Key or bearer token" });
+      const reason = apiKey === "" ? "key_missing" : "key_wrong";
+      throw stranger(reason, "unauthenticated", "Send the source's key as X-API-Key or bearer token");
     }
     const { kind, raw } = await readBody(req, LIMIT_BYTES);
-    if (kind === "oversized") throw appError("payload_too_large", { message: `The body is longer than ${LIMIT_BYTES} bytes` });
-    if (kind === "truncated") throw appError("validation_failed", { message: "body: ended before its end" });
+    if (kind === "oversized") throw stranger(kind, "payload_too_large", `The body is longer than ${LIMIT_BYTES} bytes`, raw);
+    if (kind === "truncated") throw stranger(kind, "validation_failed", "body: ended before its end", raw);
     const credentials = { apiKey, signature: req.get("x-signature")?.trim(), timestamp: req.get("x-timestamp")?.trim() };
     const verifier = createVerifier({ apiKeys: [], secrets: [secretBox.open(source.secret)] });
-    const distrust = verifier.checkSignature(credentials, raw) ?? verifier.checkTime(credentials, clock());
-    if (distrust) throw appError(distrust.code, { message: distrust.message });
+    const forged = verifier.checkSignature(credentials, raw);
+    if (forged) throw stranger(forged.reason, forged.code, forged.message, raw);
+
+    /** From here on the source is who it says it is: what is refused is durable before it is told so. */
+    async function authentic(reason: string, error: AppError): Promise<AppError> {
+      await refusals.keep(refusal(reason, error, raw, true));
+      return error;
+    }
+    const late = verifier.checkTime(credentials, clock());
+    if (late) throw await authentic(late.reason, appError(late.code, { message: late.message }));
     const receivedAt = new Date(clock());
     const messages = readReports(name, raw, receivedAt.getTime());
+    if (messages instanceof AppError) throw await authentic("malformed", messages);
     const taken = await Promise.all(messages.map((message) => intake.take({ message, traceId, receivedAt, startMs })));
     return taken.map((one, n) => resultOf(messages[n]!.messageId.slice(name.length + 1), one));
   };

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { problemsOf } from "../../http/validate.ts";
-import { appError } from "../../platform/errors.ts";
+import { appError, type AppError } from "../../platform/errors.ts";
 import { LATE_MS, type DifyMessage } from "../dify/message.ts";
 
 /** What platforms beside Dify report: so many uses at a time. */
@@ -33,24 +33,24 @@ const ACCOUNT = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
  * What a verified body says, as messages whose ids begin with the source: those of different sources never meet, nor do users who are not
- * accounts. Throws `validation_failed` that names each field; then nothing of it is taken.
+ * accounts. Or why nothing of it is taken: `validation_failed` that names each field.
  */
-export function readReports(source: string, raw: Buffer, now: number): DifyMessage[] {
+export function readReports(source: string, raw: Buffer, now: number): DifyMessage[] | AppError {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(raw));
   } catch {
-    throw refused([{ field: "body", message: "is not JSON" }]);
+    return refused([{ field: "body", message: "is not JSON" }]);
   }
   const parsed = reportsBody.safeParse(value);
-  if (!parsed.success) throw refused(problemsOf(parsed.error, "body"));
+  if (!parsed.success) return refused(problemsOf(parsed.error, "body"));
   const { events } = parsed.data;
   const problems = events.flatMap(({ at }, n) => {
     const time = Date.parse(at);
     if (time > now + AHEAD_MS) return [{ field: `events.${n}.at`, message: "lies in the future" }];
     return time < now - LATE_MS ? [{ field: `events.${n}.at`, message: "is more than 30 days ago" }] : [];
   });
-  if (problems.length > 0) throw refused(problems);
+  if (problems.length > 0) return refused(problems);
   const named = (id: string) => `${source}:${id}`;
   return events.map(({ id, user_id: user, model, input_tokens: inputTokens, output_tokens: outputTokens, at, conversation_id }) => ({
     requestId: named(id),
@@ -65,5 +65,5 @@ export function readReports(source: string, raw: Buffer, now: number): DifyMessa
   }));
 }
 
-const refused = (details: { field: string; message: string }[]): Error =>
+const refused = (details: { field: string; message: string }[]): AppError =>
   appError("validation_failed", { message: details.map(({ field, message }) => `${field}: ${message}`).join("; "), details });

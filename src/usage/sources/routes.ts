@@ -5,6 +5,7 @@ import { traceIdOf } from "../../http/trace.ts";
 import type { Pool } from "../../platform/postgres.ts";
 import type { SecretBox } from "../../platform/secrets.ts";
 import type { Intake } from "../dify/intake.ts";
+import type { Refusals } from "../dify/refusals.ts";
 import { createSourceAdmin, type Credentials } from "./admin.ts";
 import { createTakeReports, resultView, SOURCE_NAME } from "./intake.ts";
 import { reportsBody } from "./report.ts";
@@ -30,7 +31,12 @@ const present = ({ name: of, description, status: now, created_at, updated_at }:
 const withSecret = ({ source, credentials }: { source: SourceRow; credentials: Credentials }) => ({ ...present(source), ...credentials });
 
 /** Platforms beside Dify that report usage: who they are, and what they report. */
-export function sourceRoutes(deps: { pool: Pool; secretBox: SecretBox; intake: Pick<Intake, "take"> }): Route[] {
+export function sourceRoutes(deps: {
+  pool: Pool;
+  secretBox: SecretBox;
+  intake: Pick<Intake, "take">;
+  refusals: Pick<Refusals, "keep" | "note">;
+}): Route[] {
   const admin = createSourceAdmin(deps);
   const take = createTakeReports(deps);
   return [

@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { createSecretBox } from "../../../src/platform/secrets.ts";
 import { sourceRoutes } from "../../../src/usage/index.ts";
-import { useStack } from "../../support/stack.ts";
+import { useStack, waitFor } from "../../support/stack.ts";
 import { startDify, type DifyRig } from "../dify/rig.ts";
 
 interface Source {
@@ -28,7 +28,9 @@ describe("usage that other platforms report", () => {
   let coze: Source;
   before(async () => {
     const secretBox = createSecretBox([{ id: "t", secret: Buffer.alloc(32, 1) }]);
-    rig = await startDify(places.databaseUrl, { more: (pool, { intake }) => sourceRoutes({ pool, secretBox, intake }) });
+    rig = await startDify(places.databaseUrl, {
+      more: (pool, { intake, refusals }) => sourceRoutes({ pool, secretBox, intake, refusals }),
+    });
     await rig.model("gpt-4");
     coze = await make("coze");
   });
@@ -153,6 +155,43 @@ describe("usage that other platforms report", () => {
     for (const name of ["nobody", "COZE", "a%00b", "'; DROP TABLE users; --"].map((text) => text.replaceAll(" ", "%20")))
       expect((await report({ ...coze, name }, [good])).status, name).to.equal(401);
     expect((await rig.balance(ada)).total).to.equal(1_000_000_000n);
+  });
+
+  it("and is refused is kept for operators under its platform, its secrets masked; what came with the right signature cannot be replayed as Dify's", async () => {
+    const lark = await make("lark");
+    const good = use();
+    await report(lark, [good], { key: "sk-src-wrong" });
+    await report(lark, [good], { secret: "x" });
+    await report(lark, [good], { age: 301 });
+    await report(lark, [], { raw: '{"events":' });
+    await report({ ...lark, name: "nobody-knows" }, [good]);
+    interface Refusal {
+      id: string;
+      reason: string;
+      source: string | null;
+      status: number;
+      authenticated: boolean;
+      body: string;
+      headers: Record<string, string>;
+      replayable: boolean;
+    }
+    const of = async (source: string) =>
+      (await rig.admin<{ items: Refusal[] }>("GET", `/api/admin/dify/refusals?source=${encodeURIComponent(source)}`)).body.data.items;
+    const kept = await waitFor(async () => ((await of("lark")).length === 4 ? of("lark") : undefined), {
+      timeoutMs: 5_000,
+      message: "four refusals",
+    });
+    expect(kept!.map(({ reason, status, authenticated, replayable }) => [reason, status, authenticated, replayable]).sort()).to.deep.equal([
+      ["forged", 401, false, false],
+      ["key_wrong", 401, false, false],
+      ["malformed", 400, true, false],
+      ["stale", 401, true, false],
+    ]);
+    const late = kept!.find(({ reason }) => reason === "stale")!;
+    expect(late.body).to.contain(good.id);
+    expect(JSON.stringify(kept)).not.to.contain(lark.api_key).and.not.to.contain(lark.secret);
+    expect((await rig.admin("POST", `/api/admin/dify/refusals/${late.id}/replay`)).status).to.equal(409);
+    expect((await of("?")).map(({ reason }) => reason)).to.include("key_wrong");
   });
 
   it("comes with a key and secret that are shown once, changed at once and switched off", async () => {
