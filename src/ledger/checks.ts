@@ -226,7 +226,7 @@ export const CHECKS: Check[] = [
     sql: `SELECT b.id || ' ' || b.period AS subject, b.opening + coalesce(s.total, 0) AS expected, b.spent AS found
       FROM ledger_budgets b
       LEFT JOIN (
-        SELECT u.no, sum(coalesce(u.n, s.charged)) AS total FROM ledger_settlements s CROSS JOIN unnest(s.budgets, s.counts) AS u (no, n)
+        SELECT u.no, sum(coalesce(u.n, s.charged + s.owed)) AS total FROM ledger_settlements s CROSS JOIN unnest(s.budgets, s.counts) AS u (no, n)
         GROUP BY u.no
       ) s ON s.no = b.no
       WHERE b.spent <> b.opening + coalesce(s.total, 0)`,

@@ -9,7 +9,7 @@ import { createHoldMetrics } from "./metrics.ts";
 import { heldWithin, releaseWithin, replaceHold, reserve, settlePart } from "./parts.ts";
 import { credit, creditTogether, debit, takeBack } from "./postings.ts";
 import type { Tolerance } from "./rules.ts";
-import { settle } from "./settle.ts";
+import { foresee, settle, settleAnd, unlocked } from "./settle.ts";
 import type { Ledger } from "./types.ts";
 import { holdingSince, turnoverAfter, turnoverSince } from "./turnover.ts";
 import { verify } from "./verify.ts";
@@ -58,6 +58,9 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
     stillHeld: holds.stillHeld,
     release: holds.release,
     settle: (tx, items) => settle(tx, items, tolerance),
+    settleAnd: (tx, items, follow) => settleAnd(tx, items, follow, tolerance),
+    foresee: (tx, items, patienceMs) => foresee(tx, items, tolerance, patienceMs),
+    unlocked: (walletIds) => unlocked(pool, walletIds),
     sweep: holds.sweep,
     async expireGrants(now?: Date, limit = 100) {
       const { rows } = await pool.query<{ changed: number }>("SELECT ledger_expire_grants(coalesce($1, now()), $2) AS changed", [
@@ -70,7 +73,7 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
     heldFor: (ids) => readHeld(pool, ids),
     budgets: (names) => readBudgets(pool, names),
     forgetBudgets: (before, limit) => forgetBudgets(pool, before, limit),
-    shortfalls: (ids) => readShortfalls(pool, ids),
+    shortfalls: (ids, db = pool) => readShortfalls(db, ids),
     history: (walletId, filter, page) => readHistory(pool, walletId, filter, page),
     incidents: (page) => readIncidents(pool, page),
     async verify() {

@@ -75,11 +75,15 @@ export function toleranceOf(held: bigint, tolerance: Tolerance): bigint {
 }
 
 /**
- * What a call is charged: min(cost, held + tolerance, held + available); without its hold min(cost, available). What never had a hold is
- * charged the same, and owed the rest.
+ * What a call is charged: min(cost, held + tolerance, held + available); without its hold min(cost, available). What could not be capped
+ * (`owes`) is charged min(cost, held + available), whatever its hold, and owes the rest.
  */
-export function chargeFor(call: { cost: bigint; held: bigint | undefined }, wallet: { available: bigint }, tolerance: Tolerance): bigint {
-  const extra = call.held === undefined ? wallet.available : least(toleranceOf(call.held, tolerance), wallet.available);
+export function chargeFor(
+  call: { cost: bigint; held: bigint | undefined; owes?: boolean },
+  wallet: { available: bigint },
+  tolerance: Tolerance,
+): bigint {
+  const extra = call.held === undefined || call.owes ? wallet.available : least(toleranceOf(call.held, tolerance), wallet.available);
   return least(call.cost, (call.held ?? 0n) + extra);
 }
 

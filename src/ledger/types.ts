@@ -1,7 +1,9 @@
 import type { Queryable } from "../platform/postgres.ts";
 import type { Budget, BudgetName, BudgetState, HoldLook, HoldOutcome, HoldRequest } from "./holdTypes.ts";
+import type { HoldReplacement, PartItem, PartResult, Regrown, SettleFollow, SettleItem, SettleResult } from "./settleTypes.ts";
 
 export type * from "./holdTypes.ts";
+export type * from "./settleTypes.ts";
 
 /** Every amount is a bigint of micro-credits. */
 
@@ -56,56 +58,6 @@ export interface TakeBack extends Omit<Debit, "amount" | "grantOf"> {
   /** No more than this. */
   most: bigint;
 }
-
-export interface SettleItem {
-  /** The usage event's id: an item is settled exactly once by it. */
-  id: string;
-  /** Null for what never had a hold because it is known only now: what the wallet does not cover of it is owed. */
-  holdId: string | null;
-  walletId: bigint;
-  cost: bigint;
-  to: "revenue:usage" | "revenue:render";
-  type: "CONSUMPTION";
-  description: string;
-  reference: string;
-}
-
-export interface SettleResult {
-  id: string;
-  charged: bigint;
-  /** The rest of the cost that neither hold, tolerance nor balance covered. */
-  uncharged: bigint;
-  /** The rest of the cost of an item without a hold: the wallet's next credit pays it. */
-  owed: bigint;
-  balanceAfter: bigint;
-  replayed: boolean;
-  holdMissing: boolean;
-}
-
-/** One piece of work that is charged out of the open hold of the whole. */
-export interface PartItem extends Omit<SettleItem, "holdId"> {
-  holdId: string;
-  /** How long what is left is held at least. */
-  ttlMs: number;
-}
-
-export type PartResult =
-  /** What is left of the hold is held as `holdId`. */
-  | { kind: "charged"; charged: bigint; balanceAfter: bigint; holdId: string; rest: bigint }
-  /** It was charged before. */
-  | { kind: "repeated"; charged: bigint; balanceAfter: bigint }
-  /** Hold and wallet do not cover it together; nothing was charged. `rest` is what the hold holds. */
-  | { kind: "refused"; shortfall: bigint; rest: bigint }
-  /** The hold is not open. */
-  | { kind: "missing" };
-
-/** An open hold, and what is to be held in its place. `owner` and `budgets` as of the hold itself. */
-export type HoldReplacement = Pick<HoldRequest, "walletId" | "amount" | "owner" | "budgets" | "ttlMs"> & { holdId: string };
-
-export type Regrown =
-  | { kind: "held"; holdId: string }
-  | { kind: "refused"; reason: Extract<HoldOutcome, { kind: "refused" }>["reason"]; shortfall: bigint }
-  | { kind: "missing" };
 
 export interface SweptHold {
   id: string;
@@ -270,7 +222,17 @@ export interface Ledger {
   /** Releases open holds; ids that are closed or unknown are ignored. */
   release(ids: string[]): Promise<void>;
   /** Charges and closes holds inside the caller's transaction, exactly once by item id. One result per item, in order. */
-  settle(tx: Queryable, items: SettleItem[]): Promise<SettleResult[]>;
+  settle(tx: Queryable, items: readonly SettleItem[]): Promise<SettleResult[]>;
+  /** The same and what follows from it in one statement, which is to be the transaction's last. */
+  settleAnd(tx: Queryable, items: readonly SettleItem[], follow: SettleFollow): Promise<{ results: SettleResult[]; followed: number }>;
+  /**
+   * What settle will answer for these items later in this transaction. Locks their wallets and holds, but nothing that others share; so what
+   * follows from charges can be written before they are made. Items that were settled before are left out. Rejects with a lock time-out
+   * (isLockTimeout) when somebody keeps a wallet or hold locked for longer than `patienceMs`; without it, waits as long as it takes.
+   */
+  foresee(tx: Queryable, items: readonly SettleItem[], patienceMs?: number): Promise<SettleResult[]>;
+  /** Those of these wallets that nobody has locked at this moment. */
+  unlocked(walletIds: readonly bigint[]): Promise<ReadonlySet<bigint>>;
   /**
    * Releases holds that expired at least 15 s before `now` (the database's clock) and records each as an incident; in those 15 s an
    * owner who could not reach the database may still renew. It looks at up to `limit` holds at a time. Those that `owing` names, in
@@ -288,7 +250,7 @@ export interface Ledger {
   /** Forgets up to `limit` counters whose period ended before `before`. Returns how many. Totals are never forgotten. */
   forgetBudgets(before: Date, limit?: number): Promise<number>;
   /** Those of these settled items of which something was or is owed. */
-  shortfalls(ids: readonly string[]): Promise<Shortfall[]>;
+  shortfalls(ids: readonly string[], db?: Queryable): Promise<Shortfall[]>;
   /** Newest first. */
   history(walletId: bigint, filter: HistoryFilter, page: Page): Promise<{ items: HistoryItem[]; total: number }>;
   /** Newest first. */

@@ -100,9 +100,9 @@ export async function readHistory(
 }
 
 /** Those of the settled items of which something was or is owed. */
-export async function readShortfalls(pool: Pool, ids: readonly string[]): Promise<Shortfall[]> {
+export async function readShortfalls(db: Queryable, ids: readonly string[]): Promise<Shortfall[]> {
   if (ids.length === 0) return [];
-  const { rows } = await pool.query<{ id: string; amount: bigint; collected: bigint; created_at: Date; collected_at: Date | null }>(
+  const { rows } = await db.query<{ id: string; amount: bigint; collected: bigint; created_at: Date; collected_at: Date | null }>(
     "SELECT id, amount, collected, created_at, collected_at FROM ledger_shortfalls WHERE id = ANY ($1::text[])",
     [ids],
   );

@@ -62,6 +62,8 @@ export const command = fc.oneof(
           share: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 160 })),
           render: fc.boolean(),
           lost: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
+          /** It could not be capped: what is not charged of it is owed. */
+          uncapped: fc.integer({ min: 0, max: 3 }).map((n) => n === 0),
           /** What it costs when there never was a hold. */
           unheld: fc.option(fc.bigInt({ min: 0n, max: 400n }), { freq: 3 }),
           earlier,

@@ -23,6 +23,15 @@ interface ModelHold {
   tokens?: bigint;
 }
 
+interface SettledItem {
+  id: string;
+  holdId: string | null;
+  owes: boolean;
+  wallet: number;
+  cost: bigint;
+  to: string;
+}
+
 /** The ledger as one would explain it on paper: wallets with grants, open holds, and what each system account has gained. */
 export class ModelLedger {
   readonly wallets: ModelWallet[] = [];
@@ -162,7 +171,7 @@ export class ModelLedger {
   }
 
   /** The wallets of the batch are settled one after the other, each in the order given. */
-  settle(items: { id: string; holdId: string | null; wallet: number; cost: bigint; to: string }[], now: Date): Omit<SettleResult, "id">[] {
+  settle(items: SettledItem[], now: Date): Omit<SettleResult, "id">[] {
     const wallets = [...new Set(items.map((item) => item.wallet))];
     for (const wallet of wallets) this.expire(wallet, now);
     const answers = new Map<number, Omit<SettleResult, "id">>();
@@ -179,31 +188,30 @@ export class ModelLedger {
     return this.wallets.filter((_, wallet) => this.expire(wallet, at) > 0n).length;
   }
 
-  private settleOne(item: { id: string; holdId: string | null; wallet: number; cost: bigint; to: string }) {
+  private settleOne(item: SettledItem) {
     return this.once(`settled:${item.id}`, () => {
       const hold = item.holdId === null ? undefined : this.holds.get(item.holdId);
       const open = hold?.state === "held" && hold.wallet === item.wallet ? hold : undefined;
       const available = this.available(item.wallet);
-      const charged = chargeFor({ cost: item.cost, held: open?.amount }, { available }, this.tolerance);
+      const charged = chargeFor({ cost: item.cost, held: open?.amount, owes: item.owes }, { available }, this.tolerance);
+      const owed = item.owes ? item.cost - charged : 0n;
       if (open) open.state = "settled";
       this.burn(item.wallet, charged);
       // Also on those of a hold that is closed already: what is charged counts where the call began.
       if (hold?.wallet === item.wallet) {
         for (const [id, { tokens, count }] of hold.budgets) {
-          const counted = (tokens ? (hold.tokens ?? count) : count) ?? charged;
+          const counted = (tokens ? (hold.tokens ?? count) : count) ?? charged + owed;
           this.spent.set(id, (this.spent.get(id) ?? 0n) + counted);
         }
       }
       this.gain(item.to, charged);
       const balanceAfter = this.total(item.wallet);
-      if (item.holdId !== null) return { charged, uncharged: item.cost - charged, balanceAfter, holdMissing: !open, owed: 0n };
-      const owed = item.cost - charged;
       if (owed > 0n) {
         this.wallets[item.wallet]!.shortfalls.push({ amount: owed, collected: 0n });
         this.gain("unpaid", -owed);
         this.gain(item.to, owed);
       }
-      return { charged, uncharged: 0n, balanceAfter, holdMissing: false, owed };
+      return { charged, uncharged: item.cost - charged - owed, balanceAfter, holdMissing: item.holdId !== null && !open, owed };
     });
   }
 

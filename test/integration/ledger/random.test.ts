@@ -56,7 +56,10 @@ describe("any sequence of commands", function () {
     const credits = new Map<string, Extract<Command, { do: "credit" }>>();
     const debits = new Map<string, Extract<Command, { do: "debit" }>>();
     const asks = new Map<string, Extract<Command, { do: "authorize" }>["holds"][number]>();
-    const events = new Map<string, { holdId: string | null; wallet: number; cost: bigint; to: "revenue:usage" | "revenue:render" }>();
+    const events = new Map<
+      string,
+      { holdId: string | null; owes: boolean; wallet: number; cost: bigint; to: "revenue:usage" | "revenue:render" }
+    >();
     let { pool, ledger } = openLedger(rig.url);
 
     function idFor(kind: keyof typeof used, back: number | undefined): { id: string; again: boolean } {
@@ -147,6 +150,7 @@ describe("any sequence of commands", function () {
               const cost = item.unheld !== null ? item.unheld : hold ? (hold.amount * BigInt(item.share)) / 100n : BigInt(item.share);
               events.set(id, {
                 holdId,
+                owes: holdId === null || item.uncapped,
                 wallet: hold?.wallet ?? item.pick % WALLETS,
                 cost,
                 to: item.render ? "revenue:render" : "revenue:usage",
@@ -156,16 +160,16 @@ describe("any sequence of commands", function () {
           });
           const settled = (crash: boolean) =>
             inTransaction(pool, async (tx) => {
-              const results = await ledger.settle(
-                tx,
-                items.map(({ wallet, ...item }) => ({
-                  ...item,
-                  walletId: wallets[wallet]!,
-                  type: "CONSUMPTION",
-                  description: "random",
-                  reference: item.id,
-                })),
-              );
+              const asked = items.map(({ wallet, ...item }) => ({
+                ...item,
+                walletId: wallets[wallet]!,
+                type: "CONSUMPTION" as const,
+                description: "random",
+                reference: item.id,
+              }));
+              const foreseen = await ledger.foresee(tx, asked);
+              const results = await ledger.settle(tx, asked);
+              expect(foreseen).to.deep.equal(results.filter(({ replayed }) => !replayed));
               if (crash) throw new Error("crash");
               return results;
             });

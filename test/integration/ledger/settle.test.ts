@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { inTransaction } from "../../../src/platform/postgres.ts";
+import { inTransaction, isLockTimeout } from "../../../src/platform/postgres.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { credit, usageItem, useLedger } from "./support.ts";
 
@@ -135,6 +135,33 @@ describe("settling", () => {
       wallet,
     ]);
     expect(rows.map((row) => row.remaining)).to.deep.equal([100n, 10n, 6n, 0n, 0n]);
+  });
+
+  it("is foreseen to the last field with nothing locked that others share, and comes about so", async () => {
+    const call = await heldCall(1_000n, 200n);
+    const items = [usageItem({ ...call, cost: 93n }), usageItem({ walletId: call.walletId, cost: 2_000n, holdId: null })];
+    await inTransaction(rig.pool, async (tx) => {
+      const foreseen = await rig.ledger.foresee(tx, items);
+      expect(foreseen.map(({ charged, owed, balanceAfter }) => [charged, owed, balanceAfter])).to.deep.equal([
+        [93n, 0n, 907n],
+        [907n, 1_093n, 0n],
+      ]);
+      await rig.pool.query("SELECT FROM ledger_accounts WHERE code IN ('revenue:usage', 'unpaid') FOR UPDATE NOWAIT");
+      expect([...(await rig.ledger.unlocked([call.walletId, 987_654_321n]))]).to.deep.equal([987_654_321n]);
+      expect(await rig.ledger.settle(tx, items)).to.deep.equal(foreseen);
+    });
+    expect(await inTransaction(rig.pool, (tx) => rig.ledger.foresee(tx, items))).to.deep.equal([]);
+  });
+
+  it("waits for a wallet no longer than it is told to", async () => {
+    const call = await heldCall(1_000n, 200n);
+    const items = [usageItem({ ...call, cost: 93n })];
+    await inTransaction(rig.pool, async (tx) => {
+      await rig.ledger.foresee(tx, items);
+      const other = await inTransaction(rig.pool, (second) => rig.ledger.foresee(second, items, 20)).catch((error: unknown) => error);
+      expect(isLockTimeout(other)).to.equal(true);
+    });
+    expect((await rig.settle(items[0]!))[0]).to.include({ charged: 93n });
   });
 });
 

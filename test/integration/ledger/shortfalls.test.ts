@@ -78,6 +78,31 @@ describe("a shortfall", () => {
     expect(await rig.ledger.balance(wallet)).to.include({ total: 5n, held: 0n, shortfall: 0n });
   });
 
+  it("is the rest of what could not be capped, too: hold, tolerance and all that is free are not enough", async () => {
+    const wallet = await rig.wallet(1_000n);
+    const budgets = [{ id: `key:${uuidv7()}`, period: "total", limit: 600n }];
+    const { id } = await rig.hold(wallet, 500n, { budgets });
+    const [settled] = await rig.settle({ walletId: wallet, cost: 1_300n, id, owes: true });
+    expect(settled).to.include({ charged: 1_000n, owed: 300n, uncharged: 0n, balanceAfter: 0n, holdMissing: false });
+    expect(await rig.ledger.balance(wallet)).to.include({ total: 0n, held: 0n, shortfall: 300n });
+    // What is owed is spent: a limit counts it like what was paid.
+    expect(await rig.ledger.budgets(budgets)).to.deep.equal([{ spent: 1_300n, held: 0n }]);
+    expect((await rig.ledger.incidents({ page: 1, pageSize: 100 })).items.filter(({ reference }) => reference === id)).to.deep.equal([]);
+    await rig.ledger.credit(rig.pool, credit(wallet, 400n));
+    expect(await rig.ledger.balance(wallet)).to.include({ total: 100n, shortfall: 0n });
+  });
+
+  it("of what could not be capped leaves other calls their holds, and is none when the wallet has it", async () => {
+    const wallet = await rig.wallet(1_000n);
+    const [big, other] = [await rig.hold(wallet, 100n), await rig.hold(wallet, 300n)];
+    expect((await rig.settle({ walletId: wallet, cost: 700n, id: big.id, owes: true }))[0]).to.include({ charged: 700n, owed: 0n });
+    const late = await rig.settle({ walletId: wallet, cost: 50n, id: uuidv7(), holdId: uuidv7(), owes: true });
+    expect(late[0]).to.include({ charged: 0n, owed: 50n, holdMissing: true });
+    expect(await rig.ledger.balance(wallet)).to.include({ total: 300n, held: 300n, shortfall: 50n });
+    await rig.ledger.release([other.id]);
+    expect(await rig.ledger.balance(wallet)).to.include({ total: 250n, shortfall: 0n });
+  });
+
   it("stands in the history beside what was charged", async () => {
     const wallet = await rig.wallet(50n);
     const { id } = await charge(wallet, 93n);

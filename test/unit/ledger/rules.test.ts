@@ -143,13 +143,15 @@ describe("deciding a hold", () => {
 
 describe("what a call is charged", () => {
   const tolerance = { percent: 10, micro: 50n };
-  const table: [string, { cost: bigint; held: bigint | undefined }, bigint, bigint][] = [
+  const table: [string, { cost: bigint; held: bigint | undefined; owes?: boolean }, bigint, bigint][] = [
     ["its cost when the hold covers it", { cost: 93n, held: 100n }, 0n, 93n],
     ["nothing when it cost nothing", { cost: 0n, held: 100n }, 900n, 0n],
     ["above the hold within the tolerance", { cost: 140n, held: 100n }, 900n, 140n],
     ["never above hold and tolerance", { cost: 500n, held: 100n }, 900n, 150n],
     ["never more than the wallet has", { cost: 500n, held: 100n }, 20n, 120n],
     ["by the percentage when that is the larger tolerance", { cost: 5_000n, held: 1_000n }, 900n, 1_100n],
+    ["all that the wallet has, when nothing could cap it", { cost: 500n, held: 100n, owes: true }, 320n, 420n],
+    ["its cost when nothing could cap it and the wallet has that", { cost: 500n, held: 100n, owes: true }, 900n, 500n],
     ["what is available when its hold is gone", { cost: 500n, held: undefined }, 320n, 320n],
   ];
   for (const [name, call, available, charge] of table) {
