@@ -60,6 +60,7 @@ export const environmentSchema = z.object({
 
   DATABASE_URL: url("postgres", "postgresql"),
   DATABASE_POOL: integer(10, 2, 200),
+  DATABASE_TRANSACTION_IDLE: duration("10s"),
   REDIS_URL: url("redis", "rediss"),
   TEMPORAL_ADDRESS: z.string().regex(/^[^\s:/]+:\d+$/, "must be host:port"),
   TEMPORAL_NAMESPACE: text("default"),

@@ -89,9 +89,10 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
     ratio: config.OTEL_TRACES_SAMPLER_ARG,
     onProblem: (error) => log.warn({ err: error }, "traces could not be sent"),
   });
-  const pool = createPool({ url: config.DATABASE_URL, max: config.DATABASE_POOL, name: `tollkeeper-${name}`, log });
+  const database = { url: config.DATABASE_URL, transactionIdleMs: config.DATABASE_TRANSACTION_IDLE };
+  const pool = createPool({ ...database, max: config.DATABASE_POOL, name: `tollkeeper-${name}`, log });
   const reportPool = createPool({
-    url: config.DATABASE_URL,
+    ...database,
     max: REPORT_CONNECTIONS,
     name: `tollkeeper-${name}-reports`,
     log,
@@ -99,7 +100,7 @@ export async function createPlatform(config: Config, name: "api" | "worker"): Pr
     statementTimeoutMs: REPORT_STATEMENT_MS,
   });
   if (tracing) for (const traced of [pool, reportPool]) traceStatements(traced);
-  const sequelize = createSequelize({ url: config.DATABASE_URL, max: config.DATABASE_POOL, traced: tracing !== undefined });
+  const sequelize = createSequelize({ ...database, max: config.DATABASE_POOL, traced: tracing !== undefined });
   const redis = createRedis({ url: config.REDIS_URL, log });
   const queueRedis = createBlockingRedis({ url: config.REDIS_URL, log });
   const temporal = createTemporalLink({

@@ -100,10 +100,11 @@ export function createSettlePayment(deps: {
           await flag(tx, order, "wrong_amount", report);
           return { outcome: "wrong_amount", status: order.status, late: order.late };
         case "credit":
-          await creditOrder(tx, order);
           await completeOrder(tx, orderNo, { tradeNo: report.tradeNo, late: verdict.late });
           await rewards?.note(tx, { orderNo, userId: order.user_id, credits: order.base_credits });
           for (const kind of verdict.flags) await flag(tx, order, kind, report);
+          // Last, for it locks what all top-ups share.
+          await creditOrder(tx, order);
           credited = order;
           return { outcome: "credited", status: "completed", late: verdict.late };
       }

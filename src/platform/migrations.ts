@@ -3,6 +3,7 @@ import path from "node:path";
 import pg from "pg";
 import { Umzug, type UmzugStorage } from "umzug";
 import type { Logger } from "./logger.ts";
+import { sessionOptions } from "./postgres.ts";
 
 /** Any number, the same in every copy: the advisory lock that lets one process migrate at a time. */
 const MIGRATION_LOCK = 7_266_001;
@@ -30,7 +31,12 @@ function storage(client: pg.Client): UmzugStorage {
  * Copies that start together wait for each other on an advisory lock, so that each migration runs once. Returns the names applied.
  */
 export async function migrate(options: { url: string; folder: string; log: Logger; upTo?: string }): Promise<string[]> {
-  const client = new pg.Client({ connectionString: options.url, application_name: "tollkeeper-migrate", connectionTimeoutMillis: 10_000 });
+  const client = new pg.Client({
+    connectionString: options.url,
+    application_name: "tollkeeper-migrate",
+    connectionTimeoutMillis: 10_000,
+    options: sessionOptions(),
+  });
   await client.connect();
   try {
     await client.query("SELECT pg_advisory_lock($1)", [MIGRATION_LOCK]);

@@ -9,8 +9,17 @@ export type Queryable = Pick<pg.PoolClient, "query">;
 
 const INT8 = 20;
 
-/** Compiling a statement over the partitions of usage takes seconds and saves milliseconds. */
-export const SESSION_OPTIONS = "-c jit=off";
+/**
+ * A process that is frozen in a transaction, or cut off from Postgres, keeps its locks: Postgres ends such a transaction after this. None of
+ * ours waits in between for anything but the next statement, nor computes for a tenth of it; whoever's was ended repeats it or tells its caller.
+ */
+const IDLE_IN_TRANSACTION_MS = 10_000;
+
+/**
+ * What every session of ours is told at its start. Compiling a statement over the partitions of usage takes seconds and saves milliseconds.
+ * `idleMs`: for how long a transaction may stand still; 0: for ever.
+ */
+export const sessionOptions = (idleMs = IDLE_IN_TRANSACTION_MS): string => `-c jit=off -c idle_in_transaction_session_timeout=${idleMs}`;
 
 function getTypeParser(oid: number, format?: "text" | "binary"): unknown {
   if (oid === INT8 && format !== "binary") return BigInt;
@@ -28,6 +37,8 @@ export function createPool(options: {
   log: Logger;
   connectTimeoutMs?: number;
   statementTimeoutMs?: number;
+  /** See {@link sessionOptions}. */
+  transactionIdleMs?: number;
 }): Pool {
   const pool = new pg.Pool({
     connectionString: options.url,
@@ -36,7 +47,7 @@ export function createPool(options: {
     connectionTimeoutMillis: options.connectTimeoutMs ?? 3_000,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
-    options: SESSION_OPTIONS,
+    options: sessionOptions(options.transactionIdleMs),
     ...(options.statementTimeoutMs ? { statement_timeout: options.statementTimeoutMs } : {}),
     types: { getTypeParser } as pg.CustomTypesConfig,
   });
@@ -85,11 +96,14 @@ async function transact<T>(pool: Pool, work: (tx: PoolClient) => Promise<T>): Pr
   }
 }
 
+/** Postgres ended the session because its transaction had been idle for too long. */
+const IDLE_IN_TRANSACTION = "25P03";
+
 /** True for errors that mean "Postgres cannot be reached or is going down", not "the statement is wrong". */
 export function isConnectionError(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   if (typeof code === "string") {
-    if (code.startsWith("08") || code.startsWith("57P") || code === "53300") return true;
+    if (code.startsWith("08") || code.startsWith("57P") || code === "53300" || code === IDLE_IN_TRANSACTION) return true;
     if (["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"].includes(code)) return true;
   }
   const message = error instanceof Error ? error.message : "";
@@ -100,6 +114,9 @@ export function isConnectionError(error: unknown): boolean {
 
 /** True when Postgres gave up a statement that took longer than its pool allows. */
 export const isStatementTimeout = (error: unknown): boolean => (error as { code?: unknown } | null)?.code === "57014";
+
+/** True when somebody else kept a lock for longer than the statement was to wait for it. */
+export const isLockTimeout = (error: unknown): boolean => (error as { code?: unknown } | null)?.code === "55P03";
 
 /** True when a transaction that sees one moment met what another one has changed since: it may be tried again. */
 export const isSerializationFailure = (error: unknown): boolean => (error as { code?: unknown } | null)?.code === "40001";

@@ -1,15 +1,15 @@
 import { Sequelize } from "sequelize";
-import { SESSION_OPTIONS } from "./postgres.ts";
+import { sessionOptions } from "./postgres.ts";
 import { served } from "./tracing/index.ts";
 
 /** The Sequelize instance for the domain tables. Its pool is its own: a slow list can never starve the ledger's connections. */
-export function createSequelize(options: { url: string; max: number; traced?: boolean }): Sequelize {
+export function createSequelize(options: { url: string; max: number; traced?: boolean; transactionIdleMs?: number }): Sequelize {
   return new Sequelize(options.url, {
     dialect: "postgres",
     ...(options.traced ? { benchmark: true, logging: noteStatement } : { logging: false }),
     pool: { max: options.max, min: 0, acquire: 5_000, idle: 30_000 },
     define: { underscored: true, freezeTableName: true },
-    dialectOptions: { keepAlive: true, connectionTimeoutMillis: 3_000, options: SESSION_OPTIONS },
+    dialectOptions: { keepAlive: true, connectionTimeoutMillis: 3_000, options: sessionOptions(options.transactionIdleMs) },
   });
 }
 

@@ -1,3 +1,4 @@
+import type { SettleFollow } from "../ledger/index.ts";
 import type { Pool, Queryable } from "../platform/postgres.ts";
 import type { Units } from "../pricing/index.ts";
 
@@ -34,14 +35,6 @@ export interface PendingEvent {
   waited: number;
   /** Of what was reported: the hold of the call that made it. Never read from the table, for it is settled as it is recorded. */
   hold_id?: string;
-}
-
-/** What settlement found out about one event, in micro-credits. */
-export interface SettledEvent {
-  id: string;
-  created_at: string;
-  charged: bigint;
-  uncharged: bigint;
 }
 
 const PENDING = "billable AND settled_at IS NULL AND set_aside_at IS NULL";
@@ -144,45 +137,33 @@ export async function takeOne(tx: Queryable, id: string): Promise<PendingEvent |
 }
 
 /**
- * Locks those of these events that wait for settlement, in the order of their ids. `at` is when each began, as text: no other day is looked
- * into.
+ * Locks those of these events that wait for settlement and that nobody is just settling. `at` is when each began, as text: no other day is
+ * looked into.
  */
 export async function takeEvents(tx: Queryable, events: readonly { id: string; at: string }[]): Promise<PendingEvent[]> {
   if (events.length === 0) return [];
   const { rows } = await tx.query<PendingEvent>(
     `SELECT ${PENDING_COLUMNS} FROM usage_events WHERE id = ANY ($1::uuid[]) AND usage_events.created_at = ANY ($2::timestamptz[]) AND ${PENDING}
-     ORDER BY usage_events.id FOR UPDATE`,
+     ORDER BY usage_events.id FOR UPDATE SKIP LOCKED`,
     [events.map(({ id }) => id), events.map(({ at }) => at)],
   );
   return rows;
 }
 
-/** An event as JSON with what it was charged, for one that is recorded settled. */
-const settledJson = (json: string, { charged, uncharged }: SettledEvent): string =>
-  `${json.slice(0, -1)},"cost":"${charged}","uncharged":"${uncharged}"}`;
-
-/** Writes results and roll-ups, and whole those of the events that are not in the table yet; returns how many events were still unsettled. */
-export async function writeSettled(
-  tx: Queryable,
-  results: readonly SettledEvent[],
-  unrecorded: ReadonlyMap<string, string> | undefined,
-): Promise<number> {
-  const recorded = unrecorded ? results.filter(({ id }) => !unrecorded.has(id)) : results;
-  const fresh = unrecorded
-    ? results.flatMap((result) => [unrecorded.get(result.id)].flatMap((json) => (json ? [settledJson(json, result)] : [])))
-    : [];
-  const { rows } = await tx.query<{ written: number }>({
-    name: "usage_settled",
-    text: "SELECT usage_settled($1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::jsonb) AS written",
+/**
+ * Writes what events were charged, and roll-ups, in the statement that charges them: those of `unrecorded` whole, as JSON by their ids. Answers
+ * how many were still unsettled.
+ */
+export function settledBy(events: readonly PendingEvent[], unrecorded?: ReadonlyMap<string, string>): SettleFollow {
+  const fresh = events.flatMap(({ id }) => unrecorded?.get(id) ?? []);
+  return {
+    call: "usage_settle",
     values: [
-      recorded.map((result) => result.id),
-      recorded.map((result) => result.created_at),
-      recorded.map((result) => result.charged),
-      recorded.map((result) => result.uncharged),
+      events.map(({ id }) => id),
+      events.map(({ id, created_at }) => (unrecorded?.has(id) ? null : created_at)),
       fresh.length === 0 ? null : `[${fresh.join(",")}]`,
     ],
-  });
-  return rows[0]?.written ?? 0;
+  };
 }
 
 /** Puts events out of the queue until an operator looks at them. Their holds stay. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { createBus } from "../activity/index.ts";
 import type { Ledger, SettleItem, SettleResult } from "../ledger/index.ts";
 import { AppError } from "../platform/errors.ts";
@@ -10,7 +11,7 @@ import { REPORTED } from "./event.ts";
 import { reportIncidents, type Incident } from "./incidents.ts";
 import { createSettlementMetrics, type SettledBatch, type SettlementMetrics } from "./settlementMetrics.ts";
 import type { SettlementTrace } from "./traces.ts";
-import { isDataError, lockShard, setAside, takeOne, takePending, writeSettled, type PendingEvent } from "./repository.ts";
+import { isDataError, lockShard, setAside, settledBy, takeOne, takePending, type PendingEvent } from "./repository.ts";
 
 /** What one batch did. `busy`: another worker has the shard. */
 export interface BatchResult {
@@ -20,6 +21,23 @@ export interface BatchResult {
   busy: boolean;
 }
 
+export interface PrepareOptions {
+  /** Events that are not in the table, as JSON by their ids: they are recorded settled, once. */
+  unrecorded?: ReadonlyMap<string, string>;
+  /** Rejects with a lock time-out (isLockTimeout) when somebody keeps a wallet locked for longer. By default waits as long as it takes. */
+  patienceMs?: number | undefined;
+}
+
+/** Events whose wallets are locked and whose charges are known, and nothing that others share is locked yet. */
+export interface Prepared {
+  /** What will become of each by its id; one that can never be settled is missing and was set aside. */
+  charges: ReadonlyMap<string, SettleResult>;
+  /** Makes the charges: the last statement of the transaction, for everybody who charges waits from here on. */
+  settle(): Promise<void>;
+  /** Counts it all, once the transaction has committed. */
+  committed(): void;
+}
+
 export interface Settlement {
   /**
    * Settles up to `limit` waiting events of a shard, oldest first, in one transaction: price, charge, close the hold, add to the
@@ -27,23 +45,15 @@ export interface Settlement {
    * what could not be charged in full the ledger notes itself.
    */
   settleBatch(shard: number, limit: number, since?: Date): Promise<BatchResult>;
-  /**
-   * The same for events that the caller has locked, or that are not recorded yet (`unrecorded`, as JSON by their ids: they are recorded
-   * settled, once), in its own transaction. `charges` has what became of each by its id;
-   * one that can never be settled is missing and was set aside. `committed` counts it all, once the caller's transaction has committed.
-   */
-  settleIn(
-    tx: PoolClient,
-    events: readonly PendingEvent[],
-    unrecorded?: ReadonlyMap<string, string>,
-  ): Promise<{ charges: ReadonlyMap<string, SettleResult>; committed(): void }>;
+  /** The same for events that the caller has locked, or that are not recorded yet, in its own transaction. */
+  prepare(tx: PoolClient, events: readonly PendingEvent[], options?: PrepareOptions): Promise<Prepared>;
   /** Settles one event at once; false when it was settled before (or is unknown). Throws what prevents it. */
   settleNow(id: string): Promise<boolean>;
 }
 
 export interface SettlementDeps {
   pool: Pool;
-  ledger: Pick<Ledger, "settle">;
+  ledger: Pick<Ledger, "settleAnd" | "foresee">;
   pricing: Pick<Pricing, "cost" | "version">;
   log: Logger;
   metrics?: SettlementMetrics;
@@ -59,6 +69,22 @@ function describe(event: PendingEvent): string {
   const times = event.price_multiplier === ONE ? "" : `, × ${formatMultiplier(event.price_multiplier)}`;
   return `${event.model}: ${input} tokens in, ${event.output_tokens + event.reasoning_tokens} out${times}`;
 }
+
+interface Priced {
+  event: PendingEvent;
+  cost: bigint;
+}
+
+const itemOf = ({ event, cost }: Priced): SettleItem => ({
+  id: event.id,
+  holdId: event.hold_id ?? (event.route === REPORTED ? null : event.id),
+  walletId: event.wallet_id,
+  cost,
+  to: "revenue:usage",
+  type: "CONSUMPTION",
+  description: describe(event),
+  reference: event.id,
+});
 
 function incident(kind: Incident["kind"], event: PendingEvent, details: Record<string, unknown>): Incident {
   return {
@@ -81,56 +107,14 @@ function isHopeless(error: unknown): boolean {
 export function createSettlement(deps: SettlementDeps): Settlement {
   const { pool, ledger, pricing, log, trace, metrics = createSettlementMetrics(createMetrics(), createBus()) } = deps;
 
-  /** The cost of every event that has a price; the others are returned as poison. */
-  async function price(
-    events: readonly PendingEvent[],
-  ): Promise<{ priced: { event: PendingEvent; cost: bigint }[]; poison: PendingEvent[] }> {
-    const priced: { event: PendingEvent; cost: bigint }[] = [];
+  /** What the events cost. Those without a price are set aside. */
+  async function price(tx: PoolClient, events: readonly PendingEvent[], done: SettledBatch): Promise<Priced[]> {
+    const priced: Priced[] = [];
     const poison: PendingEvent[] = [];
     for (const event of events) {
       const cost = await costOf(pricing, event);
       if (cost === undefined) poison.push(event);
       else priced.push({ event, cost });
-    }
-    return { priced, poison };
-  }
-
-  async function settle(
-    tx: PoolClient,
-    events: readonly PendingEvent[],
-    done: SettledBatch,
-    unrecorded?: ReadonlyMap<string, string>,
-  ): Promise<{ settled: number; setAside: number; charges: ReadonlyMap<string, SettleResult> }> {
-    const takenAt = performance.now();
-    const { priced, poison } = await price(events);
-    let settled = 0;
-    let charges: ReadonlyMap<string, SettleResult> = new Map();
-    if (priced.length > 0) {
-      const items = priced.map(({ event, cost }): SettleItem => ({
-        id: event.id,
-        holdId: event.hold_id ?? (event.route === REPORTED ? null : event.id),
-        walletId: event.wallet_id,
-        cost,
-        to: "revenue:usage",
-        type: "CONSUMPTION",
-        description: describe(event),
-        reference: event.id,
-      }));
-      const results = new Map((await ledger.settle(tx, items)).map((result) => [result.id, result]));
-      charges = results;
-      const written = priced.map(({ event }) => {
-        const result = results.get(event.id);
-        if (!result) throw new Error(`the ledger gave no result for ${event.id}`);
-        return { id: event.id, created_at: event.created_at, charged: result.charged + result.owed, uncharged: result.uncharged };
-      });
-      settled = await writeSettled(tx, written, unrecorded);
-      const took = (performance.now() - takenAt) / 1_000;
-      for (const { event } of priced) {
-        const { charged, uncharged, holdMissing, replayed } = results.get(event.id)!;
-        if (replayed) continue;
-        const { id, user_id: userId, request_id: requestId, model } = event;
-        done.charges.push({ id, userId, requestId, model, charged, uncharged, holdMissing, lag: event.waited + took });
-      }
     }
     if (poison.length > 0) {
       await setAside(tx, poison);
@@ -141,7 +125,40 @@ export function createSettlement(deps: SettlementDeps): Settlement {
       done.incidents.push(...poison.map(() => "price_version_missing"));
       log.error({ events: poison.map((event) => event.id) }, "usage events without a price were set aside");
     }
-    return { settled, setAside: poison.length, charges };
+    return priced;
+  }
+
+  /** Charges and writes in one statement, the last of its transaction. Answers how many events were still unsettled, and each one's charge. */
+  async function charge(
+    tx: PoolClient,
+    priced: readonly Priced[],
+    done: SettledBatch,
+    { takenAt, unrecorded }: { takenAt: number; unrecorded?: ReadonlyMap<string, string> | undefined },
+  ): Promise<{ settled: number; charges: ReadonlyMap<string, SettleResult> }> {
+    const events = priced.map(({ event }) => event);
+    const { results, followed } = await ledger.settleAnd(tx, priced.map(itemOf), settledBy(events, unrecorded));
+    const charges = new Map(results.map((result) => [result.id, result]));
+    const took = (performance.now() - takenAt) / 1_000;
+    for (const event of events) {
+      const result = charges.get(event.id);
+      if (!result) throw new Error(`the ledger gave no result for ${event.id}`);
+      if (result.replayed) continue;
+      const { charged, uncharged, holdMissing } = result;
+      const { id, user_id: userId, request_id: requestId, model } = event;
+      done.charges.push({ id, userId, requestId, model, charged, uncharged, holdMissing, lag: event.waited + took });
+    }
+    return { settled: followed, charges };
+  }
+
+  async function settle(
+    tx: PoolClient,
+    events: readonly PendingEvent[],
+    done: SettledBatch,
+  ): Promise<{ settled: number; setAside: number }> {
+    const takenAt = performance.now();
+    const priced = await price(tx, events, done);
+    const { settled } = await charge(tx, priced, done, { takenAt });
+    return { settled, setAside: events.length - priced.length };
   }
 
   /** What is done is counted once it is committed. */
@@ -212,12 +229,19 @@ export function createSettlement(deps: SettlementDeps): Settlement {
         if (!isHopeless(error)) throw error;
         return runSingly(shard, limit, since);
       }),
-    async settleIn(tx, events, unrecorded) {
+    async prepare(tx, events, { unrecorded, patienceMs } = {}) {
       const done: SettledBatch = { charges: [], incidents: [] };
       const startMs = performance.now();
-      const { charges } = await settle(tx, events, done, unrecorded);
+      const priced = await price(tx, events, done);
+      const foreseen = new Map((await ledger.foresee(tx, priced.map(itemOf), patienceMs)).map((result) => [result.id, result]));
       return {
-        charges,
+        charges: foreseen,
+        async settle() {
+          const { charges } = await charge(tx, priced, done, { takenAt: startMs, unrecorded });
+          for (const [id, before] of foreseen) {
+            if (!isDeepStrictEqual(before, charges.get(id))) throw new Error(`${id} was settled otherwise than it was foreseen`);
+          }
+        },
         committed() {
           metrics.settled(done);
           void trace?.(done, startMs, performance.now());

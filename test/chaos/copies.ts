@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import path from "node:path";
 import pg from "pg";
 import { customer, operator, pricedModel, type Person, type Product } from "../support/people.ts";
-import { freshDatabase, infra, startStack, type Stack } from "../support/stack.ts";
+import { freshDatabase, infra, startStack, type PartName, type Stack } from "../support/stack.ts";
 
 /** Two processes of the api on one Postgres and one Redis that is theirs alone. */
 export interface Copies {
@@ -24,10 +24,11 @@ export interface Copies {
 const SHARED = ["JWT_SECRETS", "HASH_SECRET", "ENCRYPTION_KEYS", "ADMIN_EMAIL", "ADMIN_PASSWORD"] as const;
 const WIDE = { requests_per_minute: 1_000_000, max_parallel: 100_000 };
 
-export async function startCopies(env: NodeJS.ProcessEnv = {}): Promise<Copies> {
+/** `more` runs beside the first of them. */
+export async function startCopies(env: NodeJS.ProcessEnv = {}, more: readonly PartName[] = []): Promise<Copies> {
   const { temporalAddress } = infra();
   const places = { DATABASE_URL: await freshDatabase(), TEMPORAL_ADDRESS: temporalAddress, TRUST_PROXY: "1", ...env };
-  const first = await startStack({ parts: ["redis", "api"], env: places });
+  const first = await startStack({ parts: ["redis", "api", ...more], env: places });
   const secrets = Object.fromEntries(SHARED.map((name) => [name, first.env[name]]));
   const second = await startStack({ parts: ["api"], env: { ...places, ...secrets, REDIS_URL: first.endpoints.redis_url } });
   const at = first.endpoints as unknown as Product;

@@ -1,34 +1,27 @@
-import type { Ledger } from "../../ledger/index.ts";
 import type { PoolClient } from "../../platform/postgres.ts";
 import { accountOfDifyUser, difyMessageKey } from "../difyMessage.ts";
-import { eventJson, shardOf, type UsageEvent } from "../event.ts";
 import { callsOf } from "../messageCalls.ts";
 import { takeEvents } from "../repository.ts";
-import type { Settlement } from "../settlement.ts";
+import { chargedBy, prepare, type ChargeDeps, type Made } from "./due.ts";
 import type { DifyMessage } from "./message.ts";
 import { ownOutcome, relayedOutcome, stillOpen, waitsForRelay, type Outcome } from "./outcome.ts";
-import { tokensOf } from "./price.ts";
-import { recordedOf, relayedEvents, noteTokens, type Claim, type Recorded, type RelayedEvent } from "./relayed.ts";
-import { paymentAfter, paymentAs, paymentOf, pendingOf, usageEventOf, type Payment, type Unpaid } from "./reported.ts";
+import { payerOf, tokensOf } from "./price.ts";
+import { recordedOf, relayedEvents, type Claim, type Recorded, type RelayedEvent } from "./relayed.ts";
+import { paymentAfter, paymentAs, paymentOf, usageEventOf, type Unpaid } from "./reported.ts";
 import { claimMessages } from "./repository.ts";
 
-export interface ChargeDeps {
-  settlement: Pick<Settlement, "settleIn">;
-  ledger: Pick<Ledger, "holdingSince">;
-  shards: number;
-}
-
-/** A usage event that this report makes, and who pays for it. */
-interface Made {
-  event: UsageEvent;
-  payment: Payment;
+/** Messages whose charges are known, with their wallets locked; nothing that others share is. */
+export interface Charged {
+  /** One per message, in order: what has become of it once `settle` was called. */
+  outcomes: Outcome[];
+  /** Makes the charges: the last statement of the transaction. What the outcomes say is to be written before. */
+  settle(): Promise<void>;
+  /** To be called after the commit. */
+  committed(): void;
 }
 
 /** The database's clock and ours may be so far apart. */
 const CLOCKS_MS = 10_000;
-
-const walletOf = ({ decision }: Unpaid): bigint | undefined =>
-  decision.kind === "charge" ? decision.charge.payer.walletId : decision.payer?.walletId;
 
 /** Claims the messages of usage events; the ids of those whose message was recorded before. */
 const claimAll = async (tx: PoolClient, made: Iterable<Made>): Promise<ReadonlySet<string>> =>
@@ -45,7 +38,7 @@ const claimAll = async (tx: PoolClient, made: Iterable<Made>): Promise<ReadonlyS
  */
 async function awaited(tx: PoolClient, deps: ChargeDeps, messages: readonly Unpaid[]): Promise<ReadonlySet<string>> {
   const asked = messages.flatMap((unpaid) => {
-    const walletId = walletOf(unpaid);
+    const walletId = payerOf(unpaid.decision)?.walletId;
     const before = new Date(unpaid.receivedAt.getTime() + CLOCKS_MS);
     return walletId !== undefined && accountOfDifyUser(unpaid.message.user) ? [{ id: unpaid.id, walletId, before }] : [];
   });
@@ -81,6 +74,7 @@ async function restsOf(
   if (paused.length === 0) return { made, waits };
   const events = await relayedEvents(
     tx,
+    deps.ledger,
     paused.flatMap(({ parts }) => parts),
   );
   const calls = await callsOf(
@@ -107,26 +101,16 @@ async function restsOf(
   return { made, waits };
 }
 
-/** What holds used, for quotas that count tokens. */
-const usedOf = (made: Iterable<Made>): { holdId: string; tokens: number }[] =>
-  [...made].flatMap(({ event: { tokens }, payment: { call } }) =>
-    call?.quotaWeight ? [{ holdId: call.callId, tokens: (tokens.input + tokens.output) * call.quotaWeight }] : [],
-  );
-
 /** Whether something of a recorded message is to come under its next key. */
 const goesOn = (recorded: Recorded | undefined): boolean => recorded?.next !== undefined;
 
 /**
  * Charges messages in the caller's transaction: each is recorded as a usage event and settled by the settlement that settles relayed calls;
  * one that a relayed call is just making as that call, against its hold. One that the relay has recorded before costs what the relay's
- * events cost, which are settled here when they are not yet, and what came after them when its run had paused. One outcome per message, in
- * order. `committed` is for after the commit.
+ * events cost, which are settled here when they are not yet, and what came after them when its run had paused. Rejects with
+ * {@link prepare}'s WalletsBusy when somebody keeps a wallet locked; then nothing was done.
  */
-export async function chargeMessages(
-  tx: PoolClient,
-  deps: ChargeDeps,
-  messages: readonly Unpaid[],
-): Promise<{ outcomes: Outcome[]; committed(): void }> {
+export async function chargeMessages(tx: PoolClient, deps: ChargeDeps, messages: readonly Unpaid[]): Promise<Charged> {
   const calls = await callsOf(
     tx,
     messages.map(({ message }) => difyMessageKey(message.messageId)),
@@ -164,23 +148,22 @@ export async function chargeMessages(
     tx,
     [...parts.values()].map(({ eventId: id, eventAt: at }) => ({ id, at })),
   );
-  const fresh = [...made.values()].map(({ event, payment }) => pendingOf(event, payment));
-  const settled = [...fresh, ...waiting];
-  await noteTokens(tx, settled, usedOf(made.values()));
-  const unrecorded = new Map([...made].map(([id, { event }]) => [id, eventJson(event, shardOf(event.walletId, deps.shards))]));
-  const { charges, committed } = await deps.settlement.settleIn(tx, settled, unrecorded);
-  const events = await relayedEvents(tx, [...parts.values()]);
+  const events = await relayedEvents(tx, deps.ledger, [...parts.values()]);
+  const { charges, settle, committed } = await prepare(tx, deps, messages, { made, recorded, events, waiting });
 
   const outcomes = messages.map((unpaid): Outcome => {
     const { id, message, decision } = unpaid;
     const found = recorded.get(message.messageId);
     const own = made.get(id);
-    const before = (found?.parts ?? []).map((claim) => ({ claim, event: events.get(claim.eventId) }));
+    const before = (found?.parts ?? []).map((claim) => {
+      const event = events.get(claim.eventId);
+      return { claim, event: event && chargedBy(charges.get(claim.eventId), event) };
+    });
     if (own) return ownOutcome(unpaid, own, charges.get(id), before);
     if (rests.waits.has(id)) return waitsForRelay(unpaid);
     if (found) return relayedOutcome(unpaid, before, charges);
     if (waits.has(id)) return waitsForRelay(unpaid);
     return stillOpen(unpaid, decision.kind === "open" ? decision.reason : "relay_waits");
   });
-  return { outcomes, committed };
+  return { outcomes, settle, committed };
 }

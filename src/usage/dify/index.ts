@@ -32,9 +32,9 @@ export { difyWebhookRouter, type DifyWebhookDeps } from "./router.ts";
 export interface DifyDeps {
   pool: Pool;
   log: Logger;
-  ledger: Pick<Ledger, "shortfalls" | "holdingSince">;
+  ledger: Pick<Ledger, "shortfalls" | "holdingSince" | "unlocked">;
   pricing: Pick<Pricing, "model" | "versionAt" | "switchedOff" | "cost">;
-  settlement: Pick<Settlement, "settleIn">;
+  settlement: Pick<Settlement, "prepare">;
   accountsOf: AccountsOf;
   invalidation: Invalidation;
   shards: number;

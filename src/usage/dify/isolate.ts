@@ -1,13 +1,17 @@
 import { AppError } from "../../platform/errors.ts";
 import { isConnectionError } from "../../platform/postgres.ts";
+import { WalletsBusy } from "./busy.ts";
 
 const ATTEMPTS = 4;
 
 const codeOf = (error: unknown): string => String((error as { code?: unknown } | null)?.code ?? "");
 const isSqlState = (code: string): boolean => /^[0-9A-Z]{5}$/.test(code);
 
-/** Postgres chose this transaction to give way, or its connection went: the same again is right, for every step is idempotent. */
-const isWorthRepeating = (error: unknown): boolean => ["40P01", "40001"].includes(codeOf(error)) || isConnectionError(error);
+/**
+ * Postgres chose this transaction to give way, a lock did not become free in time, or the connection went: the same again is right, for every
+ * step is idempotent.
+ */
+const isWorthRepeating = (error: unknown): boolean => ["40P01", "40001", "55P03"].includes(codeOf(error)) || isConnectionError(error);
 
 /**
  * The values are at fault, not the moment: the same again fails again. Of Postgres that is an error in data or a constraint, or what a
@@ -15,6 +19,7 @@ const isWorthRepeating = (error: unknown): boolean => ["40P01", "40001"].include
  */
 function isTheirFault(error: unknown): boolean {
   const code = codeOf(error);
+  if (error instanceof WalletsBusy) return false;
   if (error instanceof AppError) return error.code !== "unavailable";
   if (isSqlState(code)) return /^(?:2[123]|P0)/.test(code);
   return !isConnectionError(error);

@@ -3,7 +3,7 @@ import { appError } from "../../platform/errors.ts";
 import type { UsageEvent } from "../event.ts";
 import { chargedAnswer, refusedAnswer, type DifyAnswer } from "./answers.ts";
 import { tokensUsed } from "./message.ts";
-import type { OpenReason } from "./price.ts";
+import { payerOf, type OpenReason } from "./price.ts";
 import type { Claim, RelayedEvent } from "./relayed.ts";
 import type { Payment, Unpaid } from "./reported.ts";
 import type { KeptEvent } from "./repository.ts";
@@ -74,7 +74,7 @@ export const UNCHARGED = {
 
 /** Nobody was charged. */
 export function stillOpen({ decision, traceId }: Unpaid, reason: OpenReason | "relay_waits"): Outcome {
-  const payer = decision.kind === "open" ? decision.payer : decision.charge.payer;
+  const payer = payerOf(decision);
   return {
     answer: refusedAnswer(CODES[reason], SENTENCES[reason], traceId),
     kept: { ...UNCHARGED, state: "open", reason, user_id: payer?.userId ?? null, wallet_id: payer?.walletId.toString() ?? null },
@@ -118,11 +118,14 @@ export function ownOutcome(
   };
 }
 
-/** The relay was first, with all of it. What came to nothing for the relay's client costs nothing here either. */
+/**
+ * The relay was first, with all of it. What came to nothing for the relay's client costs nothing here either. What the last part owes is told;
+ * those before it have bills of their own.
+ */
 export function relayedOutcome(unpaid: Unpaid, parts: readonly Part[], charges: ReadonlyMap<string, SettleResult>): Outcome {
   const { message, traceId, decision } = unpaid;
   const { claim, event } = parts.at(-1)!;
-  const payer = decision.kind === "charge" ? decision.charge.payer : decision.payer;
+  const payer = payerOf(decision);
   const kept = {
     user_id: event?.userId ?? payer?.userId ?? null,
     wallet_id: (event?.walletId ?? payer?.walletId)?.toString() ?? null,
@@ -140,7 +143,8 @@ export function relayedOutcome(unpaid: Unpaid, parts: readonly Part[], charges: 
     };
   }
   const charged = parts.filter((part) => !part.claim.free);
-  const taken = costOf(charged);
+  const owed = event && !claim.free ? event.owed : 0n;
+  const cost = costOf(charged);
   const counted = charged.reduce((sum, part) => ({ input: sum.input + part.event!.input, output: sum.output + part.event!.output }), {
     input: 0,
     output: 0,
@@ -151,13 +155,13 @@ export function relayedOutcome(unpaid: Unpaid, parts: readonly Part[], charges: 
       ? counted.input === message.inputTokens && counted.output === message.outputTokens
       : counted.input + counted.output === tokensUsed(message));
   return {
-    answer: chargedAnswer({ eventId: claim.eventId, taken, owed: 0n, tokensUsed: tokensUsed(message) }, traceId),
+    answer: chargedAnswer({ eventId: claim.eventId, taken: cost - owed, owed, tokensUsed: tokensUsed(message) }, traceId),
     kept: {
       ...kept,
-      state: "charged",
-      reason: null,
-      cost: taken.toString(),
-      owed: "0",
+      state: owed > 0n ? "open" : "charged",
+      reason: owed > 0n ? "insufficient_balance" : null,
+      cost: cost.toString(),
+      owed: owed.toString(),
       balance_after: charges.get(claim.eventId)?.balanceAfter.toString() ?? null,
       charged_at: (event?.settledAt ?? new Date()).toISOString(),
     },

@@ -20,6 +20,9 @@ export interface Charge {
 
 export type Decision = { kind: "charge"; charge: Charge } | { kind: "open"; reason: OpenReason; payer?: Payer | undefined };
 
+/** Who is to pay, as far as anybody knows. */
+export const payerOf = (decision: Decision): Payer | undefined => (decision.kind === "charge" ? decision.charge.payer : decision.payer);
+
 /** No wallet has nor owes more, in micro-credits. */
 const MOST = 10n ** 18n;
 

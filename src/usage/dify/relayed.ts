@@ -1,3 +1,4 @@
+import type { Ledger } from "../../ledger/index.ts";
 import type { Queryable } from "../../platform/postgres.ts";
 import { difyMessageKey } from "../difyMessage.ts";
 
@@ -64,23 +65,34 @@ export interface RelayedEvent {
   priceMultiplier: number;
   input: number;
   output: number;
-  /** Micro-credits; null until it is settled. */
+  /** Micro-credits, what is owed of it included; null until it is settled. */
   cost: bigint | null;
+  /** What its wallet owes of it. */
+  owed: bigint;
   settledAt: Date | null;
+  /** It could not be settled; an operator is to look at it. */
+  setAside: boolean;
 }
 
 /** The events of these claims, by their ids; the days they are of are read, and no other. */
-export async function relayedEvents(tx: Queryable, claims: readonly Claim[]): Promise<ReadonlyMap<string, RelayedEvent>> {
+export async function relayedEvents(
+  tx: Queryable,
+  ledger: Pick<Ledger, "shortfalls">,
+  claims: readonly Claim[],
+): Promise<ReadonlyMap<string, RelayedEvent>> {
   if (claims.length === 0) return new Map();
-  const { rows } = await tx.query<RelayedEvent>(
+  const { rows } = await tx.query<Omit<RelayedEvent, "owed">>(
     `SELECT u.id, u.created_at::text AS "createdAt", u.user_id AS "userId", u.wallet_id AS "walletId", u.key_id AS "keyId",
        u.token_id AS "tokenId", u.model, u.price_version_id AS "priceVersionId", u.price_multiplier AS "priceMultiplier",
        (u.input_tokens + u.cached_input_tokens + u.cache_write_tokens + u.cache_write_long_tokens)::float8 AS input,
-       (u.output_tokens + u.reasoning_tokens)::float8 AS output, u.cost, u.settled_at AS "settledAt"
+       (u.output_tokens + u.reasoning_tokens)::float8 AS output, u.cost, u.settled_at AS "settledAt",
+       u.set_aside_at IS NOT NULL AS "setAside"
      FROM usage_events u WHERE u.id = ANY ($1::uuid[]) AND u.created_at = ANY ($2::timestamptz[])`,
     [claims.map(({ eventId }) => eventId), claims.map(({ eventAt }) => eventAt)],
   );
-  return new Map(rows.map((row) => [row.id, row]));
+  const settled = rows.flatMap(({ id, settledAt }) => (settledAt ? [id] : []));
+  const owed = new Map((await ledger.shortfalls(settled, tx)).map(({ id, amount, collected }) => [id, amount - collected]));
+  return new Map(rows.map((row) => [row.id, { ...row, owed: owed.get(row.id) ?? 0n }]));
 }
 
 /** Says what the holds of calls used, weighted, in hundredths of a token; before `settled` are settled in the same transaction. */

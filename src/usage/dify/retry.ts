@@ -1,8 +1,10 @@
 import type { Logger } from "../../platform/logger.ts";
 import { inTransaction, type Pool } from "../../platform/postgres.ts";
 import { reportIncidents, resolveIncidents } from "../incidents.ts";
-import { chargeMessages, type ChargeDeps } from "./charge.ts";
+import { aroundBusy } from "./busy.ts";
+import { chargeMessages } from "./charge.ts";
 import type { ReadyDays } from "./days.ts";
+import type { ChargeDeps } from "./due.ts";
 import { isolating } from "./isolate.ts";
 import type { Decide } from "./price.ts";
 import { lockOpen, readOpen, storeEvents, type FirstEvent } from "./repository.ts";
@@ -27,13 +29,13 @@ const placeOf = (first: FirstEvent) => ({
 
 /** Creates the trying again. One that cannot be charged at all is put aside, and keeps no other from being charged. */
 export function createRetry(deps: ChargeDeps & { pool: Pool; log: Logger; decide: Decide; readyDays: ReadyDays }): Retry {
-  const { pool, log, decide, readyDays } = deps;
+  const { pool, log, decide, readyDays, ledger } = deps;
 
-  /** Of each event whether it was charged; undefined when it was not open any more. */
-  async function retryBatch(ids: readonly string[]): Promise<(boolean | undefined)[]> {
+  /** Of each event that is open still whether it was charged. */
+  async function retryBatch(ids: readonly string[]): Promise<ReadonlyMap<string, boolean>> {
     // Decided before anything is locked: no transaction waits for a second connection.
     const open = await readOpen(pool, ids);
-    if (open.length === 0) return ids.map(() => undefined);
+    if (open.length === 0) return new Map();
     const made = await decide(open.map(({ message }) => message));
     const decisions = new Map(open.map(({ id }, n) => [id, made[n]!]));
     await readyDays(open.map(({ message }) => message.at));
@@ -42,7 +44,7 @@ export function createRetry(deps: ChargeDeps & { pool: Pool; log: Logger; decide
       const locked = await lockOpen(tx, [...decisions.keys()]);
       if (locked.length === 0) return new Map<string, boolean>();
       const unpaid = locked.map(({ id, message, receivedAt }) => ({ id, message, receivedAt, traceId: id, decision: decisions.get(id)! }));
-      const { outcomes, committed } = await chargeMessages(tx, deps, unpaid);
+      const { outcomes, settle, committed } = await chargeMessages(tx, deps, unpaid);
       after = committed;
       const rows = unpaid.flatMap((one, n) => {
         const { kept } = outcomes[n]!;
@@ -56,10 +58,17 @@ export function createRetry(deps: ChargeDeps & { pool: Pool; log: Logger; decide
         "settlement_refused",
         aside.map(({ id }) => id),
       );
+      await settle();
       return new Map(locked.map(({ id }, n) => [id, outcomes[n]!.kept.charged_at !== null]));
     });
     after();
-    return ids.map((id) => charged.get(id));
+    return charged;
+  }
+
+  /** Of each event whether it was charged; undefined when it was not open any more, or somebody keeps its wallet locked: then later. */
+  async function retryFree(ids: readonly string[]): Promise<(boolean | undefined)[]> {
+    const { answer } = await aroundBusy(ledger, ids, retryBatch);
+    return ids.map((id) => answer?.get(id));
   }
 
   async function putAside(id: string, error: Error): Promise<boolean | undefined> {
@@ -76,7 +85,7 @@ export function createRetry(deps: ChargeDeps & { pool: Pool; log: Logger; decide
   return async (ids) => {
     const total: Retried = { tried: 0, charged: 0 };
     for (let from = 0; from < ids.length; from += BATCH) {
-      for (const result of await isolating(ids.slice(from, from + BATCH), retryBatch, putAside)) {
+      for (const result of await isolating(ids.slice(from, from + BATCH), retryFree, putAside)) {
         if (result instanceof Error) throw result;
         if (result !== undefined) total.tried += 1;
         if (result === true) total.charged += 1;

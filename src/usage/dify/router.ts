@@ -2,7 +2,7 @@ import express, { type Request, type RequestHandler, type Response, type Router 
 import { endUnread, isUnread } from "../../http/linger.ts";
 import { requestIdOf, traceIdOf } from "../../http/trace.ts";
 import { formatCredits } from "../../platform/credits.ts";
-import { ERROR_CODES, type ErrorCode } from "../../platform/errors.ts";
+import { AppError, ERROR_CODES, type ErrorCode } from "../../platform/errors.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { isConnectionError } from "../../platform/postgres.ts";
 import { within } from "../../platform/within.ts";
@@ -92,10 +92,12 @@ export function difyWebhookHandler(deps: DifyWebhookDeps): RequestHandler {
   }
 
   function unavailable(visit: Visit, error: unknown): void {
-    log.error({ err: error, trace_id: visit.traceId }, "a dify delivery could not be taken; its sender is asked to repeat it");
+    const busy = error instanceof AppError && error.code === "unavailable";
+    const level = busy ? "warn" : "error";
+    log[level]({ err: error, trace_id: visit.traceId }, "a dify delivery could not be taken; its sender is asked to repeat it");
     metrics?.answered("unavailable", (performance.now() - visit.startMs) / 1_000);
     visit.res.set("retry-after", "1");
-    const code = isConnectionError(error) ? "unavailable" : "internal_error";
+    const code = busy || isConnectionError(error) ? "unavailable" : "internal_error";
     // A sender that does not come again is not the end of it.
     if (code === "internal_error" && visit.authentic) {
       const said = "It met a fault of ours, which the log has";

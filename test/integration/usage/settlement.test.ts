@@ -67,14 +67,15 @@ describe("settling calls", () => {
     const owner = await rig.wallet(10_000);
     const events = await Promise.all(Array.from({ length: 20 }, () => rig.call(owner, {}, 93)));
     await Promise.all(events.map((event) => rig.usage.record(event)));
-    // The charge is posted, then the backend dies before the events are marked and the transaction commits.
+    // The charge is posted and the events are marked, then the backend dies before the transaction commits.
     const dying = createSettlement({
       pool: rig.pool,
       pricing: testPricing,
       log: silent,
       ledger: {
-        settle: async (tx, items) => {
-          const results = await rig.ledger.settle(tx, items);
+        foresee: rig.ledger.foresee,
+        settleAnd: async (tx, items, follow) => {
+          const results = await rig.ledger.settleAnd(tx, items, follow);
           const { rows } = await tx.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
           await rig.pool.query("SELECT pg_terminate_backend($1)", [rows[0]!.pid]);
           return results;
