@@ -53,6 +53,12 @@ export interface UsageEvent {
 /** Route of what was reported after the fact: it never had a hold. */
 export const REPORTED = "/api/dify/webhook";
 
+/** Routes of Dify's apps, under which everything runs that no provider can be told a cap for. */
+const DIFY_ROUTES = "/dify/";
+
+/** Whether calls of a route may use more than was held for them, with nobody able to stop them there: what they cost is owed all the same. */
+export const isUncapped = (route: string): boolean => route === REPORTED || route.startsWith(DIFY_ROUTES);
+
 /** The settlement shard of a wallet: stable for a given number of shards, spread evenly over consecutive ids (Fibonacci hashing). */
 export function shardOf(walletId: bigint, shards: number): number {
   const hash = Number(BigInt.asUintN(32, walletId * 2_654_435_769n));

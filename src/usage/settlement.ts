@@ -7,7 +7,7 @@ import { createMetrics } from "../platform/metrics.ts";
 import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
 import { formatMultiplier, ONE, type Pricing } from "../pricing/index.ts";
 import { costOf } from "./due.ts";
-import { REPORTED } from "./event.ts";
+import { isUncapped, REPORTED } from "./event.ts";
 import { reportIncidents, type Incident } from "./incidents.ts";
 import { createSettlementMetrics, type SettledBatch, type SettlementMetrics } from "./settlementMetrics.ts";
 import type { SettlementTrace } from "./traces.ts";
@@ -78,6 +78,7 @@ interface Priced {
 const itemOf = ({ event, cost }: Priced): SettleItem => ({
   id: event.id,
   holdId: event.hold_id ?? (event.route === REPORTED ? null : event.id),
+  owes: isUncapped(event.route),
   walletId: event.wallet_id,
   cost,
   to: "revenue:usage",

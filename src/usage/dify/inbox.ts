@@ -120,9 +120,9 @@ export function createInbox(deps: { pool: Pool; ledger: Pick<Ledger, "shortfalls
   const { pool, ledger, retry } = deps;
 
   async function shown(rows: readonly EventRow[]): Promise<EventView[]> {
-    const owing = rows.filter(({ owed }) => owed !== null && owed > 0n).map(({ id }) => id);
+    const owing = rows.flatMap(({ owed, event_id: id }) => (id !== null && owed !== null && owed > 0n ? [id] : []));
     const shortfalls = new Map((await ledger.shortfalls(owing)).map((one) => [one.id, one]));
-    return rows.map((row) => view(row, shortfalls.get(row.id)));
+    return rows.map((row) => view(row, row.event_id === null ? undefined : shortfalls.get(row.event_id)));
   }
 
   async function find(id: string): Promise<EventRow> {
@@ -135,13 +135,14 @@ export function createInbox(deps: { pool: Pool; ledger: Pick<Ledger, "shortfalls
     return (await shown([await find(id)]))[0]!;
   }
 
-  async function closeIfPaid(ids: readonly string[]): Promise<number> {
-    const paid = (await ledger.shortfalls(ids)).filter(({ amount, collected }) => amount === collected).map(({ id }) => id);
+  /** What is owed is the usage event's, the webhook's own or the relay's. */
+  async function closeIfPaid(eventIds: readonly string[]): Promise<number> {
+    const paid = (await ledger.shortfalls(eventIds)).filter(({ amount, collected }) => amount === collected).map(({ id }) => id);
     if (paid.length === 0) return 0;
     const { rowCount } = await pool.query(
       // In the order in which whoever tries again locks them.
       `UPDATE dify_events SET state = 'charged', resolved_at = now() WHERE id IN (
-         SELECT id FROM dify_events WHERE id = ANY ($1::uuid[]) AND state = 'open' AND reason = 'insufficient_balance' ORDER BY id FOR UPDATE)`,
+         SELECT id FROM dify_events WHERE event_id = ANY ($1::uuid[]) AND state = 'open' AND reason = 'insufficient_balance' ORDER BY id FOR UPDATE)`,
       [paid],
     );
     return rowCount ?? 0;
@@ -199,7 +200,7 @@ export function createInbox(deps: { pool: Pool; ledger: Pick<Ledger, "shortfalls
       const event = await find(id);
       if (event.state !== "open") throw appError("invalid_state", { message: "This event is not open" });
       if (event.charged_at === null) await retry([event.id]);
-      else await closeIfPaid([event.id]);
+      else await closeIfPaid([event.event_id!]);
       const after = await get(event.id);
       await recordAudit(pool, {
         actorId: operator.userId,
@@ -227,11 +228,11 @@ export function createInbox(deps: { pool: Pool; ledger: Pick<Ledger, "shortfalls
     async closePaid() {
       let closed = 0;
       for (let after: string | null = null; ;) {
-        const { rows }: { rows: { id: string }[] } = await pool.query<{ id: string }>(
-          `SELECT id FROM dify_events WHERE state = 'open' AND reason = 'insufficient_balance' AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2`,
+        const { rows }: { rows: { id: string; event_id: string }[] } = await pool.query<{ id: string; event_id: string }>(
+          `SELECT id, event_id FROM dify_events WHERE state = 'open' AND reason = 'insufficient_balance' AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2`,
           [after, PAGE],
         );
-        closed += await closeIfPaid(rows.map(({ id }) => id));
+        closed += await closeIfPaid(rows.map(({ event_id: id }) => id));
         if (rows.length < PAGE) return closed;
         after = rows.at(-1)!.id;
       }

@@ -146,4 +146,38 @@ describe("a message that is relayed and reported", function () {
       await check(ada, BigInt(credits), MESSAGES);
     });
   }
+
+  for (const first of ["the relay", "the relay, and is settled,", "the webhook"]) {
+    it(`and costs more than was held for it owes the rest when ${first} is first, until it is paid`, async () => {
+      const ada = await rig.person(500);
+      const id = randomUUID();
+      const large = { input: 15_000, output: 8_000 };
+      const reported = { input_tokens: 15_000, output_tokens: 8_000, total_tokens: 23_000 };
+      let answer: Answered<Deduction> | undefined;
+      if (first === "the webhook") answer = await report(ada, id, reported);
+      else {
+        expect(await relay(ada, id, large)).to.equal("recorded");
+        if (first.includes("settled")) await settleAll();
+        answer = await report(ada, id, reported);
+      }
+      expect([answer.status, answer.body.error?.code]).to.deep.equal([402, "insufficient_balance"]);
+      expect(answer.body.error!.details).to.include({ pointsDeducted: 500, tokensUsed: 23_000, shortfall: "430" });
+      await settleAll();
+      expect(await rig.balance(ada)).to.include({ total: 0n, held: 0n, shortfall: 430n * MICRO });
+      const { rows } = await rig.pool.query("SELECT cost, uncharged FROM usage_events WHERE wallet_id = $1", [ada.walletId]);
+      expect(rows).to.deep.equal([{ cost: 930n * MICRO, uncharged: 0n }]);
+      const events = async () =>
+        (
+          await rig.admin<{ items: { state: string; points: string; shortfall: string; shortfall_open: string }[] }>(
+            "GET",
+            `/api/admin/dify/events?message_id=${id}`,
+          )
+        ).body.data.items;
+      expect((await events())[0]).to.include({ state: "open", points: "930", shortfall: "430", shortfall_open: "430" });
+      await rig.credit(ada, 1_000);
+      await rig.sweep();
+      expect((await events())[0]).to.include({ state: "charged", shortfall_open: "0" });
+      expect(await rig.balance(ada)).to.include({ total: 570n * MICRO, shortfall: 0n });
+    });
+  }
 });

@@ -191,7 +191,7 @@ describe("a relayed message and its report, in every order", function () {
     expect(await standing()).to.deep.equal(ONCE);
   });
 
-  it("noted, its hold expired and the wallet spent meanwhile: it takes what there is and owes nothing", async () => {
+  it("noted, its hold expired and the wallet spent meanwhile: it takes what there is and owes the rest", async () => {
     await hold();
     await note();
     await expire();
@@ -203,8 +203,8 @@ describe("a relayed message and its report, in every order", function () {
       type: "ADMIN",
       description: "spent",
     });
-    expect(told(await report())).to.deep.equal([200, 20]);
-    expect(await standing()).to.deep.equal({ ...ONCE, taken: HELD });
+    expect(told(await report())).to.deep.equal([402, "insufficient_balance"]);
+    expect(await standing()).to.deep.equal({ ...ONCE, taken: HELD, shortfall: 73n * MICRO });
   });
 
   it("failed for the relay's client, and then reported: free, as the relay said", async () => {
