@@ -74,6 +74,21 @@ describe("keys with limits, and tokens made with them", () => {
     await proveLedger(admin);
   });
 
+  it("a day whose limit is spent stays so in whatever time zone its account moves to", async () => {
+    const bob = await customer(at, admin, { credits: "100" });
+    const { id, key } = await bob.post<Key>("/api/user/keys", { name: "ten a day", limits: { spend_daily: "10" } });
+    expect((await call(key)).status).to.equal(200);
+    await settledBalance(bob);
+    // 25 hours apart: wherever one begins, one of them has another date.
+    for (const time_zone of ["Pacific/Kiritimati", "Pacific/Pago_Pago"]) {
+      await bob.patch("/api/user/me", { time_zone });
+      expect(await call(key), time_zone).to.include({ status: 429, code: "spend_limit_reached" });
+      const [daily] = (await bob.get<Usage>(`/api/user/keys/${id}/usage`)).budgets;
+      expect(daily, time_zone).to.include({ amount: "10", spent: "10", left: "0" });
+      expect(Date.parse(daily!.resets_at!) - Date.now(), time_zone).to.be.within(0, 49 * 3_600_000);
+    }
+  });
+
   it("a server mints a token for its end user, who spends it and no more; revoked, it is gone within a second", async () => {
     const { id, key } = await ada.post<Key>("/api/user/keys", { name: "server" });
     const mint = (body: object) => request<Token>(at.api, "POST", "/api/keys/tokens", { token: key, body });
