@@ -6,6 +6,7 @@ import { startInfra } from "../test/support/infra.ts";
 import { benchEvents } from "./events.ts";
 import { benchHolds } from "./ledger.ts";
 import { benchLatency } from "./latency.ts";
+import { benchLive } from "./live.ts";
 import { benchWatching } from "./observability.ts";
 import { benchMonitor } from "./monitor.ts";
 import { benchReads } from "./reads.ts";
@@ -25,7 +26,7 @@ const NAMES = {
 /**
  * `npm run bench`: what a relayed call costs beside a bare pass-through, holds and settlements per second, memory per idle stream.
  * Everything runs on this machine and shares its cores, on servers of its own. Not a test: figures depend on the machine.
- * `--only relay|latency|scale|system|webhook|reads|watching|events|ledger|settlement` runs one part, `--profile FOLDER` leaves a CPU profile of the relay there.
+ * `--only relay|latency|scale|system|webhook|reads|watching|events|live|ledger|settlement` runs one part, `--profile FOLDER` leaves a CPU profile of the relay there.
  */
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: "string" }, profile: { type: "string" } } });
@@ -41,6 +42,7 @@ async function main(): Promise<void> {
     if (wanted("reads")) await reads();
     if (wanted("watching")) await watching();
     if (wanted("events")) await events();
+    if (wanted("live")) await live();
     if (wanted("ledger")) await ledger();
     if (wanted("settlement")) await settlement();
   } finally {
@@ -104,6 +106,17 @@ async function events(): Promise<void> {
     console.log(
       `  ${String(listeners).padStart(3)} listeners: ${cpu.toFixed(0)} µs a call, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms`,
     );
+}
+
+async function live(): Promise<void> {
+  const { sockets, memory, subscribers, reach, cut } = await benchLive(await freshRedis());
+  console.log("\nLive push over WebSockets");
+  console.log(`  ${(memory.bytes / 1_024).toFixed(1)} KB for each of ${sockets.toLocaleString("en")} sockets`);
+  for (const { whose, p50, p99, most } of reach)
+    console.log(
+      `  an event to ${subscribers} sockets of ${whose === "one" ? "one person" : "as many people"}: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, last ${most.toFixed(1)} ms`,
+    );
+  console.log(`  ${cut.cut} of ${cut.clients} cut while events came: ${cut.clients - cut.whole} missed or repeated anything`);
 }
 
 async function relay(profile: string | undefined): Promise<void> {

@@ -69,9 +69,10 @@ export function createHub(deps: HubDeps): Hub {
     peer.ws.send(text, { binary: false });
   }
 
-  function give(room: Room, event: LiveEvent): number {
+  /** Sends an event to those of a room who want it; answers how many that were. */
+  function give(room: Room, event: LiveEvent, text: () => Buffer): number {
     room.lastId = event.id;
-    let text: Buffer | undefined;
+    let sent = 0;
     for (const peer of room.peers) {
       if (!peer.live) continue;
       if (peer.from !== undefined) {
@@ -79,28 +80,30 @@ export function createHub(deps: HubDeps): Hub {
         peer.from = undefined;
       }
       if (!wants(peer.topics, event.topic)) continue;
-      text ??= Buffer.from(textOf(event));
-      send(peer, text);
-      metrics.sent.add();
+      send(peer, text());
+      sent += 1;
     }
-    return room.peers.size;
+    metrics.sent.add(sent);
+    return sent;
   }
 
-  async function handOn(channel: string, text: string): Promise<void> {
+  async function handOn(channel: string, told: string): Promise<void> {
     if (channel === itself) {
       heardAtMs = performance.now();
-      lastId = text;
+      lastId = told;
       return;
     }
-    const event = readEvent(text);
+    const event = readEvent(told);
     lastId = event.id;
+    let made: Buffer | undefined;
+    const text = (): Buffer => (made ??= Buffer.from(textOf(event)));
     const room = byChannel.get(channel);
-    if (room) return void give(room, event);
+    if (room) return void give(room, event, text);
     if (channel !== EVERYBODY) return;
     lastOfAll = event.id;
     let sent = 0;
     for (const each of rooms.values()) {
-      sent += give(each, event);
+      sent += give(each, event, text);
       if (sent < IN_ONE_TURN) continue;
       sent = 0;
       await turn();
