@@ -4,7 +4,7 @@ import { appEvents, errorEvent, failedEvent, resumedEvents, stoppedEvents } from
 import { planAnswer, textOf, type Plan } from "./plan.ts";
 import { runFinished, writerOf } from "./run.ts";
 import { holderOf, newId, notFound, type Store } from "./store.ts";
-import { metadataOf } from "./usage.ts";
+import { metadataOf, totalOf } from "./usage.ts";
 import { dify } from "./vendor.ts";
 import type { Webhooks } from "./webhooks.ts";
 
@@ -68,7 +68,14 @@ const app = (path: RegExp, usual: "chat" | "completion" | "workflow", { store, w
     if (code) throw new Refused(400, `The demo app was told to answer ${code}.`, { code });
     const plan = planAnswer(store, asked, holderOf(asked), usual);
     if (plan.directives.outcome === "paused")
-      store.runs.add({ ...plan.holder, id: plan.run, message: plan.message, conversation: plan.conversation });
+      store.runs.add({
+        ...plan.holder,
+        id: plan.run,
+        message: plan.message,
+        conversation: plan.conversation,
+        waits: totalOf(plan),
+        used: 0,
+      });
     return answerOf(plan, asked.body["response_mode"] === "streaming", webhooks);
   },
 });
@@ -97,6 +104,7 @@ const resume = ({ store, webhooks }: Parts): Endpoint => ({
     const { message, conversation } = run;
     const planned = planAnswer(store, { ...asked, body: { ...asked.body, inputs: {} } }, holder, "workflow");
     const plan: Plan = { ...planned, run: run.id, message, conversation };
+    if (plan.directives.outcome === "paused") run.waits = totalOf(plan);
     return { kind: "events", events: resumedEvents(plan), error: () => errorEvent(plan), ...webhooks.around(plan) };
   },
 });

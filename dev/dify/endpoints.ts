@@ -1,5 +1,6 @@
 import type { Endpoint } from "../upstream/endpoint.ts";
 import { appEndpoints } from "./answers.ts";
+import { runEndpoints } from "./runs.ts";
 import { createStore } from "./store.ts";
 import { thingEndpoints } from "./things.ts";
 import { createWebhooks, type WebhookSettings } from "./webhooks.ts";
@@ -8,5 +9,5 @@ import { createWebhooks, type WebhookSettings } from "./webhooks.ts";
 export function createDifyEndpoints(settings?: WebhookSettings): Endpoint[] {
   const store = createStore();
   const webhooks = createWebhooks(settings);
-  return [...appEndpoints({ store, webhooks }), ...thingEndpoints(store), ...webhooks.endpoints];
+  return [...appEndpoints({ store, webhooks }), ...runEndpoints(store), ...thingEndpoints(store), ...webhooks.endpoints];
 }

@@ -40,6 +40,10 @@ export interface Task extends Holder {
 /** A run that waits for a person, or goes on after that. */
 export interface Run extends Holder {
   id: string;
+  /** It waits; what it has used until then. */
+  waits: { total_tokens?: unknown } | undefined;
+  /** The tokens it had when it last waited. */
+  used: number;
   message: string;
   conversation: Conversation | undefined;
 }

@@ -168,29 +168,11 @@ const about = [
   ),
 ];
 
-const runs = (store: Store): Endpoint[] => [
-  endpoint("GET", /^\/v1\/workflows\/run\/([^/]+)$/, (asked) =>
-    whole({ id: asked.param, workflow_id: "workflow-1", status: "succeeded", inputs: "{}", outputs: {}, error: null, total_tokens: 0 }),
-  ),
-  endpoint("GET", /^\/v1\/form\/human_input\/([^/]+)$/, () =>
-    whole({ form_content: "Go on?", inputs: [], user_actions: [{ id: "approve" }] }),
-  ),
-  {
-    ...endpoint("POST", /^\/v1\/form\/human_input\/([^/]+)$/, (asked) => {
-      const run = asked.param.replace(/^form-/, "");
-      if (!store.runs.find(holderOf(asked), run)) notFound("Form");
-      return whole({});
-    }),
-    calm: true,
-  },
-];
-
 /** Conversations, messages, files, sound, and what is told of an app. */
 export const thingEndpoints = (store: Store): Endpoint[] => [
   ...conversations(store),
   ...messages(store),
   ...files(store),
   ...sound(store),
-  ...runs(store),
   ...about,
 ];
