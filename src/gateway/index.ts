@@ -8,6 +8,7 @@ import type { Pool } from "../platform/postgres.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Logger } from "../platform/logger.ts";
 import { dedicateRedis, type Redis } from "../platform/redis.ts";
+import { within } from "../platform/within.ts";
 import type { Tracing } from "../platform/tracing/index.ts";
 import { spentSince } from "../usage/index.ts";
 import { createAnswerCache } from "./cache/index.ts";
@@ -21,6 +22,7 @@ import { createRelayMetrics, watchRelay } from "./metrics.ts";
 import { createProviderStates, watchProviders, type ProviderState } from "./providerStates.ts";
 import type { Catalog } from "./providers/index.ts";
 import type { RelayConfig, RelayDeps } from "./pipeline/deps.ts";
+import { createStops } from "./pipeline/stops.ts";
 import { createRouting, routingConfig, type Routing } from "./routing/index.ts";
 import { createRegistry } from "./registry.ts";
 import { relayDocumentation, relayHandler } from "./routes.ts";
@@ -30,6 +32,9 @@ import { createUpstream } from "./upstream/exchange.ts";
 
 export { createAppHolds, type AppHold } from "./dify/holds.ts";
 export type { ProviderState } from "./providerStates.ts";
+
+/** What providers are still to be told when calls have ended. */
+const STOPS_MS = 2_000;
 
 export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "usage" | "limits" | "incident" | "log"> {
   ledger: RelayDeps["ledger"] & WalletDeps["ledger"];
@@ -119,6 +124,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     log,
     tokenizer,
     upstream,
+    stops: createStops({ upstream, later: routing.later, log, dropped: relayMetrics.stopDropped }),
     routing,
     cache: createAnswerCache({ redis, log }),
     guardrail: guardrailOf(config, log, relayMetrics.guarded),
@@ -134,7 +140,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     retire: (call) => registry.retire(call),
   };
   const registry = createRegistry(relayDeps);
-  watchRelay(metrics, registry, relayDeps.limiter);
+  watchRelay(metrics, { registry, limiter, stops: relayDeps.stops });
   const billing = {
     wallet: { ledger, spentSince: (owner: string, since: Date) => spentSince(deps.pool, owner, since) },
     microPerDollar: config.CREDITS_PER_DOLLAR,
@@ -149,9 +155,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
       return registry.size;
     },
     ready: Promise.all([tokenizer.ready, limiter.ready]).then(() => undefined),
-    drain(graceMs) {
+    async drain(graceMs) {
       routing.drain();
-      return registry.drain(graceMs);
+      await registry.drain(graceMs);
+      await within(STOPS_MS, relayDeps.stops.idle()).catch(() => log.warn("some answers could not be stopped before the end"));
     },
     async close() {
       routing.stop();

@@ -2,6 +2,7 @@ import type { Bus, CallEnded } from "../activity/index.ts";
 import { SECONDS, SHORT_SECONDS, type Counter, type Metrics } from "../platform/metrics.ts";
 import type { Limiter } from "./limits/index.ts";
 import type { Call } from "./pipeline/call.ts";
+import type { Stops } from "./pipeline/stops.ts";
 import type { Registry } from "./registry.ts";
 
 /** What the relay counts, besides what it hears of calls that have ended. All of it is a few additions: they run for each call. */
@@ -14,6 +15,8 @@ export interface RelayMetrics {
   shadowed(scope: string, kind: string): void;
   /** The guardrail would not let a request or an answer pass. */
   guarded(): void;
+  /** An answer that nobody waits for was left to end by itself. */
+  stopDropped(): void;
   /** Providers have answered a call, or it has failed. */
   answered(call: Call): void;
   /** Milliseconds to the first byte of a provider's last answer. */
@@ -62,6 +65,10 @@ export function createRelayMetrics(metrics: Metrics, events: Pick<Bus, "on">): R
     name: "tollkeeper_guardrail_refusals_total",
     help: "Requests and answers that the guardrail refused, also while it is in shadow mode.",
   });
+  const stopsDropped = metrics.counter({
+    name: "tollkeeper_relay_stops_dropped_total",
+    help: "Answers that nobody waits for and that were left to end by themselves, because too many waited to be stopped.",
+  });
   const admission = metrics.histogram({
     name: "tollkeeper_relay_admission_seconds",
     help: "From the request to the first provider being asked: authentication, limits, hold.",
@@ -107,17 +114,26 @@ export function createRelayMetrics(metrics: Metrics, events: Pick<Bus, "on">): R
       limits.of(scope, kind).add();
     },
     guarded: () => guarded.add(),
+    stopDropped: () => stopsDropped.add(),
     shadowed: (scope, kind) => shadowLimits.of(scope, kind).add(),
     answered: noteLatency,
   };
 }
 
-/** Shows what runs now, and who keeps the limits. */
-export function watchRelay(metrics: Metrics, registry: Pick<Registry, "live">, limiter: Pick<Limiter, "away">): void {
+/** Shows what runs now, what is to be stopped, and who keeps the limits. */
+export function watchRelay(
+  metrics: Metrics,
+  { registry, limiter, stops }: { registry: Pick<Registry, "live">; limiter: Pick<Limiter, "away">; stops: Pick<Stops, "size"> },
+): void {
   metrics.gauge({
     name: "tollkeeper_relay_live",
     help: "Calls under way in this process, by kind of answer (none: not read yet).",
     read: () => registry.live(),
+  });
+  metrics.gauge({
+    name: "tollkeeper_relay_stops",
+    help: "Answers that nobody waits for and that providers are told to stop: those told now, and those that wait for their turn.",
+    read: () => stops.size,
   });
   metrics.gauge({
     name: "tollkeeper_limiter_standby",

@@ -16,6 +16,7 @@ import type { Tokenizer } from "../tokens/index.ts";
 import type { Catalog } from "../providers/index.ts";
 import type { Call } from "./call.ts";
 import type { Upstream } from "../upstream/exchange.ts";
+import type { Stops } from "./stops.ts";
 
 /** What the relay reads of the configuration; times in milliseconds. */
 export interface RelayConfig {
@@ -52,6 +53,7 @@ export interface RelayDeps {
   limits: Pick<SharedLimits, "peek" | "get">;
   tokenizer: Tokenizer;
   upstream: Upstream;
+  stops: Stops;
   config: RelayConfig;
   metrics: RelayMetrics;
   /** Tells what happened; what is counted of calls is counted from it. */

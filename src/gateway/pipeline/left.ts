@@ -1,13 +1,12 @@
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
-import { tellToStop } from "./stop.ts";
 
 /**
  * The client has left: whether its call goes on without it. One that outlives its client does, once it is known what goes on. A provider
  * that goes on by itself is told to stop, and then says what it used: that is waited for, `stoppedMs` at most, and nothing is handed on any
  * more. The call's place among those at once is free at that moment, as for any other call.
  */
-export function goesOnAlone(deps: Pick<RelayDeps, "upstream" | "routing" | "log" | "usage" | "limiter">, call: Call): boolean {
+export function goesOnAlone(deps: Pick<RelayDeps, "stops" | "limiter">, call: Call): boolean {
   const { request, dialect, reader } = call;
   if (call.phase === "admitting") return false;
   if (request?.outlives && (!reader || reader.gathers || call.following || reader.made)) {
@@ -19,7 +18,7 @@ export function goesOnAlone(deps: Pick<RelayDeps, "upstream" | "routing" | "log"
   if (call.phase !== "relaying" || reader?.state !== "open" || reader.closing || !dialect?.stop || !reader.hasContent()) return false;
   const stop = dialect.stop(reader.made);
   if (!stop) return false;
-  void tellToStop(deps, call.route!, stop);
+  deps.stops.tell(call.route!, stop);
   call.leftMs = performance.now();
   if (call.permit) deps.limiter.release(call.permit, call.promptTokens + call.unseenTokens + call.outputLimit);
   flow(call);
