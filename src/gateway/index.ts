@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createBus, type Bus } from "../activity/index.ts";
 import type { Config } from "../config/index.ts";
 import type { Route } from "../http/route.ts";
+import type { Ledger } from "../ledger/index.ts";
 import { uuidv7 } from "../platform/ids.ts";
 import type { Invalidation } from "../platform/invalidation.ts";
 import type { Pool } from "../platform/postgres.ts";
@@ -16,6 +17,7 @@ import { createGuardrail, type Guardrail } from "./guardrail/index.ts";
 import { createKeptAnswers } from "./answers/index.ts";
 import { createAppHolds, type AppHold } from "./dify/holds.ts";
 import { createOwnedIds } from "./dify/owned/index.ts";
+import { createOpenRuns } from "./dify/runs/index.ts";
 import type { WalletDeps } from "./billing/view.ts";
 import { createLimiter, createPermitWait, createShadowLog, createStrangers } from "./limits/index.ts";
 import { createRelayMetrics, watchRelay } from "./metrics.ts";
@@ -37,7 +39,7 @@ export type { ProviderState } from "./providerStates.ts";
 const STOPS_MS = 2_000;
 
 export interface GatewayDeps extends Pick<RelayDeps, "identity" | "pricing" | "usage" | "limits" | "incident" | "log"> {
-  ledger: RelayDeps["ledger"] & WalletDeps["ledger"];
+  ledger: RelayDeps["ledger"] & WalletDeps["ledger"] & Pick<Ledger, "releaseWithin">;
   catalog: Pick<Catalog, "route" | "difyApps" | "providers">;
   pool: Pool;
   invalidation: Pick<Invalidation, "on">;
@@ -120,6 +122,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     catalog,
     answers: createKeptAnswers(deps.pool),
     owned: createOwnedIds({ pool: deps.pool, log }),
+    runs: createOpenRuns({ pool: deps.pool, log, ledger }),
     incident,
     log,
     tokenizer,

@@ -109,7 +109,7 @@ export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentS
 
     async stillHeld(ids: readonly string[]): Promise<string[]> {
       const { rows } = await pool.query<{ id: string }>(
-        "SELECT id FROM ledger_holds WHERE id = ANY ($1::uuid[]) AND state = 'held' AND expires_at > now()",
+        "SELECT id FROM ledger_holds WHERE id = ANY ($1::uuid[]) AND state = 'held' AND expires_at > now() AND expires_at < 'infinity'",
         [ids],
       );
       return rows.map((row) => row.id);

@@ -55,6 +55,7 @@ import { createRenderTasks } from "./render.ts";
 import { release } from "./release.ts";
 import { seedDemo, seedDify } from "./seed-demo.ts";
 import { createCoreServices } from "./services.ts";
+import { upstreamTimeouts } from "./timeouts.ts";
 
 export interface Api {
   app: RequestListener;
@@ -69,13 +70,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
   const { config, log, metrics, tracing, pool, reportPool, sequelize, redis, temporal, invalidation, secretBox, events } = platform;
   const core = createCoreServices(platform);
   const { ledger, pricing, identity, notify, settings, rewards } = core;
-  const timeouts = {
-    connectMs: config.UPSTREAM_CONNECT_TIMEOUT,
-    firstByteMs: config.UPSTREAM_FIRST_BYTE_TIMEOUT,
-    wholeMs: config.UPSTREAM_WHOLE_TIMEOUT,
-    idleMs: config.UPSTREAM_IDLE_TIMEOUT,
-    totalMs: config.UPSTREAM_TOTAL_TIMEOUT,
-  };
+  const timeouts = upstreamTimeouts(config);
   const catalog = createCatalog({ pool, invalidation, secretBox, timeouts, log });
   const usage = createUsage({
     pool,

@@ -7,6 +7,7 @@ import { keepPartitions } from "../activity/index.ts";
 import { loadConfig } from "../config/index.ts";
 import { forgetExpiredAnswers } from "../gateway/answers/index.ts";
 import { forgetPassedTasks } from "../gateway/dify/owned/index.ts";
+import { keptForRuns, watchRuns } from "../gateway/dify/runs/index.ts";
 import { watchFiles } from "../files/index.ts";
 import { errorHandler } from "../http/errorHandler.ts";
 import { healthRoutes } from "../http/health.ts";
@@ -36,6 +37,7 @@ import {
   tidyDify,
   watchOpenEvents,
 } from "../usage/index.ts";
+import { createRunServices } from "./runs.ts";
 import { partChecks } from "./checks.ts";
 import { exitOnConfigError } from "./config-error.ts";
 import { createFileServices } from "./files.ts";
@@ -79,6 +81,7 @@ const dify = createDifyUsage({
   invalidation,
   shards: config.SETTLEMENT_SHARDS,
 });
+const runs = createRunServices(platform, { ledger, pricing, settlement });
 const startAll = () => startSettlements(temporal.client, config.SETTLEMENT_SHARDS, BILLING_QUEUE);
 const tell = createTell({ pool, notify, contact: identity.contact, publicUrl: config.PUBLIC_URL, log });
 const sender = createWebhookSender({ allowPrivate: config.WEBHOOK_PRIVATE_ADDRESSES, timeoutMs: config.WEBHOOK_TIMEOUT });
@@ -110,6 +113,7 @@ const activities = createActivities({
       pool,
       ledger,
       shards: config.SETTLEMENT_SHARDS,
+      keeps: keptForRuns,
       chores: [
         () => forgetExpiredAnswers(pool),
         () => forgetPassedTasks(pool),
@@ -122,6 +126,7 @@ const activities = createActivities({
         () => tell.forget(),
         createOutlookSampler(platform),
         ...render.chores,
+        () => runs.chase(),
       ],
       log,
     }),
@@ -174,6 +179,7 @@ const node =
 watchLedger(metrics, pool);
 watchBacklog(metrics, pool);
 watchOpenEvents(metrics, pool);
+watchRuns(metrics, pool);
 watchCallbacks(metrics, pool);
 watchRewards(metrics, pool);
 watchTasks(metrics, pool);
@@ -212,6 +218,7 @@ onShutdown({
     endMetrics();
     await Promise.all([mail.close(), webhooks.close()]);
     await sender.close();
+    await runs.close();
     await ledger.close();
     await notify.close();
     storage?.close();

@@ -1,4 +1,4 @@
-import type { Ledger } from "../ledger/index.ts";
+import type { Ledger, Owing } from "../ledger/index.ts";
 import type { Logger } from "../platform/logger.ts";
 import { inBatches } from "../platform/inBatches.ts";
 import type { Pool } from "../platform/postgres.ts";
@@ -47,11 +47,13 @@ export function createHousekeeping(deps: {
   pool: Pool;
   ledger: Pick<Ledger, "sweep" | "expireGrants" | "forgetHolds" | "forgetBudgets">;
   shards: number;
+  /** Those of the holds that other domains keep, beside those of recorded calls: they are still to be settled. */
+  keeps?: Owing;
   /** What other domains have to tidy; each may run at any time and twice. */
   chores?: (() => Promise<unknown>)[];
   log: Logger;
 }): Housekeeping {
-  const { pool, ledger, shards, chores = [], log } = deps;
+  const { pool, ledger, shards, keeps, chores = [], log } = deps;
 
   /** What one piece of work did, nothing when it failed: those after it have their turn, and it has its own again in the next run. */
   async function attempt<T>(work: () => Promise<T>): Promise<T | 0> {
@@ -69,7 +71,7 @@ export function createHousekeeping(deps: {
       for (;;) {
         let kept = 0;
         const swept = await ledger.sweep(new Date(), BATCH, async (tx, ids) => {
-          const owed = await owing(tx, ids);
+          const owed = [...(await owing(tx, ids)), ...((await keeps?.(tx, ids)) ?? [])];
           kept = owed.length;
           return owed;
         });

@@ -6,6 +6,7 @@ import type { Pool, Queryable } from "../platform/postgres.ts";
 /** What can be wrong with a call. Incidents of holds and charges are the ledger's own. */
 export type IncidentKind =
   | "provider_key_refused"
+  | "run_unpaid"
   | "price_version_missing"
   | "settlement_refused"
   | "usage_clamped"

@@ -11,6 +11,7 @@ import { wakeSettlement } from "./wake.ts";
 export { createAverages, type AverageCall, type Averages } from "./averages.ts";
 export type { UpstreamAttempt } from "./attempts.ts";
 export { consumptionId } from "./dify/answers.ts";
+export { chargeRun, waiveRun, type OwedRun } from "./dify/runs.ts";
 export { createDifyUsage, createDifyWebhook, tidyDify, watchOpenEvents } from "./dify/index.ts";
 export { difyMessageKey, difyUser } from "./difyMessage.ts";
 export { behaviourSince, spentOf } from "./behaviour.ts";
@@ -21,7 +22,7 @@ export { createHousekeeping, type HouseKept, type Housekeeping } from "./houseke
 export { createIncidentReporter, forgetIncidents, reportIncidents, type Incident } from "./incidents.ts";
 export { lastMinute } from "./lastMinute.ts";
 export { forgetMessageCalls } from "./messageCalls.ts";
-export { backlog } from "./repository.ts";
+export { backlog, owing } from "./repository.ts";
 export { ratesOf } from "./rates.ts";
 export { paidSince, unsettledBefore, usedByModel } from "./periods.ts";
 export { createSettlementTrace, createTraceLeaver } from "./traces.ts";

@@ -33,8 +33,8 @@ export interface PendingEvent {
   route: string;
   /** Seconds since its record was durable. */
   waited: number;
-  /** Of what was reported: the hold of the call that made it. Never read from the table, for it is settled as it is recorded. */
-  hold_id?: string;
+  /** Of what was reported or asked for: the hold of the call that made it. Never read from the table, for it is settled as it is recorded. */
+  hold_id?: string | null;
 }
 
 const PENDING = "billable AND settled_at IS NULL AND set_aside_at IS NULL";

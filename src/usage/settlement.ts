@@ -77,7 +77,7 @@ interface Priced {
 
 const itemOf = ({ event, cost }: Priced): SettleItem => ({
   id: event.id,
-  holdId: event.hold_id ?? (event.route === REPORTED ? null : event.id),
+  holdId: event.hold_id === undefined ? (event.route === REPORTED ? null : event.id) : event.hold_id,
   owes: isUncapped(event.route),
   walletId: event.wallet_id,
   cost,

@@ -82,6 +82,7 @@ async function serve(
     return discreet(readError(got.status, got.body, retryAfterSeconds(got.headers)), candidate, model);
   }
   await remember(deps, route, asked, got);
+  if (route.shows === "run") await deps.runs.shown({ owner: asked.owner, run: asked.request.params["id"]! });
   const body = route.lists && deps.guardrail?.withholds ? await withoutWithheld(deps, asked.owner, route.lists, got.body) : got.body;
   if (!body) return failure("upstream_error", { message: "The app's list cannot be read" });
   endOnward(answer, { ...got, body });

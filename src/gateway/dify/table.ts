@@ -25,6 +25,8 @@ export interface PassedRoute {
   effect?: "makes a file" | "removes a conversation";
   /** It lists what apps have said, or conversations by their names: what the guardrail has not let pass is taken out. */
   lists?: "messages" | "conversations";
+  /** It shows how a run went: what that used may not be charged yet. */
+  shows?: "run";
   /** It ends work under way, and takes no place among the calls at once. */
   ends?: true;
 }
@@ -108,7 +110,7 @@ export const PASSED: readonly PassedRoute[] = [
     effect: "makes a file",
   },
   { method: "GET", path: "/files/:id/preview", summary: "An uploaded file", query: ["as_attachment"], things: inPath("file") },
-  { method: "GET", path: "/workflows/run/:id", summary: "How a workflow run went", things: inPath("run") },
+  { method: "GET", path: "/workflows/run/:id", summary: "How a workflow run went", things: inPath("run"), shows: "run" },
   { method: "GET", path: "/form/human_input/:id", summary: "What a paused run asks", things: inPath("form") },
   { method: "GET", path: "/parameters", summary: "What the app asks for, and what it can do" },
   { method: "GET", path: "/info", summary: "The app's name and description" },

@@ -8,6 +8,7 @@ import type { AnswerCache } from "../cache/index.ts";
 import type { Guardrail } from "../guardrail/index.ts";
 import type { KeptAnswers } from "../answers/index.ts";
 import type { OwnedIds } from "../dify/owned/index.ts";
+import type { OpenRuns } from "../dify/runs/index.ts";
 import type { Routing } from "../routing/index.ts";
 import type { Limiter, PermitWait, SharedLimits, Strangers } from "../limits/index.ts";
 import type { RelayMetrics } from "../metrics.ts";
@@ -44,6 +45,8 @@ export interface RelayDeps {
   answers: KeptAnswers;
   /** Whose things at Dify are. */
   owned: OwnedIds;
+  /** Runs of Dify's that are paid for to their end. */
+  runs: OpenRuns;
   routing: Routing;
   cache: AnswerCache;
   guardrail: Guardrail | undefined;

@@ -32,6 +32,8 @@ export interface Failure {
    * false counts for all: what was answered and paid for is not bought twice.
    */
   elsewhere?: boolean;
+  /** The provider was never reached: it has not begun. */
+  unsent?: true;
   /** What a program wants to know beside the code. */
   details?: Record<string, string>;
   /** What the provider itself said, when it is the caller's to mend. */

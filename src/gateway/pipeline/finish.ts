@@ -1,13 +1,15 @@
+import type { UsageEvent } from "../../usage/index.ts";
 import { callEvent } from "../events.ts";
 import { newBudget } from "../tokens/index.ts";
 import { endStream, endWhole, endWithFailure } from "./answer.ts";
 import { closeAttempt } from "./attempt.ts";
+import { mayHaveBegun } from "./begun.ts";
 import type { Call } from "./call.ts";
 import { addCallHeaders, addCostHeader } from "./costHeaders.ts";
 import type { RelayDeps } from "./deps.ts";
 import { streamed, type Done, type End } from "./end.ts";
 import { failure, type Failure } from "./failure.ts";
-import type { Delivered } from "./format.ts";
+import type { Delivered, EndedAnswer, Redeemed } from "./format.ts";
 import { noteKept } from "./keep.ts";
 import { waiveMessage } from "./message.ts";
 import { releaseWithin } from "./release.ts";
@@ -36,7 +38,7 @@ export function finish(deps: RelayDeps, call: Call, asked: End): void {
       deps.log.error({ err: error, trace_id: call.traceId }, "a call could not be ended in order");
       call.res.destroy();
       endPermit(deps, call, 0);
-      if (call.holdOpen) void dropHold(deps, call);
+      if (call.holdOpen) void leaveHold(deps, call);
       close(deps, call, end);
     },
   );
@@ -84,10 +86,9 @@ async function complete(deps: RelayDeps, call: Call, end: Done): Promise<void> {
   reportOddities(deps, call);
   const noted = noteKept(deps, call, tally);
   const passed = !refusal && !(call.withheld && call.gone);
-  const listed = call.made && call.request!.noteMade?.(deps, call, call.made, { ...tally, passed });
-  const recorded = await record(deps, call, usageEvent(call, tally, { status: "ok", errorCode: null, errorClass: null, httpStatus: 200 }));
+  const event = usageEvent(call, tally, { status: "ok", errorCode: null, errorClass: null, httpStatus: 200 });
+  const recorded = await recordMade(deps, call, event, { ...tally, passed });
   if (noted) await noted;
-  if (listed) await listed;
   if (!recorded) call.failed = failure("unavailable", { message: "The call could not be recorded", class: "internal" });
   if (call.res.destroyed || call.res.writableEnded) return;
   if (call.failed) endWithFailure(call, call.failed);
@@ -128,8 +129,7 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
   const tally = said ? (reader.closing ? unlessLess(call, said, delivered) : soFar(said, delivered)) : delivered;
   endPermit(deps, call, allTokens(tally.tokens));
   void noteKept(deps, call, tally);
-  if (call.made) void call.request!.noteMade?.(deps, call, call.made, tally);
-  await record(deps, call, usageEvent(call, tally, event));
+  await recordMade(deps, call, usageEvent(call, tally, event), tally);
 }
 
 async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {
@@ -141,27 +141,30 @@ async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {
     deps.usage.recordFailure(
       usageEvent(call, tally, { status: "failed", errorCode: why.record, errorClass: why.class, httpStatus: why.status }),
     );
-    await dropFree(deps, call);
+    const goesOn = call.following !== undefined || mayHaveBegun(call, why);
+    await dropFree(deps, call, why.verbatim ? "failed" : goesOn ? "left" : "refused");
   }
   endWithFailure(call, why);
 }
 
-async function record(deps: RelayDeps, call: Call, event: ReturnType<typeof usageEvent>): Promise<boolean> {
+async function record(deps: RelayDeps, call: Call, event: UsageEvent): Promise<boolean> {
   try {
     call.trace?.recording();
     const outcome = await deps.usage.record(event);
     call.trace?.recorded();
     if (outcome === "known") {
       await dropCharged(deps, call, event);
+      await redeem(deps, call, "known");
     } else {
       call.charge = event;
       call.holdOpen = false;
+      if (call.request!.redeem) await redeem(deps, call, "charged");
     }
     return true;
   } catch (error) {
     deps.log.error({ err: error, trace_id: call.traceId, call: call.id }, "a call could not be recorded and is not charged");
     endPermit(deps, call, 0);
-    await dropHold(deps, call);
+    await leaveHold(deps, call);
     return false;
   }
 }
@@ -170,16 +173,45 @@ async function record(deps: RelayDeps, call: Call, event: ReturnType<typeof usag
  * It was reported by somebody else before, and is charged there: the call stays on record beside it, without tokens and cost, also for
  * limits and whoever watches.
  */
-async function dropCharged(deps: RelayDeps, call: Call, event: ReturnType<typeof usageEvent>): Promise<void> {
+async function dropCharged(deps: RelayDeps, call: Call, event: UsageEvent): Promise<void> {
   endPermit(deps, call, 0);
   deps.usage.recordFailure({ ...event, tokens: NO_TOKENS, units: null, messageKey: null, errorCode: "charged_before" });
   await dropHold(deps, call);
 }
 
 /** It costs nothing, and what it has made is nobody else's to charge; unless that goes on, and is charged to whom reads its end. */
-async function dropFree(deps: RelayDeps, call: Call): Promise<void> {
-  if (!call.request!.outlives) await waiveMessage(deps, call);
+async function dropFree(deps: RelayDeps, call: Call, how: Redeemed = "left"): Promise<void> {
+  if (call.request!.outlives) return leaveHold(deps, call, how);
+  await waiveMessage(deps, call);
   await dropHold(deps, call);
+}
+
+const redeem = async (deps: RelayDeps, call: Call, how: Redeemed): Promise<boolean> =>
+  (await call.request?.redeem?.(deps, call, how)) ?? false;
+
+/** Nobody pays with it any more, unless what it pays for goes on. */
+async function leaveHold(deps: RelayDeps, call: Call, how: Redeemed = "left"): Promise<void> {
+  if (await redeem(deps, call, how)) call.holdOpen = false;
+  else await dropHold(deps, call);
+}
+
+/**
+ * Records a call, and whose the things are that it has made. What waits for a person is paid for from then on, and nobody can go on with it
+ * before what it has used is on record: what comes after is charged by that.
+ */
+async function recordMade(deps: RelayDeps, call: Call, event: UsageEvent, ended: EndedAnswer): Promise<boolean> {
+  const { made } = call;
+  const note = () => made && call.request!.noteMade?.(deps, call, made, ended);
+  if (!made?.paused) {
+    const listed = note();
+    const recorded = await record(deps, call, event);
+    if (listed) await listed;
+    return recorded;
+  }
+  await redeem(deps, call, "paused");
+  const recorded = await record(deps, call, event);
+  if (recorded) await note();
+  return recorded;
 }
 
 async function dropHold(deps: RelayDeps, call: Call): Promise<void> {

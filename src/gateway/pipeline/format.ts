@@ -89,6 +89,13 @@ export interface RelayRequest {
   prepare?(deps: RelayDeps, call: Call): Promise<Failure | undefined>;
   /** Notes whose these are: as soon as they are known, and with what the call used at its end. Never rejects. */
   noteMade?(deps: RelayDeps, call: Call, made: Made, ended?: EndedAnswer): Promise<void>;
+  /**
+   * Notes, before a provider is asked, that the account pays for what is about to go on there, whoever reads its end. It is not asked when
+   * this rejects.
+   */
+  pledge?(deps: RelayDeps, call: Call): Promise<void>;
+  /** Says what came of that. True: the call's hold is kept, and somebody else finds out what it pays for. Never rejects. */
+  redeem?(deps: RelayDeps, call: Call, how: Redeemed): Promise<boolean>;
   /** The one provider that can be asked, because it has what the request builds on. */
   readonly providerId?: string | undefined;
   /**
@@ -99,6 +106,16 @@ export interface RelayRequest {
   /** How a provider that speaks this is asked; a failure when it cannot be asked this. Called once per attempt. */
   dialect(speaks: Speaks): Dialect | Failure;
 }
+
+/**
+ * - `paused`: it waits for a person; about to be recorded
+ * - `charged`: what was read is recorded
+ * - `known`: somebody else had recorded it
+ * - `failed`: the provider says so, and nothing is charged
+ * - `refused`: nothing was set going
+ * - `left`: it may go on, and this call will not see its end
+ */
+export type Redeemed = "paused" | "charged" | "known" | "failed" | "refused" | "left";
 
 export type ReadResult<R = RelayRequest> = { ok: true; request: R } | { ok: false; failure: Failure };
 
@@ -126,6 +143,8 @@ export interface Dialect {
   encode(upstreamModel: string, outputCap: number | undefined): EncodedRequest;
   /** Names and values in turn, beside those every request has; from an allow-list. */
   headers?(caller: Record<string, string | string[] | undefined>): string[];
+  /** It is done once: where it is not known whether the provider has taken it, it is not asked for again. */
+  readonly once?: true;
   /** For a request whose answer is a stream or bytes. */
   openStream(options: { endsWithoutTerminal: boolean }): StreamReader;
   /** Some providers answer a request for a stream with a whole answer: it is taken as one. */

@@ -5,6 +5,7 @@ import { retryAfterMs, upstreamRequestId } from "../upstream/headers.ts";
 import { keeperHash, ruleOf, sessionHash, type Route } from "../routing/index.ts";
 import { answerMode, malformed } from "./answerMode.ts";
 import { closeAttempt, openAttempt, type Said } from "./attempt.ts";
+import { mayHaveBegun } from "./begun.ts";
 import type { Call } from "./call.ts";
 import type { RelayDeps } from "./deps.ts";
 import { discreet } from "./discreet.ts";
@@ -137,6 +138,10 @@ export function upstreamFailed(deps: RelayDeps, call: Call, met: Failure, said?:
   letGo(deps, call, "retry");
   closeAttempt(deps, call, { kind: "failed", failure: why, said });
   if (call.following && !why.verbatim && followAgain(deps, call, () => follow(deps, call))) return;
+  if (call.dialect?.once && !call.following && mayHaveBegun(call, why)) {
+    const message = `${why.message}; whether the provider took what was sent is not known`;
+    return finish(deps, call, { kind: "failed", failure: { ...why, message } });
+  }
   if (ruleOf(why).elsewhere && !call.delivered && !call.gone && !call.following) {
     if (!call.request!.outlives) void waiveMessage(deps, call);
     proceed(deps, call, why);

@@ -80,9 +80,15 @@ async function admit(deps: ServeDeps, call: Call): Promise<Failure | undefined> 
   if (call.cached) call.priceMultiplier = Math.ceil((call.priceMultiplier * deps.config.cacheChargePercent) / 100);
   if (call.phase !== "admitting") return undefined;
   const uncovered = await makeHold(deps, call);
-  if (uncovered || !deps.guardrail || call.phase !== "admitting") return uncovered;
-  if (withholds) call.withheld = { parts: [], bytes: 0 };
-  return deps.guardrail.checkRequest(call, isForm(call.req) ? Object.fromEntries((read.body as Form).fields) : read.body);
+  if (uncovered || call.phase !== "admitting") return uncovered;
+  if (deps.guardrail) {
+    if (withholds) call.withheld = { parts: [], bytes: 0 };
+    const body = isForm(call.req) ? Object.fromEntries((read.body as Form).fields) : read.body;
+    const refusal = await deps.guardrail.checkRequest(call, body);
+    if (refusal || call.phase !== "admitting") return refusal;
+  }
+  if (call.request!.pledge) await call.request!.pledge(deps, call);
+  return undefined;
 }
 
 /** What is asked, of which model, at which price and of whom; its body, or why that cannot be served. The call may have ended meanwhile. */
@@ -115,6 +121,7 @@ function answerAgain(deps: RelayDeps, call: Call, { bytes, contentType, usage }:
 function giveBack(deps: RelayDeps, call: Call): void {
   if (call.permit) deps.limiter.release(call.permit, 0);
   call.permit = undefined;
+  void call.request?.redeem?.(deps, call, "refused");
   if (call.holdOpen && call.phase !== "admitting") {
     call.holdOpen = false;
     void releaseWithin(deps, call.id);

@@ -22,7 +22,11 @@ export function watch(deps: RelayDeps, call: Call, nowMs: number): void {
       if (call.leftMs !== undefined && nowMs - call.leftMs > config.stoppedMs) return finish(deps, call, { kind: "gone" });
       if (call.reader?.closing && nowMs - call.lastReadMs > LINGER_MS) return takeAsEnded(deps, call);
       const limits = call.candidate!.provider.timeouts;
-      if (nowMs - call.sentMs > limits.totalMs) return finish(deps, call, { kind: "failed", failure: timeouts.total() });
+      if (nowMs - call.sentMs > limits.totalMs) {
+        // What goes on whoever reads it is read on.
+        if (call.following) return upstreamFailed(deps, call, timeouts.total());
+        return finish(deps, call, { kind: "failed", failure: timeouts.total() });
+      }
       if (call.stalledMs !== undefined) {
         // A client that takes nothing for the idle time is gone, whatever its socket says.
         if (nowMs - call.stalledMs > config.clientIdleMs) call.res.destroy();

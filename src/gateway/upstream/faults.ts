@@ -1,5 +1,8 @@
 import { failure, type Failure } from "../pipeline/failure.ts";
 
+/** No connection came about, so nothing was sent. */
+const UNREACHED: ReadonlySet<unknown> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
+
 /** Nothing but a cut connection is known of these; what the system calls it stays in our log. */
 export function connectionFailure(error: Error, begun: boolean): Failure {
   const code = (error as { code?: unknown }).code;
@@ -9,6 +12,7 @@ export function connectionFailure(error: Error, begun: boolean): Failure {
       record: "upstream_connect_timeout",
       class: "timeout",
       elsewhere: true,
+      unsent: true,
     });
   }
   if (code === "UND_ERR_HEADERS_OVERFLOW") {
@@ -31,6 +35,7 @@ export function connectionFailure(error: Error, begun: boolean): Failure {
         record: "upstream_network",
         class: "network",
         elsewhere: true,
+        ...(UNREACHED.has(code) ? { unsent: true as const } : {}),
       });
 }
 

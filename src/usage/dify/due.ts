@@ -49,7 +49,7 @@ export async function prepare(tx: PoolClient, deps: ChargeDeps, messages: readon
   const elsewhere = ({ id, settledAt, setAside }: RelayedEvent) => !settledAt && !setAside && !locked.has(id);
   const busy = needsOf(messages, { ...due, made: new Map() }, elsewhere);
   if (busy.size > 0) throw new WalletsBusy(busy);
-  const fresh = [...due.made.values()].map(({ event, payment }) => pendingOf(event, payment));
+  const fresh = [...due.made.values()].map(({ event, payment }) => pendingOf(event, payment.call?.callId));
   const unrecorded = new Map([...due.made].map(([id, { event }]) => [id, eventJson(event, shardOf(event.walletId, deps.shards))]));
   try {
     const prepared = await deps.settlement.prepare(tx, [...fresh, ...due.waiting], { unrecorded, patienceMs: PATIENCE_MS });

@@ -95,8 +95,8 @@ export const usageEventOf = (
   messageKey,
 });
 
-/** The event just recorded, as settlement reads it from the table. */
-export const pendingOf = (event: UsageEvent, payment: Payment): PendingEvent => ({
+/** The event just recorded, as settlement reads it from the table. `holdId`: the hold that pays for it, null for none. */
+export const pendingOf = (event: UsageEvent, holdId?: string | null): PendingEvent => ({
   id: event.id,
   created_at: event.startedAt.toISOString(),
   request_id: event.requestId ?? event.id,
@@ -114,5 +114,5 @@ export const pendingOf = (event: UsageEvent, payment: Payment): PendingEvent => 
   price_multiplier: event.priceMultiplier!,
   route: event.route,
   waited: 0,
-  ...(payment.call ? { hold_id: payment.call.callId } : {}),
+  ...(holdId === undefined ? {} : { hold_id: holdId }),
 });

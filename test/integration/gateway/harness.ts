@@ -3,7 +3,7 @@ import { createBus, type Bus } from "../../../src/activity/index.ts";
 import { loadConfig, type Config } from "../../../src/config/index.ts";
 import { createGateway, type Gateway } from "../../../src/gateway/index.ts";
 import { createSharedLimits } from "../../../src/gateway/limits/index.ts";
-import { createCatalog } from "../../../src/gateway/providers/index.ts";
+import { createCatalog, type Catalog } from "../../../src/gateway/providers/index.ts";
 import { createHttpServer } from "../../../src/http/server.ts";
 import { createChanges } from "../../../src/identity/changes.ts";
 import { createKeyAuthenticator } from "../../../src/identity/keyCache.ts";
@@ -23,7 +23,7 @@ import type { Tracing } from "../../../src/platform/tracing/index.ts";
 import { createPricing, type Pricing } from "../../../src/pricing/index.ts";
 import { createOpenings } from "../../../src/main/openings.ts";
 import { createTiers } from "../../../src/quotas/index.ts";
-import { createSettlement, createSettlementTrace, reportIncidents } from "../../../src/usage/index.ts";
+import { createSettlement, createSettlementTrace, reportIncidents, type Settlement } from "../../../src/usage/index.ts";
 import { waitFor } from "../../support/waitFor.ts";
 import { createRecorderMetrics } from "../../../src/usage/metrics.ts";
 import { createRecorder, type Recorder } from "../../../src/usage/recorder.ts";
@@ -41,6 +41,9 @@ export interface Relay {
   metrics: Metrics;
   redis: Redis;
   invalidation: Invalidation;
+  catalog: Catalog;
+  pricing: Pricing;
+  settlement: Settlement;
   /** A verified user with credit and a key. */
   customer(options?: CustomerOptions): Promise<Customer>;
   /** Opens a session of a customer's; answers its access token and its id. */
@@ -153,6 +156,9 @@ export async function startRelay(
     metrics,
     redis,
     invalidation,
+    catalog,
+    pricing,
+    settlement,
     async customer(options = {}) {
       const userId = uuidv7();
       const keyId = uuidv7();

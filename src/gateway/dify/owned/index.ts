@@ -4,6 +4,7 @@ import type { Logger } from "../../../platform/logger.ts";
 import type { Pool } from "../../../platform/postgres.ts";
 import { deleteOwned, deletePassed, findOwned, insertOwned, type Lifetimes, type OwnedRow } from "./repository.ts";
 
+export { noteRunTokens } from "./repository.ts";
 export type { OwnedKind, OwnedRow } from "./repository.ts";
 
 const DAY_MS = 86_400_000;

@@ -1,4 +1,5 @@
-import type { Pool } from "../../../platform/postgres.ts";
+import type { Pool, Queryable } from "../../../platform/postgres.ts";
+import type { TokenClasses } from "../../../pricing/index.ts";
 
 export type OwnedKind = "conversation" | "message" | "task" | "run" | "file" | "form";
 
@@ -92,6 +93,21 @@ export async function findOwned(pool: Pool, owner: string, ids: readonly string[
     values: [owner, ids],
   });
   return rows;
+}
+
+/** What a run has had until now, by its ids: the next part of it is charged from there. In the caller's transaction. */
+export async function noteRunTokens(
+  tx: Queryable,
+  owner: string,
+  ids: readonly string[],
+  { input, output }: Pick<TokenClasses, "input" | "output">,
+): Promise<void> {
+  await tx.query("UPDATE dify_ids SET input_tokens = $3, output_tokens = $4 WHERE owner = $1 AND id = ANY ($2::text[])", [
+    owner,
+    ids,
+    input,
+    output,
+  ]);
 }
 
 export async function deleteOwned(pool: Pool, owner: string, id: string): Promise<void> {

@@ -3,10 +3,11 @@ import type { OwnedRow } from "../../dify/owned/index.ts";
 import type { Call } from "../../pipeline/call.ts";
 import type { RelayDeps } from "../../pipeline/deps.ts";
 import type { Failure } from "../../pipeline/failure.ts";
-import type { AnswerKind, Dialect, EndedAnswer, Made, PromptCount, RelayRequest } from "../../pipeline/format.ts";
+import type { AnswerKind, Dialect, EndedAnswer, Made, PromptCount, Redeemed, RelayRequest } from "../../pipeline/format.ts";
 import { noteMessage } from "../../pipeline/message.ts";
 import type { Budget, Tokenizer } from "../../tokens/index.ts";
 import { namedApp, settingsOf, USUAL_SETTINGS, usualApp, type AppSettings } from "./apps.ts";
+import { openRun } from "./openRun.ts";
 import { notFound, ownerOf, ownThings } from "./owner.ts";
 import type { NamedThing } from "./things.ts";
 
@@ -80,6 +81,13 @@ export abstract class AppRequest implements RelayRequest {
     // At its end its record says whose it is.
     if (!ended) await noteMessage(deps, call, made);
     await listed;
+  }
+
+  /** A run that waits for a person is paid for to its end, whoever lets it go on. */
+  async redeem(deps: RelayDeps, call: Call, how: Redeemed): Promise<boolean> {
+    const run = how === "paused" && openRun(call, this.user);
+    if (run) await deps.runs.paused(run, call.id);
+    return false;
   }
 
   /** Whether it can be read elsewhere what this call is answered. A new conversation has a name made of it. */

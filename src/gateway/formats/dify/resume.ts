@@ -3,12 +3,13 @@ import type { OwnedRow } from "../../dify/owned/index.ts";
 import type { Call } from "../../pipeline/call.ts";
 import type { RelayDeps } from "../../pipeline/deps.ts";
 import { failure, type Failure } from "../../pipeline/failure.ts";
-import type { AnswerKind, Dialect, EncodedRequest, Made, ReadResult, StreamReader, WholeResult } from "../../pipeline/format.ts";
+import type { AnswerKind, Dialect, EncodedRequest, Made, ReadResult, Redeemed, StreamReader, WholeResult } from "../../pipeline/format.ts";
 import { asObject, type Fields } from "../checks.ts";
 import { noStream } from "../noStream.ts";
 import { readObject } from "../whole.ts";
 import { inBandFailure, readError } from "./errors.ts";
 import { GatheredStream } from "./gathered.ts";
+import { termsOf } from "./openRun.ts";
 import { AppRequest } from "./request.ts";
 import { DifyStream } from "./stream.ts";
 
@@ -18,10 +19,14 @@ const NOTHING: EncodedRequest = { body: Buffer.alloc(0), contentType: "applicati
 const LOOKS = 20;
 const LOOK_MS = 100;
 
-/** What belongs to a run that goes on after a pause: what was charged when it paused is not charged again. */
+/** What belongs to a run that goes on after a pause: what was charged when it paused is not charged again, and all else is, sooner or later. */
 abstract class AfterPause extends AppRequest {
   #settled = { input: 0, output: 0 };
   #paused = false;
+  /** It was noted, or is about to be, that this call follows the run. */
+  #pledged = false;
+
+  protected abstract readonly run: string;
 
   protected countOwn(): number {
     return 0;
@@ -40,6 +45,21 @@ abstract class AfterPause extends AppRequest {
   protected override rowsOf(call: Call, made: Made, tokens: TokenClasses | undefined): OwnedRow[] {
     const { input, output } = this.#settled;
     return super.rowsOf(call, made, tokens && { ...tokens, input: tokens.input + input, output: tokens.output + output });
+  }
+
+  async pledge(deps: RelayDeps, call: Call): Promise<void> {
+    if (!this.#paused) return;
+    this.#pledged = true;
+    await deps.runs.follow({ owner: this.user, run: this.run }, { ...termsOf(call), callId: call.id });
+  }
+
+  override async redeem(deps: RelayDeps, call: Call, how: Redeemed): Promise<boolean> {
+    if (!this.#pledged || how === "paused") return super.redeem(deps, call, how);
+    const name = { owner: this.user, run: this.run };
+    if (how === "left") return deps.runs.left(name, call.id);
+    if (how === "known" || how === "refused") await deps.runs.dropped(name, call.id);
+    else if (how === "failed" || !call.made?.paused) await deps.runs.ended(name, call.id);
+    return false;
   }
 
   /** Asks for the events of the run. */
@@ -63,13 +83,13 @@ abstract class AfterPause extends AppRequest {
 export class ResumeRequest extends AfterPause {
   readonly answer: AnswerKind = "stream";
   listens = false;
-  readonly #id: string;
+  protected readonly run: string;
   readonly #query: string;
   #follower: string | undefined;
 
   constructor(id: string, search: string) {
     super({ things: [{ id, kind: "task", param: "task_id" }] });
-    this.#id = id;
+    this.run = id;
     this.#query = search;
   }
 
@@ -94,7 +114,7 @@ export class ResumeRequest extends AfterPause {
   }
 
   dialect(): Dialect {
-    return this.eventsOf(this.#id, this.#query);
+    return this.eventsOf(this.run, this.#query);
   }
 }
 
@@ -104,7 +124,7 @@ class FormRequest extends AfterPause {
   readonly outlives = true;
   readonly #token: string;
   readonly #body: Fields;
-  #run = "";
+  protected run = "";
 
   constructor(token: string, body: Fields) {
     super({ things: [{ id: token, kind: "form", param: "form_token" }] });
@@ -113,7 +133,7 @@ class FormRequest extends AfterPause {
   }
 
   protected override take([row]: readonly OwnedRow[]): void {
-    this.#run = row?.run ?? "";
+    this.run = row?.run ?? "";
   }
 
   override async prepare(deps: RelayDeps, call: Call): Promise<Failure | undefined> {
@@ -123,7 +143,7 @@ class FormRequest extends AfterPause {
     let run: OwnedRow | undefined;
     for (let looks = 0; looks < LOOKS && !this.paused; looks++) {
       if (looks > 0) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-      [run] = await deps.owned.find(this.user, [this.#run]);
+      [run] = await deps.owned.find(this.user, [this.run]);
       this.goOnFrom(run);
     }
     if (!run || !this.paused) return failure("validation_failed", { message: "The run has not paused yet" });
@@ -136,6 +156,7 @@ class FormRequest extends AfterPause {
     const { model: _ours, ...rest } = this.#body;
     return {
       path: `/form/human_input/${this.#token}`,
+      once: true,
       encode: () => ({ body: Buffer.from(JSON.stringify({ ...rest, user: this.user })), contentType: "application/json" }),
       openStream: noStream,
       readWhole: (body): WholeResult => {
@@ -149,7 +170,7 @@ class FormRequest extends AfterPause {
   }
 
   #follow(): Dialect {
-    const events = this.eventsOf(this.#run, "");
+    const events = this.eventsOf(this.run, "");
     return {
       ...events,
       gathers: true,
