@@ -117,6 +117,17 @@ export const environmentSchema = z.object({
   RENDER_SIMULATE_MODE: flag(false),
   RENDER_FRAMES_AT_ONCE: integer(2, 0, 256),
   RENDER_FOLDER: z.string().min(1).optional(),
+  RENDER_ENGINES: list("blender"),
+  RENDER_ISOLATION: z.enum(["required", "preferred"], { message: "must be required or preferred" }).optional(),
+  RENDER_BLENDER: text("blender"),
+  RENDER_BLENDER_DEVICE: z
+    .enum(["CPU", "CUDA", "OPTIX", "HIP", "ONEAPI"], { message: "must be CPU, CUDA, OPTIX, HIP or ONEAPI" })
+    .default("CPU"),
+  RENDER_THREADS: integer(0, 0, 1_024),
+  RENDER_FRAME_TIME: duration("1h"),
+  RENDER_CHECK_TIME: duration("2m"),
+  RENDER_MEMORY_MB: integer(8_192, 256, 16_777_216),
+  RENDER_OUTPUT_MB: integer(2_048, 16, 1_048_576),
 
   CREDITS_PER_YUAN: credits("10"),
   CREDITS_PER_DOLLAR: credits("0"),
@@ -185,6 +196,9 @@ export const environmentSchema = z.object({
   SETTLEMENT_BATCH: integer(500, 1, 5_000),
 });
 
+/** Engines that are programs of the render nodes. */
+const RENDER_ENGINES = ["blender"];
+
 type Environment = z.output<typeof environmentSchema>;
 
 /** The whole configuration, read once. Durations are milliseconds, credits micro-credits, yuan fen. */
@@ -236,6 +250,10 @@ function crossChecks(data: Environment, env: NodeJS.ProcessEnv): string[] {
     if (storage === "OSS" && !data.OSS_BUCKET) problems.push("OSS_BUCKET: is required when OSS_ENDPOINT is set");
   }
   if (data.FILE_URL_TTL < 60_000 || data.FILE_URL_TTL > 7 * 86_400_000) problems.push("FILE_URL_TTL: must be from 1m to 7d");
+  const badEngine = data.RENDER_ENGINES.find((name) => !RENDER_ENGINES.includes(name));
+  if (badEngine !== undefined) problems.push(`RENDER_ENGINES: "${badEngine}" must be one of ${RENDER_ENGINES.join(", ")}`);
+  if (data.RENDER_FRAME_TIME < 1_000 || data.RENDER_FRAME_TIME > 23 * 3_600_000) problems.push("RENDER_FRAME_TIME: must be from 1s to 23h");
+  if (data.RENDER_CHECK_TIME < 1_000 || data.RENDER_CHECK_TIME > 8 * 60_000) problems.push("RENDER_CHECK_TIME: must be from 1s to 8m");
   const badType = [...data.FILE_SCENE_TYPES, ...data.FILE_ASSET_TYPES, ...data.FILE_AVATAR_TYPES].find(
     (type) => !/^[a-z0-9.+-]+\/([a-z0-9.+-]+|\*)$/.test(type),
   );

@@ -1,5 +1,3 @@
-import os from "node:os";
-import path from "node:path";
 import type { Files } from "../files/index.ts";
 import {
   createCallbackDelivery,
@@ -8,6 +6,7 @@ import {
   createRenderSteps,
   createRenderWorkflows,
   createTasks,
+  describeEngines,
   forgetSceneChecks,
   RENDER_QUEUE,
   renderLimits,
@@ -21,6 +20,7 @@ import type { WebhookSender } from "../notify/index.ts";
 import { budgetsAt } from "../quotas/index.ts";
 import { BILLING_QUEUE } from "../usage/index.ts";
 import type { Platform } from "./platform.ts";
+import { renderFolder, renderPrograms } from "./render-programs.ts";
 import type { CoreServices } from "./services.ts";
 
 type Core = Pick<CoreServices, "ledger" | "notify" | "identity">;
@@ -38,6 +38,9 @@ const budgetsOf =
     return spend ? budgetsAt(spend, Date.now()).filter(({ unit = "credits" }) => unit === "credits") : [];
   };
 
+const enginesOf = ({ config, log }: Platform) =>
+  createEngines({ simulate: config.RENDER_SIMULATE_MODE, programs: { ...renderPrograms(config), log } });
+
 /** Render tasks as both the api and the worker's housekeeping use them. */
 export function createRenderTasks(platform: Platform, { ledger, identity }: Core, { files, stores }: Storing): Tasks {
   const { config, pool, log, secretBox, temporal, events } = platform;
@@ -51,22 +54,26 @@ export function createRenderTasks(platform: Platform, { ledger, identity }: Core
     publish: platform.live.publish,
     emit: events.emit,
     workflows: createRenderWorkflows({ client: temporal.client, taskQueue: BILLING_QUEUE, renderQueue: RENDER_QUEUE }),
-    engines: createEngines({ simulate: config.RENDER_SIMULATE_MODE }),
+    engines: enginesOf(platform),
     budgetsOf: budgetsOf(identity),
     limitsOf: async (userId) => renderLimits(await identity.limitsOf(userId)),
     allowPrivate: config.WEBHOOK_PRIVATE_ADDRESSES,
   });
 }
 
-/** What the worker does for render tasks: steps of workflows, callbacks, and chores for the regular housekeeping. */
+/**
+ * What the worker does for render tasks: steps of workflows, callbacks, and chores for the regular housekeeping. `begin` answers whether it
+ * has an engine to render with.
+ */
 export function createRenderWork(
   platform: Platform,
   core: Core,
   { sender, ...storing }: Storing & { sender: WebhookSender },
-): { steps: RenderSteps; callbacks: CallbackDelivery; chores: (() => Promise<unknown>)[] } {
+): { steps: RenderSteps; callbacks: CallbackDelivery; begin: () => Promise<boolean>; chores: (() => Promise<unknown>)[] } {
   const { config, pool, log, secretBox } = platform;
   const { ledger, notify } = core;
   const tasks = createRenderTasks(platform, core, storing);
+  const engines = enginesOf(platform);
   const callbacks = createCallbackDelivery({ pool, secretBox, sender, notify });
   return {
     steps: createRenderSteps({
@@ -79,10 +86,15 @@ export function createRenderWork(
       metrics: createRenderMetrics(platform.metrics, platform.events),
       budgetsOf: budgetsOf(core.identity),
       files: storing.files,
-      engines: createEngines({ simulate: config.RENDER_SIMULATE_MODE }),
-      folder: path.resolve(config.RENDER_FOLDER ?? path.join(os.tmpdir(), "tollkeeper-render")),
+      engines,
+      folder: renderFolder(config),
     }),
     callbacks,
+    async begin() {
+      const { ready, said } = await describeEngines(engines);
+      log.info({ engines: said }, ready ? "this worker is a render node" : "this worker is no render node: it has no engine");
+      return ready;
+    },
     chores: [() => renewHolds({ pool, ledger }), () => tasks.startLost(), () => callbacks.sweep(), () => forgetSceneChecks(pool)],
   };
 }

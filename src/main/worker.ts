@@ -51,7 +51,7 @@ import { createRenderWork } from "./render.ts";
 import { createCoreServices } from "./services.ts";
 import { onShutdown } from "./shutdown.ts";
 import { takeTemporalMetrics } from "./temporal-metrics.ts";
-import { startWorker } from "./worker-runtime.ts";
+import { startWorker, type RunningWorker } from "./worker-runtime.ts";
 
 /** The worker process: workflows, activities, mail. Any number of copies. */
 loadEnv();
@@ -166,16 +166,20 @@ const worker = startWorker({
     await startAll();
   },
 });
-const node =
-  config.RENDER_FRAMES_AT_ONCE === 0
-    ? undefined
-    : startWorker({
-        ...temporalWorker,
-        taskQueue: RENDER_QUEUE,
-        workflows: false,
-        activities: createNodeActivities(render),
-        maxActivities: config.RENDER_FRAMES_AT_ONCE,
-      });
+let node: RunningWorker | undefined;
+/** Looking for engines starts programs: nothing waits for it. */
+const nodeBegun =
+  config.RENDER_FRAMES_AT_ONCE > 0 &&
+  render.begin().then((ready) => {
+    if (!ready || stopping) return;
+    node = startWorker({
+      ...temporalWorker,
+      taskQueue: RENDER_QUEUE,
+      workflows: false,
+      activities: createNodeActivities(render),
+      maxActivities: config.RENDER_FRAMES_AT_ONCE,
+    });
+  });
 watchLedger(metrics, pool);
 watchBacklog(metrics, pool);
 watchOpenEvents(metrics, pool);
@@ -214,6 +218,7 @@ onShutdown({
   async stop() {
     stopping = true;
     server.close();
+    await nodeBegun;
     await Promise.all([worker.stop(), node?.stop()]);
     endMetrics();
     await Promise.all([mail.close(), webhooks.close()]);

@@ -1,4 +1,5 @@
 import type { Queryable } from "../platform/postgres.ts";
+import type { SceneReport } from "./engines/engine.ts";
 import { frameCost, type Priority, type RenderRates } from "./prices/price.ts";
 
 /** What is to be rendered, as far as it decides the price. */
@@ -24,9 +25,16 @@ const UNKNOWN_SECONDS = 1;
 /** Frames finished before history counts. */
 const ENOUGH_FRAMES = 20;
 
-/** How long a frame is likely to take: as the engine's check says, else as finished frames of that engine took, by their samples. */
-export async function likelySeconds(db: Queryable, work: Planned, told: number | undefined): Promise<number> {
-  if (told !== undefined) return told;
+/**
+ * How long a frame is likely to take: as the engine's check says, else as finished frames of that engine took, by their
+ * samples, and no less than it takes to open the scene.
+ */
+export async function likelySeconds(
+  db: Queryable,
+  work: Planned,
+  { secondsPerFrame, leastSeconds = 0 }: Pick<SceneReport, "secondsPerFrame" | "leastSeconds">,
+): Promise<number> {
+  if (secondsPerFrame !== undefined) return secondsPerFrame;
   const mega = (work.width * work.height * work.samples) / 1e6;
   const { rows } = await db.query<{ frames: bigint; megasamples: number; seconds: number }>(
     "SELECT frames, megasamples, seconds FROM render_speeds WHERE engine = $1",
@@ -34,7 +42,7 @@ export async function likelySeconds(db: Queryable, work: Planned, told: number |
   );
   const history = rows[0];
   const known = history && history.frames >= BigInt(ENOUGH_FRAMES) && history.megasamples > 0;
-  return mega * (known ? history.seconds / history.megasamples : UNKNOWN_SECONDS);
+  return Math.max(leastSeconds, mega * (known ? history.seconds / history.megasamples : UNKNOWN_SECONDS));
 }
 
 /** What a task is likely to cost: this is held when it is made. */

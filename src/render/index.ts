@@ -1,7 +1,5 @@
-import type { Engines } from "./deps.ts";
-import { createSimulate } from "./engines/simulate/index.ts";
-
 export { createCallbackDelivery, type CallbackDelivery } from "./callbacks.ts";
+export { createEngines, describeEngines, type ProgramSettings } from "./engines/index.ts";
 export { renewHolds } from "./holds.ts";
 export { renderLimits } from "./limits.ts";
 export { createRenderMetrics, watchTasks } from "./metrics.ts";
@@ -16,9 +14,3 @@ export { createRenderWorkflows } from "./workflowLink.ts";
 
 /** Where render nodes listen. */
 export const RENDER_QUEUE = "render";
-
-/** The engines of this process. `simulate` draws placeholders: it is offered only where that is wanted. */
-export function createEngines({ simulate }: { simulate: boolean }): Engines {
-  const engines = simulate ? [createSimulate()] : [];
-  return new Map(engines.map((engine) => [engine.name, engine]));
-}

@@ -56,7 +56,7 @@ export async function plan(deps: TaskDeps, owner: Owner, request: TaskRequest): 
   const report = await checked(deps, owner, engine, request, format);
   const { width, height, samples, priority } = request;
   const work = { engine: engine.name, width, height, samples, priority, frames };
-  const likely = estimate(price, work, await likelySeconds(deps.pool, work, report.secondsPerFrame));
+  const likely = estimate(price, work, await likelySeconds(deps.pool, work, report));
   // No wallet has as much, and the ledger counts no further.
   if (likely.total > MOST_HELD) throw appError("insufficient_balance");
   return {

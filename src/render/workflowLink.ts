@@ -138,6 +138,8 @@ export function chunkOf(task: Pick<TaskRow, "frame_seconds">): number {
 function checkFailure(error: unknown): unknown {
   const cause = error instanceof WorkflowFailedError && error.cause instanceof ActivityFailure ? error.cause.cause : undefined;
   if (cause instanceof ApplicationFailure && cause.type === "SceneMissing") return fieldError("scene_file_id", "there is no such file");
+  if (cause instanceof ApplicationFailure && cause.type === "EngineMissing")
+    return appError("unavailable", { message: `No render node has this engine now: ${cause.message}`, retryAfter: 60, cause: error });
   if (error instanceof WorkflowFailedError) return appError("unavailable", { message: "The scene could not be looked at", cause: error });
   const late = isGrpcServiceError(error) && Number(error.code) === DEADLINE_EXCEEDED;
   return late

@@ -28,10 +28,11 @@ const healthcheck = strict(
 const service = {
   ...strict({
     image: { type: "string", pattern: "^[a-z0-9./-]+:[A-Za-z0-9._-]+$" },
-    build: strict({ context: text, dockerfile: text }, ["context"]),
+    build: strict({ context: text, dockerfile: text, target: text }, ["context"]),
     command,
     restart: { enum: ["no", "always", "on-failure", "unless-stopped"] },
     init: { type: "boolean" },
+    security_opt: { type: "array", items: text },
     stop_grace_period: duration,
     shm_size: size,
     environment: variables,

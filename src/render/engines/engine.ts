@@ -23,6 +23,8 @@ export interface SceneUse {
 export interface SceneReport {
   /** Seconds that a frame is likely to take on one node; undefined when nobody can say. */
   secondsPerFrame?: number;
+  /** Seconds that it takes at least: to start, and to open the scene. */
+  leastSeconds?: number;
   /** Remarks for the task's log. */
   notes: string[];
 }
@@ -63,15 +65,20 @@ export interface FrameResult {
   seconds: number;
 }
 
+/** Whether an engine can work on this machine. */
+export type EngineState = { kind: "ready"; version: string; notes: string[] } | { kind: "missing"; why: string };
+
 export interface RenderEngine {
   readonly name: string;
   /** File formats of frames, the default first. */
   readonly formats: readonly string[];
   /** False when a task has no scene file. */
   readonly needsScene: boolean;
-  /** Looks at a scene and its settings before any money is held. Throws {@link SceneRefused}. */
+  /** Whether it is installed here, and which version; found out once. An engine that has no such thing is part of this program. */
+  state?(): Promise<EngineState>;
+  /** Looks at a scene and its settings before any money is held. Throws {@link SceneRefused}, {@link EngineMissing}. */
   check(scene: Scene | undefined, settings: Readonly<Record<string, unknown>>, signal: AbortSignal, use: SceneUse): Promise<SceneReport>;
-  /** Renders one frame. Throws {@link FrameFailed}. */
+  /** Renders one frame. Throws {@link FrameFailed}, {@link EngineMissing}. */
   render(job: FrameJob, hooks: FrameHooks): Promise<FrameResult>;
 }
 
@@ -96,4 +103,9 @@ export class FrameFailed extends Error {
     this.retry = failure.retry;
     this.reason = failure.reason;
   }
+}
+
+/** This machine cannot do an engine's work, whatever the scene; another one may. */
+export class EngineMissing extends Error {
+  override readonly name = "EngineMissing";
 }

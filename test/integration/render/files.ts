@@ -9,7 +9,7 @@ export interface TestFiles extends RenderFiles {
   readonly stored: Map<string, { id: string; taskId: string; path: string; stores: number }>;
   bytes(id: string): Promise<Buffer>;
   /** Uploads a scene; returns its id. */
-  scene(ownerId: string, text: string, name?: string): string;
+  scene(ownerId: string, text: string | Buffer, name?: string): string;
   /** How often a scene was fetched. */
   fetches: number;
   /** So many stores fail from now on. */
@@ -19,7 +19,7 @@ export interface TestFiles extends RenderFiles {
 export async function testFiles(): Promise<TestFiles & { home: string }> {
   const home = await mkdtemp(path.join(os.tmpdir(), "tollkeeper-render-files-"));
   const stored: TestFiles["stored"] = new Map();
-  const scenes = new Map<string, { ownerId: string; text: string; file: StoredFile }>();
+  const scenes = new Map<string, { ownerId: string; text: string | Buffer; file: StoredFile }>();
   const files: TestFiles & { home: string } = {
     home,
     stored,

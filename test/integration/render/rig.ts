@@ -33,6 +33,7 @@ import {
   renderRoutes,
   watchTasks,
   type LiveMessage,
+  type ProgramSettings,
   type RenderSteps,
 } from "../../../src/render/index.ts";
 import type { Tasks } from "../../../src/render/tasks.ts";
@@ -82,6 +83,8 @@ export interface RigOptions {
   queues?: string;
   /** Callbacks are tried again after these. */
   pausesMs?: readonly number[];
+  /** Engines that are programs of this machine. */
+  programs?: ProgramSettings;
 }
 
 export async function startRig(options: RigOptions): Promise<Rig> {
@@ -94,7 +97,10 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   const secretBox = createSecretBox([{ id: "test", secret: Buffer.alloc(32, 7) }]);
   const address = options.temporalAddress ?? places.temporalAddress;
   const temporal = createTemporalLink({ address, namespace: places.namespace, uiUrl: "http://ui.test", log: silent });
-  const engines = new Map([...createEngines({ simulate: true }), ["kettle", createKettle()]]);
+  const engines = new Map([
+    ...createEngines({ simulate: true, ...(options.programs ? { programs: { ...options.programs, log: silent } } : {}) }),
+    ["kettle", createKettle()],
+  ]);
   const files = await testFiles();
   const folder = await mkdtemp(path.join(os.tmpdir(), "tollkeeper-render-"));
   await pool.query(

@@ -37,7 +37,7 @@ describe("docker-compose.yml", () => {
     const names = ["api", "mail", "postgres", "redis", "s3", "sandbox", "temporal", "temporal-ui", "worker"];
     const { services } = composeFile(REQUIRED);
     const asked = Object.keys(services).filter((name) => services[name]!.profiles);
-    expect(asked.sort()).to.deep.equal(["grafana", "prometheus"]);
+    expect(asked.sort()).to.deep.equal(["grafana", "prometheus", "render-node"]);
     expect(
       Object.keys(services)
         .filter((name) => !asked.includes(name))
@@ -64,7 +64,7 @@ describe("docker-compose.yml", () => {
 
   it("sets only variables that the program reads", () => {
     const { services } = composeFile(REQUIRED);
-    for (const name of ["api", "worker"]) {
+    for (const name of ["api", "worker", "render-node"]) {
       expect(Object.keys(environmentSchema.shape), name).to.include.members(Object.keys(services[name]!.environment!));
     }
   });
