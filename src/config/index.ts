@@ -147,6 +147,7 @@ export const environmentSchema = z.object({
   DIFY_WEBHOOK_API_KEY: list().refine((keys) => keys.every((key) => key.length >= 16), "each key must have at least 16 characters"),
   DIFY_WEBHOOK_SECRET: list().refine((all) => all.every((secret) => secret.length >= 16), "each secret must have at least 16 characters"),
   DIFY_WEBHOOK_DEBUG: flag(false),
+  DIFY_WEBHOOK_TOTALS: z.enum(["keep", "charge"], { message: "must be keep or charge" }).default("keep"),
 
   REQUESTS_PER_MINUTE: integer(100, 1, 1_000_000),
   API_REQUESTS_PER_MINUTE: integer(0, 0, 1_000_000),

@@ -103,6 +103,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     apiKeys: config.DIFY_WEBHOOK_API_KEY,
     secrets: config.DIFY_WEBHOOK_SECRET,
     debug: config.DIFY_WEBHOOK_DEBUG,
+    totals: config.DIFY_WEBHOOK_TOTALS,
     metrics,
   });
   const gateway = createGateway({

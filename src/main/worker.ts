@@ -80,6 +80,7 @@ const dify = createDifyUsage({
   accountsOf: identity.payingAccounts,
   invalidation,
   shards: config.SETTLEMENT_SHARDS,
+  totals: config.DIFY_WEBHOOK_TOTALS,
 });
 const runs = createRunServices(platform, { ledger, pricing, settlement });
 const startAll = () => startSettlements(temporal.client, config.SETTLEMENT_SHARDS, BILLING_QUEUE);

@@ -66,6 +66,7 @@ async function restsOf(
   recorded: ReadonlyMap<string, Recorded>,
 ): Promise<{ made: Map<string, Made>; waits: Set<string> }> {
   const paused = messages.flatMap((unpaid) => {
+    if (isKept(unpaid)) return [];
     const { parts, next } = recorded.get(unpaid.message.messageId) ?? {};
     return parts && next !== undefined ? [{ unpaid, parts, next }] : [];
   });
@@ -101,6 +102,9 @@ async function restsOf(
   return { made, waits };
 }
 
+/** Its numbers contradict each other, and nobody has said yet that its parts count. */
+const isKept = ({ decision }: Unpaid): boolean => decision.kind === "open" && decision.reason === "totals_disagree";
+
 /** Whether something of a recorded message is to come under its next key. */
 const goesOn = (recorded: Recorded | undefined): boolean => recorded?.next !== undefined;
 
@@ -120,13 +124,14 @@ export async function chargeMessages(tx: PoolClient, deps: ChargeDeps, messages:
     await awaited(
       tx,
       deps,
-      messages.filter((unpaid) => !callOf(unpaid)),
+      messages.filter((unpaid) => !callOf(unpaid) && !isKept(unpaid)),
     ),
   );
   const made = new Map<string, Made>();
   for (const unpaid of messages) {
     const { id, message, decision } = unpaid;
-    const call = callOf(unpaid);
+    // What contradicts itself says nothing about a call of ours either, which records itself.
+    const call = isKept(unpaid) ? undefined : callOf(unpaid);
     const payment = call ? paymentAs(call) : decision.kind === "charge" && !waits.has(id) ? paymentOf(decision.charge, message) : undefined;
     if (payment) made.set(id, { event: usageEventOf(id, message, payment, tokensOf(message)), payment });
   }
@@ -161,7 +166,7 @@ export async function chargeMessages(tx: PoolClient, deps: ChargeDeps, messages:
     });
     if (own) return ownOutcome(unpaid, own, charges.get(id), before);
     if (rests.waits.has(id)) return waitsForRelay(unpaid);
-    if (found) return relayedOutcome(unpaid, before, charges);
+    if (found && !(isKept(unpaid) && goesOn(found))) return relayedOutcome(unpaid, before, charges);
     if (waits.has(id)) return waitsForRelay(unpaid);
     return stillOpen(unpaid, decision.kind === "open" ? decision.reason : "relay_waits");
   });

@@ -98,7 +98,7 @@ export interface Inbox {
   get(id: string): Promise<EventView>;
   /** Closes an open event for good: one that nobody was charged for is not charged. Audited. Throws `not_found`, `invalid_state`. */
   resolve(operator: Operator, id: string, note: string): Promise<EventView>;
-  /** Tries again to charge one open event. Audited. Throws `not_found`, `invalid_state`. */
+  /** Tries again to charge one open event, by its parts where its total is not their sum. Audited. Throws `not_found`, `invalid_state`. */
   replay(operator: Operator, id: string): Promise<EventView>;
   /** Tries again to charge all open events of a reason, at most {@link MOST_REPLAYED}. Audited. */
   replayAll(
@@ -199,7 +199,7 @@ export function createInbox(deps: { pool: Pool; ledger: Pick<Ledger, "shortfalls
     async replay(operator, id) {
       const event = await find(id);
       if (event.state !== "open") throw appError("invalid_state", { message: "This event is not open" });
-      if (event.charged_at === null) await retry([event.id]);
+      if (event.charged_at === null) await retry([event.id], { byParts: true });
       else await closeIfPaid([event.event_id!]);
       const after = await get(event.id);
       await recordAudit(pool, {
@@ -214,7 +214,8 @@ export function createInbox(deps: { pool: Pool; ledger: Pick<Ledger, "shortfalls
 
     async replayAll(operator, filter) {
       const ids = await openEvents(pool, { ...filter, limit: MOST_REPLAYED });
-      const result = await retry(ids);
+      // Only those that were meant: whoever replays all that waits for a user has not looked at their totals.
+      const result = await retry(ids, filter.reason === "totals_disagree" ? { byParts: true } : undefined);
       await recordAudit(pool, {
         actorId: operator.userId,
         action: "dify.replay_events",

@@ -12,6 +12,7 @@ const REASONS = [
   "model_not_found",
   "model_not_priced",
   "cost_out_of_range",
+  "totals_disagree",
   "insufficient_balance",
   "relay_waits",
   "settlement_refused",

@@ -14,7 +14,7 @@ import { createIntake, type Intake } from "./intake.ts";
 import { difyBody } from "./message.ts";
 import { createDifyMetrics, type DifyMetrics } from "./metrics.ts";
 import { createPayers, type AccountsOf, type Payers } from "./payers.ts";
-import { createDecide } from "./price.ts";
+import { createDecide, type Totals } from "./price.ts";
 import { refusalRoutes } from "./refusalRoutes.ts";
 import { createRefusals } from "./refusals.ts";
 import { createReplays } from "./replays.ts";
@@ -38,6 +38,7 @@ export interface DifyDeps {
   accountsOf: AccountsOf;
   invalidation: Invalidation;
   shards: number;
+  totals: Totals;
 }
 
 /** What charges reported messages: in the api as they come, in the worker what was left open. */
@@ -51,7 +52,7 @@ export interface DifyUsage {
 /** Creates the charging of reported messages; `metrics` only where they come in. */
 export function createDifyUsage(deps: DifyDeps, metrics?: DifyMetrics): DifyUsage {
   const payers = createPayers(deps);
-  const decide = createDecide({ payers, pricing: deps.pricing });
+  const decide = createDecide({ payers, pricing: deps.pricing, totals: deps.totals });
   const readyDays = createReadyDays(deps);
   const retry = createRetry({ ...deps, decide, readyDays });
   const intake = createIntake({ ...deps, decide, retry, readyDays, ...(metrics ? { onBatch: metrics.committed } : {}) });

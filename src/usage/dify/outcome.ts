@@ -45,6 +45,7 @@ const SENTENCES: Record<OpenReason | "relay_waits", string> = {
   model_not_found: "There is no such model; the event is kept for an operator",
   model_not_priced: "This model has no price; the event is kept and charged when it has one",
   cost_out_of_range: "The cost is out of range; the event is kept for an operator",
+  totals_disagree: "total_tokens is not the sum of its parts; nobody is charged, and the event is kept for an operator",
   relay_waits: "The relay is making this message; the event is kept and charged with it",
 };
 
@@ -53,6 +54,7 @@ const CODES = {
   model_not_found: "model_not_found",
   model_not_priced: "model_not_priced",
   cost_out_of_range: "validation_failed",
+  totals_disagree: "validation_failed",
   relay_waits: "conflict",
 } as const;
 

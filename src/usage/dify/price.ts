@@ -1,5 +1,5 @@
 import { multiplierFor, type PricedModel, type PriceVersion, type Pricing, type TokenClasses } from "../../pricing/index.ts";
-import type { DifyMessage } from "./message.ts";
+import { tokensUsed, type DifyMessage } from "./message.ts";
 import { tierAt, type Payer, type Payers } from "./payers.ts";
 
 /** Why a message cannot be charged yet. */
@@ -8,7 +8,9 @@ export type OpenReason =
   | "model_not_found"
   | "model_not_priced"
   /** Beyond what any wallet can owe: an operator decides what it is. */
-  | "cost_out_of_range";
+  | "cost_out_of_range"
+  /** Its total is not the sum of its parts: an operator decides whether the parts are right. */
+  | "totals_disagree";
 
 /** Who pays for a message by which price. */
 export interface Charge {
@@ -34,13 +36,22 @@ export const tokensOf = (message: DifyMessage): TokenClasses => ({
   reasoning: 0,
 });
 
-export type Decide = (messages: readonly DifyMessage[]) => Promise<Decision[]>;
+/** `byParts`: an operator said that the parts count where the total is not their sum. */
+export type Decide = (messages: readonly DifyMessage[], options?: { byParts?: boolean }) => Promise<Decision[]>;
+
+/** What is done about a message whose total is not the sum of its parts: nobody is charged until an operator says so, or its parts are. */
+export type Totals = "keep" | "charge";
 
 /** Decides for each message who pays and by which price: that in force when it happened or, when there was none, the first one set since. */
-export function createDecide(deps: { payers: Payers; pricing: Pick<Pricing, "model" | "versionAt" | "switchedOff" | "cost"> }): Decide {
-  const { payers, pricing } = deps;
+export function createDecide(deps: {
+  payers: Payers;
+  pricing: Pick<Pricing, "model" | "versionAt" | "switchedOff" | "cost">;
+  totals: Totals;
+}): Decide {
+  const { payers, pricing, totals } = deps;
 
-  async function price(message: DifyMessage, payer: Payer): Promise<Decision> {
+  async function price(message: DifyMessage, payer: Payer, byParts: boolean): Promise<Decision> {
+    if (!byParts && message.totalTokens !== tokensUsed(message)) return { kind: "open", reason: "totals_disagree", payer };
     const model = await pricing.model(message.model);
     if (!model) return { kind: "open", reason: (await pricing.switchedOff(message.model)) ? "model_not_priced" : "model_not_found", payer };
     const version = await pricing.versionAt(model, message.at);
@@ -50,12 +61,12 @@ export function createDecide(deps: { payers: Payers; pricing: Pick<Pricing, "mod
     return { kind: "charge", charge: { payer, model, version, multiplier } };
   }
 
-  return async (messages) => {
+  return async (messages, { byParts = totals === "charge" } = {}) => {
     const known = await payers(messages.map((message) => message.user));
     const decisions: Decision[] = [];
     for (const message of messages) {
       const payer = known.get(message.user);
-      decisions.push(payer ? await price(message, payer) : { kind: "open", reason: "user_not_found" });
+      decisions.push(payer ? await price(message, payer, byParts) : { kind: "open", reason: "user_not_found" });
     }
     return decisions;
   };

@@ -9,6 +9,7 @@ export type KeptReason =
   | "model_not_found"
   | "model_not_priced"
   | "cost_out_of_range"
+  | "totals_disagree"
   | "insufficient_balance"
   | "relay_waits"
   /** It met an error that nobody expects: see the incident of the same name. */

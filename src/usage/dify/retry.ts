@@ -16,8 +16,11 @@ export interface Retried {
   charged: number;
 }
 
-/** Tries again to charge open events that nobody was charged for; answers how many of them were. Safe at any time and from several sides. */
-export type Retry = (ids: readonly string[]) => Promise<Retried>;
+/**
+ * Tries again to charge open events that nobody was charged for; answers how many of them were. Safe at any time and from several sides.
+ * `byParts`: an operator said that the parts count where the total is not their sum.
+ */
+export type Retry = (ids: readonly string[], options?: { byParts?: boolean }) => Promise<Retried>;
 
 const BATCH = 200;
 
@@ -32,11 +35,14 @@ export function createRetry(deps: ChargeDeps & { pool: Pool; log: Logger; decide
   const { pool, log, decide, readyDays, ledger } = deps;
 
   /** Of each event that is open still whether it was charged. */
-  async function retryBatch(ids: readonly string[]): Promise<ReadonlyMap<string, boolean>> {
+  async function retryBatch(ids: readonly string[], options: { byParts?: boolean } | undefined): Promise<ReadonlyMap<string, boolean>> {
     // Decided before anything is locked: no transaction waits for a second connection.
     const open = await readOpen(pool, ids);
     if (open.length === 0) return new Map();
-    const made = await decide(open.map(({ message }) => message));
+    const made = await decide(
+      open.map(({ message }) => message),
+      options,
+    );
     const decisions = new Map(open.map(({ id }, n) => [id, made[n]!]));
     await readyDays(open.map(({ message }) => message.at));
     let after = () => {};
@@ -66,8 +72,8 @@ export function createRetry(deps: ChargeDeps & { pool: Pool; log: Logger; decide
   }
 
   /** Of each event whether it was charged; undefined when it was not open any more, or somebody keeps its wallet locked: then later. */
-  async function retryFree(ids: readonly string[]): Promise<(boolean | undefined)[]> {
-    const { answer } = await aroundBusy(ledger, ids, retryBatch);
+  async function retryFree(ids: readonly string[], options: { byParts?: boolean } | undefined): Promise<(boolean | undefined)[]> {
+    const { answer } = await aroundBusy(ledger, ids, (free) => retryBatch(free, options));
     return ids.map((id) => answer?.get(id));
   }
 
@@ -82,10 +88,10 @@ export function createRetry(deps: ChargeDeps & { pool: Pool; log: Logger; decide
     });
   }
 
-  return async (ids) => {
+  return async (ids, options) => {
     const total: Retried = { tried: 0, charged: 0 };
     for (let from = 0; from < ids.length; from += BATCH) {
-      for (const result of await isolating(ids.slice(from, from + BATCH), retryFree, putAside)) {
+      for (const result of await isolating(ids.slice(from, from + BATCH), (some) => retryFree(some, options), putAside)) {
         if (result instanceof Error) throw result;
         if (result !== undefined) total.tried += 1;
         if (result === true) total.charged += 1;

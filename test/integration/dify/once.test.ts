@@ -64,6 +64,16 @@ describe("a message that is relayed and reported", function () {
     expect(rows).to.deep.equal([{ charges: messages }]);
   }
 
+  it("costs what the relay counted when the report contradicts itself, in both orders", async () => {
+    const ada = await rig.person(1_000);
+    const [before, after] = [randomUUID(), randomUUID()];
+    expect(await relay(ada, before)).to.equal("recorded");
+    expect((await report(ada, before, { total_tokens: 7 })).body.data).to.include({ pointsDeducted: 93 });
+    expect((await report(ada, after, { total_tokens: 7 })).body.error?.code).to.equal("validation_failed");
+    expect(await relay(ada, after)).to.equal("recorded");
+    await check(ada, 1_000n, 2);
+  });
+
   it("first relayed is charged once; the webhook answers with the relay's charge, settling it when that is not done yet", async () => {
     const ada = await rig.person(1_000);
     const [settled, waiting] = [randomUUID(), randomUUID()];

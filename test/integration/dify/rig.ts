@@ -86,7 +86,13 @@ export const message = messageEnd;
 
 export async function startDify(
   databaseUrl: string,
-  options: { keys?: string[]; secrets?: string[]; connections?: number; more?: (pool: Pool, webhook: DifyWebhookDeps) => Route[] } = {},
+  options: {
+    keys?: string[];
+    secrets?: string[];
+    connections?: number;
+    totals?: "keep" | "charge";
+    more?: (pool: Pool, webhook: DifyWebhookDeps) => Route[];
+  } = {},
 ): Promise<DifyRig> {
   const pool = createPool({ url: databaseUrl, max: options.connections ?? 10, name: "test-dify", log: silent });
   const invalidation = createInvalidation({ url: databaseUrl, log: silent });
@@ -105,6 +111,7 @@ export async function startDify(
     accountsOf: (ids: readonly string[]) => payingAccounts(pool, ids),
     invalidation,
     shards: 1,
+    totals: options.totals ?? ("keep" as const),
   };
   const webhook = createDifyWebhook({
     ...deps,
