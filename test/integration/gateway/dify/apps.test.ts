@@ -154,7 +154,7 @@ describe("a Dify app behind the gateway", () => {
     const leave = new AbortController();
     const call = rawCall(`${rig.relay.url}/dify/v1/chat-messages`, {
       headers: { authorization: `Bearer ${ada.key}`, "content-type": "application/json" },
-      body: JSON.stringify({ ...ask, query: "[[delay:400ms]] [[pace:20ms]] [[chunks:100]] Which way?", response_mode: "streaming" }),
+      body: JSON.stringify({ ...ask, query: "[[delay:1500ms]] [[pace:20ms]] [[chunks:100]] Which way?", response_mode: "streaming" }),
       signal: leave.signal,
     });
     await waitFor(async () => (await rig.dify.calls()).length === 1, { timeoutMs: 5_000, message: "Dify's request" });
