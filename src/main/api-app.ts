@@ -10,6 +10,7 @@ import { createGateway } from "../gateway/index.ts";
 import { createSharedLimits, limitRoutes } from "../gateway/limits/index.ts";
 import { createCatalog, providerRoutes } from "../gateway/providers/index.ts";
 import { oldClientRoutes } from "../http/compat/index.ts";
+import { OLD_PREFIX } from "../http/compat/prefix.ts";
 import { createApp } from "../http/app.ts";
 import { healthRoutes } from "../http/health.ts";
 import { createExports } from "../http/exports.ts";
@@ -250,7 +251,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
 
   return {
     app,
-    upgrades: new Map([[LIVE_PATH, live.upgrade]]),
+    upgrades: new Map([LIVE_PATH, `${OLD_PREFIX}ws`].map((path) => [path, live.upgrade])),
     async stop(graceMs) {
       monitor.stop();
       const quiet = live.stop();

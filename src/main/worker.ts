@@ -84,7 +84,14 @@ const dify = createDifyUsage({
 });
 const runs = createRunServices(platform, { ledger, pricing, settlement });
 const startAll = () => startSettlements(temporal.client, config.SETTLEMENT_SHARDS, BILLING_QUEUE);
-const tell = createTell({ pool, notify, contact: identity.contact, publicUrl: config.PUBLIC_URL, log });
+const tell = createTell({
+  pool,
+  notify,
+  contact: identity.contact,
+  publicUrl: config.PUBLIC_URL,
+  push: (userId, data) => platform.live.publish({ userId, type: "notice", data }),
+  log,
+});
 const sender = createWebhookSender({ allowPrivate: config.WEBHOOK_PRIVATE_ADDRESSES, timeoutMs: config.WEBHOOK_TIMEOUT });
 const render = createRenderWork(platform, { ledger, identity, notify }, { files, stores: storage !== undefined, sender });
 const activities = createActivities({

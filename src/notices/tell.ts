@@ -2,7 +2,7 @@ import type { Identity } from "../identity/index.ts";
 import type { Notify } from "../notify/index.ts";
 import { formatCredits } from "../platform/credits.ts";
 import type { Logger } from "../platform/logger.ts";
-import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
+import { afterCommit, inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
 import { insertDelivery, overdue } from "./deliveries.ts";
 import {
   countNotice,
@@ -31,6 +31,8 @@ export interface TellDeps {
   notify: Pick<Notify, "email" | "webhook">;
   contact: Identity["contact"];
   publicUrl: string;
+  /** Tells whoever watches; nobody waits for it. */
+  push(userId: string, notice: { kind: "balance.low"; threshold: string; balance: string }): void;
   log: Logger;
 }
 
@@ -75,7 +77,7 @@ interface Telling<T> {
  * up no other. Rejects when nobody could be told, as while Redis is away: nothing is lost.
  */
 export function createTell(deps: TellDeps) {
-  const { pool, notify, contact, publicUrl, log } = deps;
+  const { pool, notify, contact, publicUrl, push, log } = deps;
 
   async function mailLow(notice: WaitingNotice): Promise<void> {
     const person = notice.email ? await contact(notice.user_id) : undefined;
@@ -147,6 +149,10 @@ export function createTell(deps: TellDeps) {
             await insertDelivery(tx, { id: notice.id, userId: notice.user_id, type: "balance.low", body: lowBalanceBody(notice) });
           await mailLow(notice);
           await markTold(tx, notice.id);
+          const { user_id, threshold, balance } = notice;
+          afterCommit(tx, () =>
+            push(user_id, { kind: "balance.low", threshold: formatCredits(threshold), balance: formatCredits(balance) }),
+          );
           onProgress?.((told += 1));
         },
       });

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { connect } from "../integration/live/client.ts";
 import { customer, operator, unique, type Person } from "../support/people.ts";
 import { product, type Product, waitFor } from "../support/stack.ts";
 
@@ -49,7 +50,7 @@ describe("the old desktop client, at /api/v1", function () {
     return id;
   }
 
-  it("has all of its 23 routes in the document, marked as aliases", async () => {
+  it("has all of its 26 routes in the document, marked as aliases", async () => {
     const { paths } = (await (await fetch(`${where.api}/openapi.json`)).json()) as { paths: Record<string, Record<string, Json>> };
     const old = Object.entries(paths).flatMap(([path, operations]) =>
       path.startsWith("/api/v1/") ? Object.entries(operations).map(([method, it]) => ({ name: `${method} ${path.slice(8)}`, it })) : [],
@@ -79,6 +80,9 @@ describe("the old desktop client, at /api/v1", function () {
       "get files/{id}",
       "get files/{id}/exists",
       "delete files/{id}",
+      "get ws",
+      "get ws/stats",
+      "post ws/notify",
     ];
     expect(old.map(({ name }) => name)).to.include.members(rest);
     for (const { name, it } of old) expect(it["x-alias"], name).to.equal(true);
@@ -203,6 +207,31 @@ describe("the old desktop client, at /api/v1", function () {
     expect((await ask("GET", `tasks/${id}`)).status).to.equal(404);
     const dear = await ask("POST", "tasks", { body: { ...body, frame_end: 900, settings: { seconds_per_frame: 60 } } });
     expect([dear.status, typeof dear.body.detail]).to.deep.equal([402, "string"]);
+  });
+
+  it("watches over a WebSocket with its token, is told what operators tell, and sees how many connections there are", async () => {
+    const open = (path: string) => connect(`${where.api}${path}?token=${ada.token}`);
+    const clients = await Promise.all(["/ws", "/api/v1/ws"].map(open));
+    const told = await ask("POST", "ws/notify", {
+      body: { user_id: ada.id, message: "Tonight", sound: "unknown here" },
+      token: admin.token,
+    });
+    expect([told.status, told.body["message"]]).to.deep.equal([201, "Tonight"]);
+    await waitFor(() => clients.every(({ events }) => events.some(({ type, data }) => type === "notice" && data["message"] === "Tonight")));
+    for (const client of clients) client.say("ping");
+    await waitFor(() => clients.every(({ messages }) => messages.some(({ type }) => type === "pong")));
+    expect((await ask("GET", "ws/stats")).body)
+      .to.include({ connections: 2 })
+      .and.not.have.property("all");
+    await waitFor(
+      async () => ((await ask("GET", "ws/stats", { token: admin.token })).body["all"] as { connections: number }).connections >= 2,
+      { timeoutMs: 10_000 },
+    );
+    const bare = await fetch(`${where.api}/ws/stats`, { headers: { authorization: `Bearer ${ada.token}` } });
+    expect(await bare.json()).to.include({ connections: 2 });
+    expect((await ask("POST", "ws/notify", { body: { message: "x" } })).status).to.equal(403);
+    expect((await ask("GET", "ws")).status).to.equal(426);
+    for (const client of clients) client.break();
   });
 
   it("is told about paths that are not there in its own words", async () => {

@@ -26,7 +26,7 @@ export function ownRoutes(routes: readonly Route[]): Own {
 
 /** How an old route differs from the one that does its work. */
 export interface Difference {
-  /** Behind {@link OLD_PREFIX}, e.g. `tasks/:id`. */
+  /** Behind {@link OLD_PREFIX}, e.g. `tasks/:id`; a whole one begins with a slash. */
   path: string;
   method?: Route["method"];
   summary?: string;
@@ -76,7 +76,7 @@ export function aliasOf(own: Json, difference: Difference): Route {
     ...own,
     ...(difference.summary === undefined ? {} : { summary: difference.summary }),
     description: difference.description ?? `As \`${own.method.toUpperCase()} ${own.path}\`, with the plain object as the answer.`,
-    path: `${OLD_PREFIX}${path}`,
+    path: path.startsWith("/") ? path : `${OLD_PREFIX}${path}`,
     method,
     alias: true,
     body,

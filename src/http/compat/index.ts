@@ -2,6 +2,7 @@ import type { Route } from "../route.ts";
 import { ownRoutes } from "./alias.ts";
 import { oldAuthRoutes, type OldAuthDeps } from "./auth.ts";
 import { oldFileRoutes, type FinishUpload } from "./files.ts";
+import { oldLiveRoutes } from "./live.ts";
 import { oldTaskRoutes } from "./tasks.ts";
 import { oldUserRoutes } from "./users.ts";
 
@@ -16,5 +17,6 @@ export function oldClientRoutes(routes: readonly Route[], deps: OldAuthDeps & { 
     ...oldUserRoutes(own),
     ...oldTaskRoutes(own, deps.finishUpload),
     ...oldFileRoutes(own, deps.finishUpload),
+    ...oldLiveRoutes(own, routes),
   ];
 }

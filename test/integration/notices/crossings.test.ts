@@ -35,6 +35,7 @@ describe("a balance that falls below a threshold", function () {
     await rig.spend([ada, 20.5]);
     await rig.spend([ada, 5]);
     await Promise.all([rig.tell.tell(), rig.tell.tell(), rig.tell.tell()]);
+    expect(rig.pushed).to.deep.equal([{ userId: ada.userId, kind: "balance.low", threshold: "50", balance: "39.5" }]);
     expect(await rig.mails(ada)).to.have.length(1);
     expect((await rig.mails(ada))[0]).to.deep.include({ template: "low_balance" });
     expect((await rig.mails(ada))[0]!.data).to.include({ threshold: "50", balance: "39.5", name: "Ada" });
@@ -124,7 +125,7 @@ describe("a balance that falls below a threshold", function () {
     const gone = createBlockingRedis({ url: "redis://127.0.0.1:1", log: silent });
     const notify = createNotify({ redis: gone, log: silent });
     const contact = async (userId: string) => ({ email: `${userId}@example.com`, locale: "en" as const, name: "Zoe" });
-    const cut = createTell({ pool: rig.pool, notify, contact, publicUrl: "", log: silent });
+    const cut = createTell({ pool: rig.pool, notify, contact, publicUrl: "", push: () => undefined, log: silent });
     try {
       await rig.spend([zoe, 60]);
       const failure = await cut.tell().catch((error: Error) => error);
@@ -149,7 +150,7 @@ describe("a balance that falls below a threshold", function () {
       if (broken.has(userId)) throw new Error("no such template");
       return { email: `${userId}@example.com`, locale: "en" as const, name: "Max" };
     };
-    const tell = createTell({ pool: rig.pool, notify: rig.notify, contact, publicUrl: "", log: silent });
+    const tell = createTell({ pool: rig.pool, notify: rig.notify, contact, publicUrl: "", push: () => undefined, log: silent });
     const mailed = async () => Promise.all([lea!, max!, ned!, oda!].map(async (who) => (await rig.mails(who)).length));
     expect(await tell.tell()).to.include({ notices: 2, failed: 2 });
     expect(await mailed()).to.deep.equal([0, 1, 0, 1]);

@@ -74,6 +74,8 @@ export interface NoticeRig {
   notify: Notify;
   redis: Redis;
   tell: Tell;
+  /** What was told to whoever watches. */
+  pushed: { userId: string; threshold: string; balance: string }[];
   settings: ReturnType<typeof createNoticeSettings>;
   person(credits: number): Promise<Owner>;
   credit(owner: Owner, credits: number): Promise<void>;
@@ -97,11 +99,13 @@ export async function noticeRig(places: { databaseUrl: string; redisUrl: string 
   const ledger = createLedger({ pool, log: silent, tolerance: { percent: 10, micro: 0n } });
   const notify = createNotify({ redis, log: silent });
   const secretBox = createSecretBox([{ id: "k", secret: Buffer.alloc(32, 7) }]);
+  const pushed: NoticeRig["pushed"] = [];
   const tell = createTell({
     pool,
     notify,
     contact: async (userId) => ({ email: addressOf(userId), locale: "en", name: "Ada" }),
     publicUrl: "http://toll.test",
+    push: (userId, notice) => pushed.push({ userId, ...notice }),
     log: silent,
   });
   const credit = async (owner: Owner, credits: number) => {
@@ -121,6 +125,7 @@ export async function noticeRig(places: { databaseUrl: string; redisUrl: string 
     notify,
     redis,
     tell,
+    pushed,
     settings: createNoticeSettings({ pool, secretBox, allowPrivate: true }),
     async person(credits) {
       const userId = uuidv7();
