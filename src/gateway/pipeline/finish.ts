@@ -129,7 +129,8 @@ async function leave(deps: RelayDeps, call: Call): Promise<void> {
   const tally = said ? (reader.closing ? unlessLess(call, said, delivered) : soFar(said, delivered)) : delivered;
   endPermit(deps, call, allTokens(tally.tokens));
   void noteKept(deps, call, tally);
-  await recordMade(deps, call, usageEvent(call, tally, event), tally);
+  const recorded = await recordMade(deps, call, usageEvent(call, tally, event), tally);
+  if (recorded && tally.estimated) await redeem(deps, call, "counted");
 }
 
 async function fail(deps: RelayDeps, call: Call, why: Failure): Promise<void> {

@@ -110,12 +110,13 @@ export interface RelayRequest {
 /**
  * - `paused`: it waits for a person; about to be recorded
  * - `charged`: what was read is recorded
+ * - `counted`: its client left, and what it had used by then is recorded as it was counted
  * - `known`: somebody else had recorded it
  * - `failed`: the provider says so, and nothing is charged
  * - `refused`: nothing was set going
  * - `left`: it may go on, and this call will not see its end
  */
-export type Redeemed = "paused" | "charged" | "known" | "failed" | "refused" | "left";
+export type Redeemed = "paused" | "charged" | "counted" | "known" | "failed" | "refused" | "left";
 
 export type ReadResult<R = RelayRequest> = { ok: true; request: R } | { ok: false; failure: Failure };
 

@@ -4,7 +4,7 @@ import type { Logger } from "../../../platform/logger.ts";
 import type { Metrics } from "../../../platform/metrics.ts";
 import { inTransaction, type Pool, type PoolClient, type Queryable } from "../../../platform/postgres.ts";
 import { owing } from "../../../usage/index.ts";
-import { FIRST_LOOK_MS, FOLLOWED_MS } from "./pace.ts";
+import { FIRST_LOOK_MS, FOLLOWED_MS, nextLook } from "./pace.ts";
 import {
   countRuns,
   deleteRun,
@@ -13,7 +13,7 @@ import {
   updateDue,
   updateFollowed,
   updateLeft,
-  upsertPaused,
+  upsertOpen,
   type CallTerms,
   type OpenRun,
   type RunName,
@@ -32,6 +32,8 @@ const PAUSES_MS = [200, 1_000, 3_000];
 export interface OpenRuns {
   /** A run waits for a person: to be told before anybody can answer, for a run that is not noted is nobody's to charge. */
   paused(run: OpenRun, callId: string): Promise<void>;
+  /** A run was left, and what it had used is recorded as it was counted: it is told to stop, but may go on all the same. */
+  counted(run: OpenRun, callId: string): Promise<void>;
   /**
    * A call is about to let a run go on, or to read on: its hold pays for that, unless another call that lives follows the run. To be told
    * before Dify is asked.
@@ -61,13 +63,15 @@ export function createOpenRuns(deps: { pool: Pool; log: Logger; ledger: Pick<Led
     async paused(run, callId) {
       for (const pauseMs of PAUSES_MS) {
         try {
-          return await upsertPaused(pool, run, callId, FIRST_LOOK_MS);
+          return await upsertOpen(pool, run, { state: "paused", callId, lookMs: FIRST_LOOK_MS });
         } catch (error) {
           untold(run, error);
           await delay(pauseMs);
         }
       }
     },
+    counted: (run, callId) =>
+      upsertOpen(pool, run, { state: "left", callId, lookMs: nextLook("left", 0, 0) }).catch((error: unknown) => untold(run, error)),
     async follow(name, call) {
       const known = await findRun(pool, name);
       const before = known?.callId ?? null;

@@ -38,14 +38,18 @@ const COLUMNS = `owner, run, charge, task, of_message AS "ofMessage", user_id AS
 /** Milliseconds from now, by the database's clock. */
 const IN = (place: string): string => `clock_timestamp() + ${place}::float8 * interval '1 millisecond'`;
 
-/** A run waits for a person, since a call that is given read that. Another call that follows it by now keeps it. */
-export async function upsertPaused(db: Queryable, run: OpenRun, callId: string, lookMs: number): Promise<void> {
+/** A run that a call has recorded a part of waits for a person, or may go on. Another call that follows it by now keeps it. */
+export async function upsertOpen(
+  db: Queryable,
+  run: OpenRun,
+  { state, callId, lookMs }: { state: "paused" | "left"; callId: string; lookMs: number },
+): Promise<void> {
   await db.query(
     `INSERT INTO dify_runs AS r (owner, run, charge, task, of_message, user_id, wallet_id, key_id, token_id, model, provider_id, provider_name,
        price_version_id, price_multiplier, quota_weight, state, next_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'paused', ${IN("$17")})
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $18, ${IN("$17")})
      ON CONFLICT (owner, run) DO UPDATE SET charge = excluded.charge, task = excluded.task, of_message = excluded.of_message,
-       state = 'paused', call_id = NULL, since = clock_timestamp(), next_at = excluded.next_at, tries = 0
+       state = excluded.state, call_id = NULL, since = clock_timestamp(), next_at = excluded.next_at, tries = 0
      WHERE r.call_id IS NULL OR r.call_id = $16`,
     [
       run.owner,
@@ -65,6 +69,7 @@ export async function upsertPaused(db: Queryable, run: OpenRun, callId: string, 
       run.quotaWeight,
       callId,
       lookMs,
+      state,
     ],
   );
 }

@@ -83,10 +83,14 @@ export abstract class AppRequest implements RelayRequest {
     await listed;
   }
 
-  /** A run that waits for a person is paid for to its end, whoever lets it go on. */
+  /**
+   * A run that waits for a person is paid for to its end, whoever lets it go on; and one whose client left, when it did not stop. Of a
+   * message the webhook tells that, and exactly.
+   */
   async redeem(deps: RelayDeps, call: Call, how: Redeemed): Promise<boolean> {
-    const run = how === "paused" && openRun(call, this.user);
-    if (run) await deps.runs.paused(run, call.id);
+    const run = how === "paused" || how === "counted" ? openRun(call, this.user) : undefined;
+    if (run && how === "paused") await deps.runs.paused(run, call.id);
+    else if (run && !run.ofMessage) await deps.runs.counted(run, call.id);
     return false;
   }
 

@@ -54,7 +54,7 @@ abstract class AfterPause extends AppRequest {
   }
 
   override async redeem(deps: RelayDeps, call: Call, how: Redeemed): Promise<boolean> {
-    if (!this.#pledged || how === "paused") return super.redeem(deps, call, how);
+    if (!this.#pledged || how === "paused" || how === "counted") return super.redeem(deps, call, how);
     const name = { owner: this.user, run: this.run };
     if (how === "left") return deps.runs.left(name, call.id);
     if (how === "known" || how === "refused") await deps.runs.dropped(name, call.id);

@@ -1,6 +1,8 @@
 import type { Socket } from "node:net";
 import { expect } from "chai";
+import { rawCall } from "../../../support/rawCall.ts";
 import { waitFor } from "../../../support/waitFor.ts";
+import type { Customer } from "../harness.ts";
 import { answerOf, startRawUpstream, type RawUpstream } from "../rawUpstream.ts";
 import { ALL, FIRST, formOf, REST, useUnread, type Waiting } from "./unread.ts";
 
@@ -148,4 +150,63 @@ describe("a form's run that the server's stop cuts off", () => {
     await rig.chase();
     expect((await rig.bill(waiting.ada)).charged).to.equal(ALL);
   });
+});
+
+describe("a workflow's run whose client left, and that did not say what it used", () => {
+  const rig = useUnread({ UPSTREAM_STOP_TIMEOUT: "300ms" });
+  let raw: RawUpstream;
+  let runs = 0;
+  before(async () => (raw = await startRawUpstream()));
+  after(() => raw?.close());
+
+  /** Leaves a run of which Dify says `detail` from then on. */
+  async function leave(detail: { status: string; total_tokens: number }) {
+    const run = `run-left-${++runs}`;
+    const ids = { task_id: `task-left-${runs}`, workflow_run_id: run };
+    const event = (name: string, data: object) => `data: ${JSON.stringify({ event: name, ...ids, data })}\n\n`;
+    raw.behave((socket, request) => {
+      if (request.head.startsWith("GET ")) return answerOf(200, JSON.stringify({ id: run, ...detail }))(socket, request);
+      if (request.head.includes("/stop")) return answerOf(200, '{"result":"success"}')(socket, request);
+      socket.write(HEAD + event("workflow_started", { id: run }) + event("text_chunk", { text: "To the left." }));
+    });
+    const ada = await rig.customer(await rig.relay.model([raw.url], { apiFormat: "dify" }));
+    await rawCall(`${rig.relay.url}/dify/v1/workflows/run`, {
+      headers: { authorization: `Bearer ${ada.key}`, "content-type": "application/json" },
+      body: JSON.stringify({ inputs: {}, response_mode: "streaming" }),
+      leave: (text) => text.includes("left"),
+    });
+    await waitFor(async () => (await rig.kept({ run }))?.state === "left", { timeoutMs: 5_000, message: "the record" });
+    const bill = await rig.bill(ada);
+    expect(bill).to.include({ status: "client_gone", estimated: true });
+    return { ada, run, counted: bill };
+  }
+  const tokensOf = async (ada: Customer): Promise<number> =>
+    (
+      await rig.relay.pool.query<{ sum: number }>(
+        "SELECT sum(input_tokens + output_tokens)::float8 AS sum FROM usage_events WHERE user_id = $1",
+        [ada.userId],
+      )
+    ).rows[0]!.sum;
+
+  it("pays for the rest as well when it has gone on, once", async () => {
+    const detail = { status: "running", total_tokens: 0 };
+    const { ada, run, counted } = await leave(detail);
+    await rig.chase();
+    expect([(await rig.bill(ada)).charged, (await rig.kept({ run }))!.state]).to.deep.equal([counted.charged, "left"]);
+    Object.assign(detail, { status: "succeeded", total_tokens: 4_600 });
+    await Promise.all([rig.chase(), rig.chase()]);
+    await rig.chase();
+    expect([await tokensOf(ada), await rig.kept({ run }), await rig.held(ada)]).to.deep.equal([4_600, undefined, 0n]);
+  });
+
+  for (const [how, detail] of [
+    ["has stopped, whatever Dify counts of it", { status: "stopped", total_tokens: 0 }],
+    ["has failed", { status: "failed", total_tokens: 4_600 }],
+  ] as const) {
+    it(`pays no more when it ${how}`, async () => {
+      const { ada, run, counted } = await leave(detail);
+      await rig.chase();
+      expect([(await rig.bill(ada)).charged, await rig.kept({ run })]).to.deep.equal([counted.charged, undefined]);
+    });
+  }
 });
