@@ -30,6 +30,9 @@ export function createNodeActivities({ steps }: RenderServices) {
     /** Renders frames; those that were rendered before are not rendered again. */
     renderFrames: (chunk: Parameters<RenderSteps["renderFrames"]>[0]) =>
       beating((beat) => steps.renderFrames(chunk, { beat, signal: Context.current().cancellationSignal })),
+    /** Makes a film of a completed task's frames. */
+    assembleVideo: (task: { taskId: string }) =>
+      beating((beat) => steps.assembleVideo(task, { beat, signal: Context.current().cancellationSignal })),
   };
 }
 

@@ -17,7 +17,7 @@ import {
 import { defineSearchAttributeKey } from "@temporalio/common";
 import type { NodeActivities, RenderActivities } from "../activities/render.ts";
 import { RenderWork, type RenderInput, type RenderView } from "./renderTaskState.ts";
-import { CHANGE_TASK, CLOSE_TASK, PREPARE_TASK, RENDER_FRAMES, SETTLE_FRAMES } from "./timeouts.ts";
+import { ASSEMBLE_VIDEO, CHANGE_TASK, CLOSE_TASK, PREPARE_TASK, RENDER_FRAMES, SETTLE_FRAMES } from "./timeouts.ts";
 
 const { settleFrames } = proxyActivities<RenderActivities>(SETTLE_FRAMES);
 const { pauseTask, resumeTask } = proxyActivities<RenderActivities>(CHANGE_TASK);
@@ -42,6 +42,7 @@ export async function renderTask(input: RenderInput): Promise<RenderView> {
   const { taskId, renderQueue: taskQueue } = input;
   const { prepareTask } = proxyActivities<NodeActivities>({ ...PREPARE_TASK, taskQueue });
   const { renderFrames } = proxyActivities<NodeActivities>({ ...RENDER_FRAMES, taskQueue });
+  const { assembleVideo } = proxyActivities<NodeActivities>({ ...ASSEMBLE_VIDEO, taskQueue });
   const work = new RenderWork(input);
   const onNodes = new CancellationScope({ cancellable: true });
 
@@ -146,6 +147,11 @@ export async function renderTask(input: RenderInput): Promise<RenderView> {
     if (step === "wait") await condition(() => next() !== "wait");
   }
   onNodes.cancel();
+  if (input.video && work.state === "completed") {
+    setCurrentDetails(`${work.describe()} · the film is being made`);
+    // The frames are paid and handed out; what became of the film is in the task's log.
+    await assembleVideo({ taskId }).catch(() => undefined);
+  }
   await condition(allHandlersFinished);
   setCurrentDetails(work.describe());
   return work.view();

@@ -12,6 +12,8 @@ export interface RenderInput {
   parallel: number;
   /** Frames of one activity. */
   chunk: number;
+  /** Its frames become a film when it is completed. */
+  video?: boolean;
   /** Frames of one run, after which the history begins anew. */
   framesPerRun: number;
   /** Handed from run to run: the next place, and those that were given back. */

@@ -96,6 +96,14 @@ export const RENDER_FRAMES: ActivityOptions = {
   retry: { ...PATIENT, maximumInterval: "30s" },
 };
 
+/** Making a film of frames that may be thousands. A node that dies, or has no ffmpeg, is not the last one that is asked. */
+export const ASSEMBLE_VIDEO: ActivityOptions = {
+  startToCloseTimeout: "24h",
+  scheduleToCloseTimeout: "2d",
+  heartbeatTimeout: "10s",
+  retry: { ...PATIENT, maximumInterval: "30s", maximumAttempts: 5 },
+};
+
 /** Charging finished frames: some transactions in Postgres. */
 export const SETTLE_FRAMES: ActivityOptions = { startToCloseTimeout: "30s", retry: { ...PATIENT, initialInterval: "200ms" } };
 

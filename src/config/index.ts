@@ -123,6 +123,7 @@ export const environmentSchema = z.object({
   RENDER_BLENDER_DEVICE: z
     .enum(["CPU", "CUDA", "OPTIX", "HIP", "ONEAPI"], { message: "must be CPU, CUDA, OPTIX, HIP or ONEAPI" })
     .default("CPU"),
+  RENDER_FFMPEG: text("ffmpeg"),
   RENDER_THREADS: integer(0, 0, 1_024),
   RENDER_FRAME_TIME: duration("1h"),
   RENDER_CHECK_TIME: duration("2m"),

@@ -13,6 +13,7 @@ export const renderPrograms = (config: Config): ProgramSettings => ({
   offered: config.RENDER_ENGINES,
   blender: config.RENDER_BLENDER,
   blenderDevice: config.RENDER_BLENDER_DEVICE,
+  ffmpeg: config.RENDER_FFMPEG,
   isolated: (config.RENDER_ISOLATION ?? (config.production ? "required" : "preferred")) === "required",
   folder: renderFolder(config),
   frameMs: config.RENDER_FRAME_TIME,

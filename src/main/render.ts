@@ -2,6 +2,7 @@ import type { Files } from "../files/index.ts";
 import {
   createCallbackDelivery,
   createEngines,
+  createFilms,
   createRenderMetrics,
   createRenderSteps,
   createRenderWorkflows,
@@ -74,6 +75,7 @@ export function createRenderWork(
   const { ledger, notify } = core;
   const tasks = createRenderTasks(platform, core, storing);
   const engines = enginesOf(platform);
+  const video = createFilms({ ...renderPrograms(config), log });
   const callbacks = createCallbackDelivery({ pool, secretBox, sender, notify });
   return {
     steps: createRenderSteps({
@@ -87,12 +89,17 @@ export function createRenderWork(
       budgetsOf: budgetsOf(core.identity),
       files: storing.files,
       engines,
+      video,
       folder: renderFolder(config),
     }),
     callbacks,
     async begin() {
       const { ready, said } = await describeEngines(engines);
-      log.info({ engines: said }, ready ? "this worker is a render node" : "this worker is no render node: it has no engine");
+      const films = await video.state();
+      log.info(
+        { engines: said, ffmpeg: films.kind === "ready" ? films.version : `missing: ${films.why}` },
+        ready ? "this worker is a render node" : "this worker is no render node: it has no engine",
+      );
       return ready;
     },
     chores: [() => renewHolds({ pool, ledger }), () => tasks.startLost(), () => callbacks.sweep(), () => forgetSceneChecks(pool)],

@@ -9,6 +9,7 @@ import type { RenderFiles } from "./files.ts";
 import type { RenderLimits } from "./limits.ts";
 import type { Publish } from "./live.ts";
 import type { RenderMetrics } from "./metrics.ts";
+import type { VideoMaker } from "./video/index.ts";
 import type { RenderWorkflows } from "./workflowLink.ts";
 
 /** The engines that are offered here, by name. */
@@ -50,6 +51,8 @@ export interface WorkDeps extends TellDeps {
   files: RenderFiles;
   notify: Pick<Notify, "webhook">;
   metrics: RenderMetrics;
+  /** Makes films of frames, where this machine can. */
+  video?: VideoMaker | undefined;
   /** Where frames are rendered and scenes are kept on this machine. */
   folder: string;
 }

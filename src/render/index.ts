@@ -1,5 +1,5 @@
 export { createCallbackDelivery, type CallbackDelivery } from "./callbacks.ts";
-export { createEngines, describeEngines, type ProgramSettings } from "./engines/index.ts";
+export { createEngines, createFilms, describeEngines, type ProgramSettings } from "./engines/index.ts";
 export { renewHolds } from "./holds.ts";
 export { renderLimits } from "./limits.ts";
 export { createRenderMetrics, watchTasks } from "./metrics.ts";

@@ -1,12 +1,13 @@
 import { appError, fieldError } from "../platform/errors.ts";
 import type { Owner } from "./tasks.ts";
 import type { TaskDeps } from "./deps.ts";
-import type { RenderEngine, SceneReport } from "./engines/engine.ts";
+import { SceneRefused, type RenderEngine, type SceneReport } from "./engines/engine.ts";
 import { estimate, likelySeconds } from "./estimate.ts";
 import { mayUse, type RenderLimits } from "./limits.ts";
 import type { Priority } from "./prices/price.ts";
 import { currentPrice } from "./prices/repository.ts";
 import { knownAnswer, look, type SceneAnswer, type SceneQuestion } from "./sceneChecks.ts";
+import { splitSettings } from "./video/index.ts";
 import { countFrames, type NewTask } from "./task.ts";
 
 /** What somebody asks for, already checked by the schema. */
@@ -92,12 +93,22 @@ async function checked(deps: TaskDeps, owner: Owner, engine: RenderEngine, reque
   if (engine.needsScene && !fileId) throw fieldError("scene_file_id", `${engine.name} needs a scene file`);
   if (fileId && !(await deps.files.read(owner.userId, fileId))) throw fieldError("scene_file_id", "there is no such file");
   const use = { width, height, samples, format, frameStart, frameEnd };
-  const settings = request.settings ?? {};
+  const { own: settings } = split(request.settings ?? {});
   const answer = fileId
     ? await lookAt(deps, { ownerId: owner.userId, fileId, engine: engine.name, settings, use })
     : await look(engine, undefined, { settings, use }, AbortSignal.timeout(CHECK_MS));
   if (answer.kind === "refused") throw fieldError(answer.field, answer.message);
   return answer.report;
+}
+
+/** What of the settings is the engine's, when the rest of them is right. */
+function split(settings: Readonly<Record<string, unknown>>) {
+  try {
+    return splitSettings(settings);
+  } catch (error) {
+    if (error instanceof SceneRefused) throw fieldError(error.field, error.message);
+    throw error;
+  }
 }
 
 /** A render node looks, for scenes are large and not to be trusted; what is known already is not asked again. */

@@ -67,6 +67,7 @@ export function createRenderWorkflows(deps: {
         totalFrames: task.total_frames,
         parallel: task.parallel,
         chunk: chunkOf(task),
+        ...(task.settings["video"] === undefined ? {} : { video: true }),
         framesPerRun,
       };
       try {

@@ -1,6 +1,7 @@
 import path from "node:path";
 import type { Logger } from "../../platform/logger.ts";
 import type { Engines } from "../deps.ts";
+import { createVideoMaker, type VideoMaker } from "../video/index.ts";
 import { createSandbox } from "../process/index.ts";
 import { createBlender, type Device } from "./blender/index.ts";
 import { createSimulate } from "./simulate/index.ts";
@@ -12,6 +13,7 @@ export interface ProgramSettings extends NodeSettings {
   offered: readonly string[];
   blender: string;
   blenderDevice: Device;
+  ffmpeg: string;
   /** Run nothing that cannot be kept apart from this machine. */
   isolated: boolean;
   /** Where programs work. */
@@ -32,6 +34,10 @@ export function createEngines({ simulate, programs }: { simulate: boolean; progr
   }
   return new Map(engines.map((engine) => [engine.name, engine]));
 }
+
+/** What makes films of frames on this machine. */
+export const createFilms = ({ folder, isolated, ffmpeg, log, ...node }: ProgramSettings & { log: Logger }): VideoMaker =>
+  createVideoMaker({ program: ffmpeg, node, log, sandbox: createSandbox({ folder: path.join(folder, "rooms"), required: isolated, log }) });
 
 /** What each engine of this machine says of itself, for operators, and whether there is one that can work. */
 export async function describeEngines(engines: Engines): Promise<{ ready: boolean; said: Record<string, string> }> {

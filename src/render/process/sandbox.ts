@@ -78,6 +78,7 @@ async function trial(folder: string, means: Means): Promise<string | undefined> 
 
 /** A file that is given to another user must be one that others may read; whoever looks elsewhere is kept out by the folders above it. */
 async function letRead(file: string): Promise<void> {
-  const { mode } = await stat(file);
-  if ((mode & 0o004) === 0) await chmod(file, mode | 0o044);
+  const found = await stat(file);
+  const rights = found.isDirectory() ? 0o055 : 0o044;
+  if ((found.mode & rights) !== rights) await chmod(file, found.mode | rights);
 }

@@ -6,6 +6,7 @@ import type { WorkDeps } from "../deps.ts";
 import { FrameFailed, type FrameResult, type RenderEngine } from "../engines/engine.ts";
 import { progressMessage } from "../live.ts";
 import { readTask, standingOf, type Standing, type TaskRow } from "../task.ts";
+import { splitSettings } from "../video/index.ts";
 import { beginFrame, failFrame, noteRendered } from "./frameRows.ts";
 import { createFrameLog } from "./frameLog.ts";
 import { patiently } from "./patiently.ts";
@@ -122,7 +123,7 @@ async function draw(
         samples: task.samples,
         format: task.output_format,
         outputPath: path.join(folder, `frame.${task.output_format}`),
-        settings: task.settings,
+        settings: splitSettings(task.settings).own,
       },
       { progress, log: lines.add, signal: watch.signal },
     );

@@ -35,6 +35,7 @@ describe("rendering with Blender", function () {
       offered: ["blender"],
       blender: "blender",
       blenderDevice: "CPU",
+      ffmpeg: "ffmpeg",
       isolated: false,
       folder,
       frameMs: 60_000,

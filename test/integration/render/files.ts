@@ -32,11 +32,15 @@ export async function testFiles(): Promise<TestFiles & { home: string }> {
     },
     read: async (ownerId, fileId) => {
       const scene = scenes.get(fileId);
-      return scene?.ownerId === ownerId ? scene.file : undefined;
+      if (scene) return scene.ownerId === ownerId ? scene.file : undefined;
+      const kept = [...stored.values()].find(({ id }) => id === fileId);
+      return kept && { id: fileId, name: "frame", size: (await stat(kept.path)).size, kind: "frame" };
     },
     fetch: async ({ id }, toPath) => {
       files.fetches += 1;
-      await writeFile(toPath, scenes.get(id)!.text, { flag: "wx" });
+      const scene = scenes.get(id);
+      if (scene) await writeFile(toPath, scene.text, { flag: "wx" });
+      else await copyFile(path.join(home, id), toPath);
     },
     async store({ key, fromPath, taskId }) {
       if (files.away > 0) {

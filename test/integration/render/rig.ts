@@ -25,6 +25,7 @@ import { createTemporalLink } from "../../../src/platform/temporal.ts";
 import {
   createCallbackDelivery,
   createEngines,
+  createFilms,
   createRenderMetrics,
   createRenderSteps,
   createRenderWorkflows,
@@ -149,6 +150,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     metrics,
     budgetsOf,
     folder,
+    ...(options.programs ? { video: createFilms({ ...options.programs, log: silent }) } : {}),
   });
   const sender = createWebhookSender({ allowPrivate: true, timeoutMs: 2_000 });
   const callbacks = createCallbackDelivery({
