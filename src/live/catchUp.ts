@@ -12,6 +12,8 @@ import { wants } from "./topics.ts";
 const PAGE = 200;
 /** Sockets that read at the same time: all of them come back when Redis does. */
 const AT_ONCE = 32;
+/** Bytes that wait for one while it reads; no more are sent before it has taken them. */
+const BREATH = 32 * 1024;
 /** How long one may take to take a page before it counts as slow. */
 const PATIENCE_MS = 10_000;
 /** While Redis is away one that reads tries again so often, in so long. */
@@ -59,6 +61,7 @@ export function createCatchUp(deps: {
       }
       for (const event of events) {
         if (!wants(peer.topics, event.topic)) continue;
+        if (peer.ws.bufferedAmount > BREATH) await taken(peer);
         send(peer, textOf(event));
         metrics.sent.add();
       }

@@ -35,8 +35,8 @@ export interface ConnectDeps {
   mayOpen(req: IncomingMessage): boolean;
   authenticateToken(jwt: string): Promise<Principal>;
   principalOf(userId: string, sessionId: string): Promise<Principal>;
-  /** Counts somebody whom nobody knows, by address; throws `rate_limited`. */
-  stranger(req: IncomingMessage): void;
+  /** Counts who connects, by address if nobody knows who it is; throws `rate_limited`. */
+  count(req: IncomingMessage, principal: Principal | undefined): void;
   stopping(): boolean;
 }
 
@@ -62,6 +62,12 @@ function refuse(req: IncomingMessage, socket: Duplex, error: AppError): void {
     ...(error.retryAfter === undefined ? [] : [`retry-after: ${Math.max(1, Math.ceil(error.retryAfter))}`]),
   ];
   socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`);
+  // Whoever does not close its half is not waited for.
+  setTimeout(() => socket.destroy(), CLOSE_MS).unref();
+}
+
+function giveUp(this: Duplex): void {
+  this.destroy();
 }
 
 /** Opens WebSockets: who it is, whether there is a place, which topics; then the hub has it. */
@@ -92,9 +98,10 @@ export function createConnect(deps: ConnectDeps): (req: IncomingMessage, socket:
     if (!deps.mayOpen(req)) throw appError("forbidden", { message: "Pages of this origin may not connect" });
     const query = validate(connectQuery, Object.fromEntries(new URL(req.url ?? "/", "http://host").searchParams), "query");
     const principal = await callerOf(req, query).catch((error: unknown) => {
-      if (toAppError(error).code === "unauthenticated") deps.stranger(req);
+      if (toAppError(error).code === "unauthenticated") deps.count(req, undefined);
       throw error;
     });
+    deps.count(req, principal);
     const { sessionId } = principal;
     if (sessionId === undefined) throw appError("forbidden", { message: "Sign in with an access token to do this" });
     const refused = query.topics && (await deps.topics.refused(principal.userId, query.topics));
@@ -152,16 +159,12 @@ export function createConnect(deps: ConnectDeps): (req: IncomingMessage, socket:
   }
 
   return (req, socket, head) => {
-    const broken = (): void => void socket.destroy();
-    socket.on("error", broken);
-    connect(req, socket, head).then(
-      () => socket.off("error", broken),
-      (thrown: unknown) => {
-        const error = toAppError(thrown);
-        deps.metrics.refused(error.code);
-        if (error.status >= 500) deps.log.warn({ err: error.cause ?? error }, "a websocket could not be opened");
-        refuse(req, socket, error);
-      },
-    );
+    socket.on("error", giveUp);
+    connect(req, socket, head).catch((thrown: unknown) => {
+      const error = toAppError(thrown);
+      deps.metrics.refused(error.code);
+      if (error.status >= 500) deps.log.warn({ err: error.cause ?? error }, "a websocket could not be opened");
+      refuse(req, socket, error);
+    });
   };
 }

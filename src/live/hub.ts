@@ -75,10 +75,8 @@ export function createHub(deps: HubDeps): Hub {
     let sent = 0;
     for (const peer of room.peers) {
       if (!peer.live) continue;
-      if (peer.from !== undefined) {
-        if (compareIds(event.id, peer.from) <= 0) continue;
-        peer.from = undefined;
-      }
+      if (peer.from !== undefined && compareIds(event.id, peer.from) <= 0) continue;
+      peer.from = event.id;
       if (!wants(peer.topics, event.topic)) continue;
       send(peer, text());
       sent += 1;
@@ -94,16 +92,19 @@ export function createHub(deps: HubDeps): Hub {
       return;
     }
     const event = readEvent(told);
-    lastId = event.id;
     let made: Buffer | undefined;
     const text = (): Buffer => (made ??= Buffer.from(textOf(event)));
     const room = byChannel.get(channel);
-    if (room) return void give(room, event, text);
-    if (channel !== EVERYBODY) return;
+    if (room) give(room, event, text);
+    else if (channel === EVERYBODY) await giveAll(event, text);
+    lastId = event.id;
+  }
+
+  async function giveAll(event: LiveEvent, text: () => Buffer): Promise<void> {
     lastOfAll = event.id;
     let sent = 0;
-    for (const each of rooms.values()) {
-      sent += give(each, event, text);
+    for (const room of rooms.values()) {
+      sent += give(room, event, text);
       if (sent < IN_ONE_TURN) continue;
       sent = 0;
       await turn();
@@ -139,7 +140,7 @@ export function createHub(deps: HubDeps): Hub {
         for (const peer of room.peers) {
           if (!peer.live) continue;
           peer.live = false;
-          peer.from ??= lastId;
+          peer.from = later(peer.from ?? lastId, lastId);
           catchUp.begin(peer);
         }
       }

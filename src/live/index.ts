@@ -35,7 +35,7 @@ const STOP_MS = 3_000;
 const CLOSED_AT_ONCE = 200;
 
 export interface LiveDeps
-  extends Pick<ConnectDeps, "authenticateToken" | "principalOf" | "stranger">, Pick<BalanceDeps, "states" | "balance"> {
+  extends Pick<ConnectDeps, "authenticateToken" | "principalOf" | "count">, Pick<BalanceDeps, "states" | "balance"> {
   redis: Redis;
   pool: Pool;
   log: Logger;

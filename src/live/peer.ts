@@ -26,7 +26,7 @@ export interface Peer {
   topics: ReadonlySet<string>;
   /** It has caught up and is sent what comes. */
   live: boolean;
-  /** What it has up to here; undefined once that is true of everything this copy has handed on. */
+  /** It has everything up to here; undefined while a new one has not been told where now is. */
   from: string | undefined;
   /** Something came from it since the last heartbeat. */
   heard: boolean;

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from "node:http";
 import type { Bus } from "../activity/index.ts";
 import { addressOf } from "../http/address.ts";
 import type { Throttle } from "../http/throttle.ts";
@@ -39,6 +38,6 @@ export function createApiLive(
     ownsTask: (userId, taskId) => ownsTask(pool, userId, taskId),
     states: (walletIds) => ledger.walletStates(pool, walletIds),
     balance: ledger.balance,
-    stranger: (req: IncomingMessage) => throttle?.({ principal: undefined, ip: addressOf(req, config.TRUST_PROXY) }),
+    count: (req, principal) => throttle?.({ principal, ip: addressOf(req, config.TRUST_PROXY) }),
   });
 }

@@ -92,6 +92,22 @@ describe("live push when something breaks", function () {
     client.break();
   });
 
+  it("misses and repeats nothing of what is told to many while that connection breaks", async () => {
+    const rig = await start();
+    const clients = await Promise.all(Array.from({ length: 150 }, () => connect(wsOf(rig, uuidv7()))));
+    await Promise.all(clients.map((client) => ready(client)));
+    for (let no = 0; no < 200; no++) {
+      rig.publish({ userId: null, type: "notice", data: { no } });
+      if (no % 40 === 20) await rig.redis.call("CLIENT", "KILL", "TYPE", "pubsub");
+      if (no % 10 === 0) await rig.redis.ping();
+    }
+    await waitFor(() => clients.every(({ events }) => events.length >= 200), { timeoutMs: 20_000 });
+    for (const client of clients) {
+      expect(numbers(client)).to.deep.equal(upTo(200));
+      client.break();
+    }
+  });
+
   it("keeps events while Redis is away, tells each once, and lets nobody in meanwhile", async () => {
     const rig = await start({}, throughProxy);
     const me = uuidv7();

@@ -98,7 +98,7 @@ export async function startLive(redisUrl: string, world: ReturnType<typeof creat
     invalidation: { on: (_topic, listener) => void world.listeners.push(listener), fresh: true },
     authenticateToken: principalOf,
     principalOf,
-    stranger: () => undefined,
+    count: () => undefined,
     ownsTask: async (userId, taskId) => world.tasks.get(taskId) === userId,
     livingSessions: async (ids) => new Set(ids.filter((id) => !world.ended.has(id))),
     userExists: async () => true,
