@@ -45,6 +45,17 @@ describe("a run of Dify's that goes on and that no call reads to its end", () =>
     expect(await sum(waiting)).to.equal(ALL);
   });
 
+  it("is charged by the next worker when the one that asked for it is lost, by the same hold", async () => {
+    const waiting = await rig.begin();
+    const hold = await lostFollower(waiting);
+    await rig.answerAtDify(waiting);
+    await expire(hold);
+    await rig.chase("lost");
+    expect([await rig.held(waiting.ada), (await rig.kept(waiting))!.call_id]).to.deep.equal([200_000_000n, hold]);
+    await rig.chase();
+    expect([await sum(waiting), await rig.held(waiting.ada), await rig.kept(waiting)]).to.deep.equal([ALL, 0n, undefined]);
+  });
+
   it("is asked for soon when somebody looks at how it went", async () => {
     const waiting = await rig.begin();
     const due = async () =>

@@ -2,14 +2,14 @@ import { createRunChase } from "../../../../src/gateway/dify/chase/index.ts";
 import { keptForRuns } from "../../../../src/gateway/dify/runs/index.ts";
 import { createUpstream, type Upstream } from "../../../../src/gateway/upstream/exchange.ts";
 import { createLogger } from "../../../../src/platform/logger.ts";
-import { createHousekeeping, reportIncidents } from "../../../../src/usage/index.ts";
+import { createHousekeeping, reportIncidents, type Settlement } from "../../../../src/usage/index.ts";
 import type { Customer } from "../harness.ts";
 import { useDify, type DifyEvent, type Rig } from "./rig.ts";
 
 /** What the worker does for runs that no call reads to their end, done by hand. */
 export interface UnreadRig extends Rig {
-  /** Asks Dify for every run, whenever it is due. */
-  chase(): Promise<void>;
+  /** Asks Dify for every run, whenever it is due; `lost` before its charge is committed. */
+  chase(how?: "lost"): Promise<void>;
   /** Releases holds of lost calls; answers how many. */
   sweep(): Promise<number>;
   /** Begins a workflow run that pauses when it has used 500 tokens, and makes Dify count 2300 from then on. */
@@ -42,12 +42,20 @@ export function useUnread(env: Record<string, string> = {}): UnreadRig {
   before(() => (upstream = createUpstream({ allowPrivate: true })));
   after(() => upstream?.close());
 
-  rig.chase = async () => {
-    const { pool, ledger, settlement, catalog, pricing } = rig.relay;
+  rig.chase = async (how) => {
+    const { pool, ledger, catalog, pricing } = rig.relay;
+    const prepare: Settlement["prepare"] = async (...args) => {
+      const prepared = await rig.relay.settlement.prepare(...args);
+      const settle = async (): Promise<void> => {
+        await prepared.settle();
+        throw new Error("the worker is lost");
+      };
+      return how === "lost" ? { ...prepared, settle } : prepared;
+    };
     const log = createLogger({ level: "silent", name: "test" });
     const incident = (noted: Parameters<typeof reportIncidents>[1][number]) => void reportIncidents(pool, [noted]);
     await pool.query("UPDATE dify_runs SET next_at = now()");
-    await createRunChase({ pool, log, ledger, settlement, shards: 1, catalog, pricing, upstream, incident })();
+    await createRunChase({ pool, log, ledger, settlement: { prepare }, shards: 1, catalog, pricing, upstream, incident })();
   };
   rig.sweep = async () => {
     const { pool, ledger } = rig.relay;
