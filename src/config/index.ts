@@ -117,12 +117,14 @@ export const environmentSchema = z.object({
   RENDER_SIMULATE_MODE: flag(false),
   RENDER_FRAMES_AT_ONCE: integer(2, 0, 256),
   RENDER_FOLDER: z.string().min(1).optional(),
-  RENDER_ENGINES: list("blender"),
+  RENDER_ENGINES: list("blender,maya"),
   RENDER_ISOLATION: z.enum(["required", "preferred"], { message: "must be required or preferred" }).optional(),
   RENDER_BLENDER: text("blender"),
   RENDER_BLENDER_DEVICE: z
     .enum(["CPU", "CUDA", "OPTIX", "HIP", "ONEAPI"], { message: "must be CPU, CUDA, OPTIX, HIP or ONEAPI" })
     .default("CPU"),
+  RENDER_MAYA: text("Render"),
+  RENDER_MAYA_NETWORK: flag(false),
   RENDER_FFMPEG: text("ffmpeg"),
   RENDER_THREADS: integer(0, 0, 1_024),
   RENDER_FRAME_TIME: duration("1h"),
@@ -199,7 +201,7 @@ export const environmentSchema = z.object({
 });
 
 /** Engines that are programs of the render nodes. */
-const RENDER_ENGINES = ["blender"];
+const RENDER_ENGINES = ["blender", "maya"];
 
 type Environment = z.output<typeof environmentSchema>;
 

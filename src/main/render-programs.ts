@@ -13,6 +13,8 @@ export const renderPrograms = (config: Config): ProgramSettings => ({
   offered: config.RENDER_ENGINES,
   blender: config.RENDER_BLENDER,
   blenderDevice: config.RENDER_BLENDER_DEVICE,
+  maya: config.RENDER_MAYA,
+  mayaNetwork: config.RENDER_MAYA_NETWORK,
   ffmpeg: config.RENDER_FFMPEG,
   isolated: (config.RENDER_ISOLATION ?? (config.production ? "required" : "preferred")) === "required",
   folder: renderFolder(config),

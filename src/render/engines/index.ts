@@ -5,6 +5,7 @@ import { createVideoMaker, type VideoMaker } from "../video/index.ts";
 import { createSandbox } from "../process/index.ts";
 import { createBlender, type Device } from "./blender/index.ts";
 import { createSimulate } from "./simulate/index.ts";
+import { createMaya } from "./maya/index.ts";
 import type { NodeSettings } from "./node.ts";
 
 /** Programs of this machine that engines are made of; whether they are there is found out when they are first needed. */
@@ -13,6 +14,8 @@ export interface ProgramSettings extends NodeSettings {
   offered: readonly string[];
   blender: string;
   blenderDevice: Device;
+  maya: string;
+  mayaNetwork: boolean;
   ffmpeg: string;
   /** Run nothing that cannot be kept apart from this machine. */
   isolated: boolean;
@@ -20,7 +23,7 @@ export interface ProgramSettings extends NodeSettings {
   folder: string;
 }
 
-const ENGINE_NAMES = ["blender"] as const;
+const ENGINE_NAMES = ["blender", "maya"] as const;
 
 /** The engines of this process. `simulate` draws placeholders: it is offered only where that is wanted. */
 export function createEngines({ simulate, programs }: { simulate: boolean; programs?: ProgramSettings & { log: Logger } }): Engines {
@@ -29,7 +32,11 @@ export function createEngines({ simulate, programs }: { simulate: boolean; progr
     const { log, folder, isolated, offered } = programs;
     const sandbox = createSandbox({ folder: path.join(folder, "rooms"), required: isolated, log });
     const node = { sandbox, node: programs, log };
-    const installed = { blender: () => createBlender({ ...node, program: programs.blender, device: programs.blenderDevice }) };
+    const strict = createSandbox({ folder: path.join(folder, "rooms"), required: true, log });
+    const installed = {
+      blender: () => createBlender({ ...node, program: programs.blender, device: programs.blenderDevice }),
+      maya: () => createMaya({ ...node, sandbox: strict, program: programs.maya, network: programs.mayaNetwork }),
+    };
     for (const name of ENGINE_NAMES) if (offered.includes(name)) engines.push(installed[name]());
   }
   return new Map(engines.map((engine) => [engine.name, engine]));

@@ -15,6 +15,10 @@ export interface Program {
   arguments: (places: Places) => readonly string[];
   /** Files that it may read beside the system's programs, by a name of letters. */
   given?: Readonly<Record<string, string>>;
+  /** More folders of the system that it may read; those that are not there are left out. */
+  folders?: readonly string[];
+  /** True for one that may reach the network. */
+  network?: boolean;
   environment?: Readonly<Record<string, string>>;
   /** Devices that it may use; those that are not there are left out. */
   devices?: readonly string[];
@@ -45,6 +49,8 @@ export const ROOMS = [HOME, SCRATCH, SHARED] as const;
 
 /** Of /etc only what programs need to start at all: where libraries and fonts are. */
 const ETC = ["/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d"];
+/** Where other machines are found. */
+const NAMES = ["/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf"];
 const SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
 /**
@@ -83,9 +89,7 @@ const privileges = (uid: number | undefined): string[] => [
 const words = (line: string): string[] => line.split(" ");
 const bound = (from: string, at: string): string[] => ["--bind", from, at];
 
-const APART = words(
-  "--unshare-pid --unshare-net --unshare-ipc --unshare-uts --unshare-cgroup-try --die-with-parent --new-session --hostname render",
-);
+const APART = words("--unshare-pid --unshare-ipc --unshare-uts --unshare-cgroup-try --die-with-parent --new-session --hostname render");
 
 /** Arguments of bubblewrap. Order matters: what comes later lies over what came before. */
 function world(program: Program, inside: Places, { folder, uid }: { folder: string; uid?: number | undefined }): string[] {
@@ -93,17 +97,19 @@ function world(program: Program, inside: Places, { folder, uid }: { folder: stri
   return [
     // The process that leads the new world takes all others with it, whatever groups and sessions they have made.
     ...APART,
+    ...(program.network ? [] : ["--unshare-net"]),
     ...(uid === undefined ? ["--unshare-user", "--cap-drop", "ALL"] : []),
     ...SYSTEM.flatMap(systemFolder),
     ...openFolder("/etc"),
     ...ETC.flatMap((file) => ["--ro-bind-try", file, file]),
-    ...ownFolder(program.file),
+    ...(program.network ? NAMES : []).flatMap((file) => ["--ro-bind-try", file, file]),
     ...words("--proc /proc --dev /dev"),
     ...(program.devices ?? []).flatMap((device) => ["--dev-bind-try", device, device]),
     ...((program.devices ?? []).length > 0 ? ["--ro-bind-try", "/sys", "/sys"] : []),
     ...bound(folder, "/work"),
     ...bound(path.join(folder, SCRATCH), "/tmp"),
     ...bound(path.join(folder, SHARED), "/dev/shm"),
+    ...[...ownFolder(program.file), ...(program.folders ?? [])].flatMap(readable),
     ...openFolder("/given"),
     ...given.flatMap(([name, from]) => ["--ro-bind", from, inside.given[name]!]),
     ...words("--remount-ro /dev --remount-ro / --chdir /work"),
@@ -121,5 +127,14 @@ function systemFolder(folder: string): string[] {
 /** Where a program lies that did not come with the system, such as /opt/blender-4.2. */
 function ownFolder(file: string): string[] {
   const folder = path.dirname(file);
-  return SYSTEM.some((system) => folder === system || folder.startsWith(`${system}/`)) ? [] : ["--ro-bind", folder, folder];
+  return SYSTEM.some((system) => folder === system || folder.startsWith(`${system}/`)) ? [] : [folder];
+}
+
+/** A folder to read, if it is there, below folders that users other than root may look into. */
+function readable(folder: string): string[] {
+  const above = folder
+    .split("/")
+    .slice(1, -1)
+    .map((_, index, names) => `/${names.slice(0, index + 1).join("/")}`);
+  return [...above.flatMap(openFolder), "--ro-bind-try", folder, folder];
 }

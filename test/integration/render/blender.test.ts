@@ -35,6 +35,8 @@ describe("rendering with Blender", function () {
       offered: ["blender"],
       blender: "blender",
       blenderDevice: "CPU",
+      maya: "Render",
+      mayaNetwork: false,
       ffmpeg: "ffmpeg",
       isolated: false,
       folder,

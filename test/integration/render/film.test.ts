@@ -34,6 +34,8 @@ describe("films of render tasks", function () {
       offered: [],
       blender: "blender",
       blenderDevice: "CPU",
+      maya: "Render",
+      mayaNetwork: false,
       ffmpeg: "ffmpeg",
       isolated: false,
       folder,

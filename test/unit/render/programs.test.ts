@@ -30,7 +30,7 @@ describe("the command of an untrusted program", () => {
       "--bind /var/rooms/7/shm /dev/shm",
     ]);
     expect(words).to.include("--ro-bind /var/scenes/1/scene.blend /given/scene.blend");
-    expect(words).to.include("--ro-bind /opt/kettle/bin /opt/kettle/bin");
+    expect(words).to.include("--perms 0755 --dir /opt --perms 0755 --dir /opt/kettle --ro-bind-try /opt/kettle/bin /opt/kettle/bin");
     expect(words).to.not.match(/--(ro-)?bind(-try)? (\/home|\/var|\/root|\/etc|\/) /);
     expect(words).to.match(/ \/opt\/kettle\/bin\/kettle --in \/given\/scene.blend --out \/work\/picture$/);
   });
@@ -68,6 +68,13 @@ describe("the command of an untrusted program", () => {
       LANG: "C.UTF-8",
       KETTLE: "1",
     });
+  });
+
+  it("lets it reach the network, or more folders, only where it is told so", () => {
+    const open = line(means, undefined, { network: true, folders: ["/var/opt/kettle"] });
+    expect(open).to.not.include("--unshare-net");
+    expect(open).to.include("--ro-bind-try /var/opt/kettle /var/opt/kettle").and.include("--ro-bind-try /etc/resolv.conf /etc/resolv.conf");
+    expect(line(means)).to.not.include("resolv.conf");
   });
 
   it("lets it use devices only where it is told which", () => {

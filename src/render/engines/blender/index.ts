@@ -3,10 +3,11 @@ import type { Sandbox } from "../../process/index.ts";
 import { FrameFailed, SceneRefused, type RenderEngine } from "../engine.ts";
 import { createInstalled } from "../installed.ts";
 import { limitsOf, threadsOf, type NodeSettings } from "../node.ts";
+import { FORMATS } from "../picture.ts";
 import { judge, newer, newerReason, readScene } from "./check.ts";
 import { versionOf } from "./command.ts";
 import { readFileHeader } from "./fileHeader.ts";
-import { CONTENT_TYPES, renderFrame, type Format } from "./frame.ts";
+import { renderFrame } from "./frame.ts";
 import { readSettings } from "./settings.ts";
 
 /** What Cycles may compute on; see Blender's option --cycles-device. */
@@ -21,7 +22,6 @@ export interface BlenderDeps {
   log: Logger;
 }
 
-const FORMATS = Object.keys(CONTENT_TYPES) as Format[];
 const START_MS = 60_000;
 /** Where drivers of graphics cards are spoken to. */
 const CARDS = ["/dev/dri", "/dev/kfd", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia0", "/dev/nvidia1"];
