@@ -67,6 +67,11 @@ function serverArguments(options: TemporalOptions): string[] {
     databaseFile(options),
     "--log-level",
     "warn",
+    // Frames of different people take turns, see docs/render.md: exactly within one partition of a queue. Older ones are still read.
+    "--dynamic-config-value",
+    "matching.enableFairness=true",
+    "--dynamic-config-value",
+    "matching.numTaskqueueWritePartitions=1",
   ];
 }
 

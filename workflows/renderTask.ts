@@ -11,6 +11,7 @@ import {
   proxyActivities,
   setCurrentDetails,
   setHandler,
+  TimeoutFailure,
   upsertSearchAttributes,
   workflowInfo,
 } from "@temporalio/workflow";
@@ -39,10 +40,15 @@ const taskState = defineSearchAttributeKey("TaskState", "KEYWORD");
  * rendering or charging anything twice.
  */
 export async function renderTask(input: RenderInput): Promise<RenderView> {
-  const { taskId, renderQueue: taskQueue } = input;
-  const { prepareTask } = proxyActivities<NodeActivities>({ ...PREPARE_TASK, taskQueue });
-  const { renderFrames } = proxyActivities<NodeActivities>({ ...RENDER_FRAMES, taskQueue });
-  const { assembleVideo } = proxyActivities<NodeActivities>({ ...ASSEMBLE_VIDEO, taskQueue });
+  const { taskId, renderQueue: taskQueue, longestWaitMs, memoryMb = 0, turn } = input;
+  const nodes = {
+    taskQueue,
+    ...(longestWaitMs === undefined ? {} : { scheduleToStartTimeout: longestWaitMs }),
+    ...(turn ? { priority: turn } : {}),
+  };
+  const { prepareTask } = proxyActivities<NodeActivities>({ ...PREPARE_TASK, ...nodes });
+  const { renderFrames } = proxyActivities<NodeActivities>({ ...RENDER_FRAMES, ...nodes });
+  const { assembleVideo } = proxyActivities<NodeActivities>({ ...ASSEMBLE_VIDEO, ...nodes });
   const work = new RenderWork(input);
   const onNodes = new CancellationScope({ cancellable: true });
 
@@ -93,7 +99,7 @@ export async function renderTask(input: RenderInput): Promise<RenderView> {
   /** Runs work on a node beside everything else; what fails it for good fails the task. */
   function onNode(run: () => Promise<void>): void {
     void onNodes.run(run).catch((error: unknown) => {
-      if (!isCancellation(error)) work.failure ??= reasonOf(error);
+      if (!isCancellation(error)) work.failure ??= failureOf(error);
     });
   }
 
@@ -113,7 +119,7 @@ export async function renderTask(input: RenderInput): Promise<RenderView> {
     onNode(async () => {
       let left = places;
       try {
-        const rendered = await renderFrames({ taskId, places });
+        const rendered = await renderFrames({ taskId, places, memoryMb });
         left = rendered.left;
         enter(rendered.standing);
       } finally {
@@ -141,7 +147,7 @@ export async function renderTask(input: RenderInput): Promise<RenderView> {
     if (step === "cancel") enter(await closeTask({ taskId, as: "cancel", reason: { code: "asked", message: "cancelled by its owner" } }));
     if (step === "fail") {
       onNodes.cancel();
-      enter(await closeTask({ taskId, as: "fail", reason: { code: "frame_failed", message: work.failure! } }));
+      enter(await closeTask({ taskId, as: "fail", reason: work.failure! }));
     }
     if (step === "continue") await continueAsNew<typeof renderTask>(work.nextRun());
     if (step === "wait") await condition(() => next() !== "wait");
@@ -167,7 +173,9 @@ async function refusal<T>(asked: Promise<T>): Promise<T> {
   }
 }
 
-function reasonOf(error: unknown): string {
+function failureOf(error: unknown): { code: string; message: string } {
   const cause = error instanceof ActivityFailure ? error.cause : error;
-  return cause instanceof Error ? cause.message : "the work was lost";
+  if (cause instanceof TimeoutFailure && cause.timeoutType === "SCHEDULE_TO_START")
+    return { code: "no_node", message: "no render node came in time" };
+  return { code: "frame_failed", message: cause instanceof Error ? cause.message : "the work was lost" };
 }

@@ -1,3 +1,4 @@
+import type { Priority } from "@temporalio/common";
 import { decide, isOver, type State } from "../src/render/states.ts";
 
 /** Pure state and rules of a render task's workflow: which frames are taken, what is due next. Frames are places in the task, from 0. */
@@ -5,8 +6,14 @@ import { decide, isOver, type State } from "../src/render/states.ts";
 export interface RenderInput {
   taskId: string;
   userId: string;
-  /** Where render nodes listen. */
+  /** Where nodes take work that its frames fit. */
   renderQueue: string;
+  /** A task whose frames wait longer for a node has failed. */
+  longestWaitMs?: number;
+  /** What a frame may use, in MiB. */
+  memoryMb?: number;
+  /** Whose turn it is among what waits for nodes. */
+  turn?: Priority;
   totalFrames: number;
   /** Activities at the same time. */
   parallel: number;
@@ -40,7 +47,7 @@ export class RenderWork {
   state: State | "gone" | undefined;
   done = 0;
   cancelAsked = false;
-  failure: string | undefined;
+  failure: { code: string; message: string } | undefined;
   toSettle = false;
   /** The node that prepares is waited for. */
   preparing = false;
@@ -102,7 +109,7 @@ export class RenderWork {
   scan(): void {
     this.scans += 1;
     this.next = 0;
-    if (this.scans > MOST_SCANS) this.failure = "frames are missing";
+    if (this.scans > MOST_SCANS) this.failure = { code: "frame_failed", message: "frames are missing" };
   }
 
   /** The next places to render. */
@@ -143,6 +150,6 @@ export class RenderWork {
   /** For the Temporal UI. */
   describe(): string {
     const { state, done, total, underWay } = this.view();
-    return `**${state}** · ${done} of ${total} frames finished, ${underWay} under way${this.failure ? ` · ${this.failure}` : ""}`;
+    return `**${state}** · ${done} of ${total} frames finished, ${underWay} under way${this.failure ? ` · ${this.failure.message}` : ""}`;
   }
 }

@@ -77,7 +77,8 @@ export const CHECK_FILE: ActivityOptions = {
   heartbeatTimeout: "15s",
   retry: { ...PATIENT, maximumInterval: "60s" },
 };
-/** Bringing a scene to a render node: gigabytes may come. Waits for a node as long as it takes. */
+
+/** Bringing a scene to a render node: gigabytes may come. How long it waits for a node is the workflow's input. */
 export const PREPARE_TASK: ActivityOptions = {
   startToCloseTimeout: "2h",
   heartbeatTimeout: "10s",

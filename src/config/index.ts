@@ -116,6 +116,11 @@ export const environmentSchema = z.object({
 
   RENDER_SIMULATE_MODE: flag(false),
   RENDER_FRAMES_AT_ONCE: integer(2, 0, 256),
+  RENDER_NODE_MEMORY_MB: integer(0, 0, 16_777_216).transform((mb) => mb || undefined),
+  RENDER_NODE_NAME: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)
+    .optional(),
   RENDER_FOLDER: z.string().min(1).optional(),
   RENDER_ENGINES: list("blender,maya"),
   RENDER_ISOLATION: z.enum(["required", "preferred"], { message: "must be required or preferred" }).optional(),

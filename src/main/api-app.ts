@@ -42,7 +42,7 @@ import {
   sourceRoutes,
   usageRoutes,
 } from "../usage/index.ts";
-import { createRenderMetrics, renderPriceRoutes, renderRoutes } from "../render/index.ts";
+import { createRenderMetrics, renderNodeRoutes, renderPriceRoutes, renderRoutes } from "../render/index.ts";
 import { pointsRoutes, walletRoutes } from "../wallet/index.ts";
 import { createHideIp } from "../platform/hideIp.ts";
 import { avatarsIn, finishUploadIn } from "./fileUses.ts";
@@ -155,6 +155,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     ...files.routes,
     ...identity.avatarRoutes(avatarsIn(files)),
     ...renderPriceRoutes({ pool }),
+    ...renderNodeRoutes({ pool }),
     ...renderRoutes({ pool, tasks: createRenderTasks(platform, core, { files, stores: storage !== undefined }), secretBox, temporal }),
     ...noticeRoutes({
       pool,

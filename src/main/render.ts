@@ -8,11 +8,14 @@ import {
   createRenderWorkflows,
   createTasks,
   describeEngines,
+  forgetNodes,
   forgetSceneChecks,
+  noteWaiting,
   RENDER_QUEUE,
   renderLimits,
   renewHolds,
   type CallbackDelivery,
+  type RenderEngine,
   type RenderSteps,
   type Tasks,
 } from "../render/index.ts";
@@ -56,6 +59,7 @@ export function createRenderTasks(platform: Platform, { ledger, identity }: Core
     emit: events.emit,
     workflows: createRenderWorkflows({ client: temporal.client, taskQueue: BILLING_QUEUE, renderQueue: RENDER_QUEUE }),
     engines: enginesOf(platform),
+    renderQueue: RENDER_QUEUE,
     budgetsOf: budgetsOf(identity),
     limitsOf: async (userId) => renderLimits(await identity.limitsOf(userId)),
     allowPrivate: config.WEBHOOK_PRIVATE_ADDRESSES,
@@ -70,7 +74,7 @@ export function createRenderWork(
   platform: Platform,
   core: Core,
   { sender, ...storing }: Storing & { sender: WebhookSender },
-): { steps: RenderSteps; callbacks: CallbackDelivery; begin: () => Promise<boolean>; chores: (() => Promise<unknown>)[] } {
+): { steps: RenderSteps; callbacks: CallbackDelivery; begin: () => Promise<readonly RenderEngine[]>; chores: (() => Promise<unknown>)[] } {
   const { config, pool, log, secretBox } = platform;
   const { ledger, notify } = core;
   const tasks = createRenderTasks(platform, core, storing);
@@ -98,10 +102,17 @@ export function createRenderWork(
       const films = await video.state();
       log.info(
         { engines: said, ffmpeg: films.kind === "ready" ? films.version : `missing: ${films.why}` },
-        ready ? "this worker is a render node" : "this worker is no render node: it has no engine",
+        ready.length > 0 ? "this worker is a render node" : "this worker is no render node: it has no engine",
       );
       return ready;
     },
-    chores: [() => renewHolds({ pool, ledger }), () => tasks.startLost(), () => callbacks.sweep(), () => forgetSceneChecks(pool)],
+    chores: [
+      () => renewHolds({ pool, ledger }),
+      () => tasks.startLost(),
+      () => noteWaiting({ pool, publish: platform.live.publish }),
+      () => callbacks.sweep(),
+      () => forgetSceneChecks(pool),
+      () => forgetNodes(pool),
+    ],
   };
 }

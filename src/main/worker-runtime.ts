@@ -1,6 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "@temporalio/client";
-import { DefaultLogger, NativeConnection, Runtime, Worker, type ActivityInterceptorsFactory } from "@temporalio/worker";
+import {
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type ActivityInterceptorsFactory,
+  type ActivitySlotInfo,
+  type CustomSlotSupplier,
+} from "@temporalio/worker";
 import type { Logger } from "../platform/logger.ts";
 import { workflowBundle } from "../../temporal/bundle.ts";
 
@@ -15,8 +23,8 @@ export interface WorkerOptions {
   activities: object;
   /** False for a queue of activities alone. */
   workflows?: boolean | undefined;
-  /** Activities at the same time; as many as the SDK sees fit unless told. */
-  maxActivities?: number | undefined;
+  /** Gives out slots for activities; as many as the SDK sees fit unless told. */
+  activitySlots?: CustomSlotSupplier<ActivitySlotInfo> | undefined;
   client: Client;
   /** Runs before each attempt to poll: a worker cannot begin on a namespace that is not there. */
   beforePolling?: (() => Promise<void>) | undefined;
@@ -42,6 +50,13 @@ export interface RunningWorker {
 const DEPLOYMENT = "tollkeeper";
 const MAX_PAUSE_MS = 5_000;
 const LEVELS = { TRACE: "trace", DEBUG: "debug", INFO: "info", WARN: "warn", ERROR: "error" } as const;
+
+/** Of a worker that gives out its own slots for activities. */
+const NO_OTHER_WORK = {
+  workflowTaskSlotSupplier: { type: "fixed-size", numSlots: 2 },
+  localActivityTaskSlotSupplier: { type: "fixed-size", numSlots: 1 },
+  nexusTaskSlotSupplier: { type: "fixed-size", numSlots: 1 },
+} as const;
 
 let installed = false;
 
@@ -153,7 +168,7 @@ async function createWorker(connection: NativeConnection, options: WorkerOptions
     activities: options.activities,
     interceptors: { activity: options.activityInterceptors ?? [] },
     ...(options.workflows === false ? {} : { workflowBundle: await workflowBundle() }),
-    ...(options.maxActivities === undefined ? {} : { maxConcurrentActivityTaskExecutions: options.maxActivities }),
+    ...(options.activitySlots === undefined ? {} : { tuner: { ...NO_OTHER_WORK, activityTaskSlotSupplier: options.activitySlots } }),
     // A cancelled activity hears of it with its next heartbeat: that is not to wait.
     maxHeartbeatThrottleInterval: "1s",
     // Activities are told at once that the process stops; each ends at its next safe point or runs to its end.

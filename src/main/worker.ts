@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
 import express from "express";
-import { createActivities, createNodeActivities } from "../../activities/index.ts";
+import { createActivities } from "../../activities/index.ts";
 import { prepareNamespace } from "../../temporal/namespace.ts";
 import { ensureSchedules } from "../../temporal/schedules.ts";
 import { keepPartitions } from "../activity/index.ts";
@@ -20,7 +20,7 @@ import { watchOutlook } from "../outlook/index.ts";
 import { createWebhookSender, startMailWorker, startWebhookWorker, watchQueues } from "../notify/index.ts";
 import { traceActivities } from "../platform/tracing/temporal.ts";
 import { createPaymentSteps, watchCallbacks } from "../payments/index.ts";
-import { RENDER_QUEUE, watchTasks } from "../render/index.ts";
+import { RENDER_QUEUE, watchNodes, watchTasks } from "../render/index.ts";
 import { watchRewards } from "../rewards/index.ts";
 import {
   BILLING_QUEUE,
@@ -47,11 +47,13 @@ import { serveMetrics } from "./metrics-server.ts";
 import { createOutlookSampler } from "./outlook.ts";
 import { createPlatform } from "./platform.ts";
 import { createQuotaServices } from "./quota-services.ts";
+import { release } from "./release.ts";
 import { createRenderWork } from "./render.ts";
+import { startRenderNode, type RenderNode } from "./render-node.ts";
 import { createCoreServices } from "./services.ts";
 import { onShutdown } from "./shutdown.ts";
 import { takeTemporalMetrics } from "./temporal-metrics.ts";
-import { startWorker, type RunningWorker } from "./worker-runtime.ts";
+import { startWorker } from "./worker-runtime.ts";
 
 /** The worker process: workflows, activities, mail. Any number of copies. */
 loadEnv();
@@ -174,18 +176,23 @@ const worker = startWorker({
     await startAll();
   },
 });
-let node: RunningWorker | undefined;
+let node: RenderNode | undefined;
 /** Looking for engines starts programs: nothing waits for it. */
 const nodeBegun =
   config.RENDER_FRAMES_AT_ONCE > 0 &&
-  render.begin().then((ready) => {
-    if (!ready || stopping) return;
-    node = startWorker({
-      ...temporalWorker,
-      taskQueue: RENDER_QUEUE,
-      workflows: false,
-      activities: createNodeActivities(render),
-      maxActivities: config.RENDER_FRAMES_AT_ONCE,
+  render.begin().then((engines) => {
+    if (engines.length === 0 || stopping) return;
+    node = startRenderNode({
+      pool,
+      log,
+      steps: render.steps,
+      engines,
+      queuePrefix: RENDER_QUEUE,
+      name: config.RENDER_NODE_NAME,
+      release,
+      slots: config.RENDER_FRAMES_AT_ONCE,
+      memoryMb: config.RENDER_NODE_MEMORY_MB,
+      worker: temporalWorker,
     });
   });
 watchLedger(metrics, pool);
@@ -195,6 +202,7 @@ watchRuns(metrics, pool);
 watchCallbacks(metrics, pool);
 watchRewards(metrics, pool);
 watchTasks(metrics, pool);
+watchNodes(metrics, pool);
 watchQueues(metrics, notify.queues);
 watchNotices(metrics, pool);
 watchFiles(metrics, pool);

@@ -65,7 +65,8 @@ const changeEvent = (task: TaskRow, from: State) => ({
   cost: formatCredits(task.cost),
 });
 
-function statusMessage(task: TaskRow, from: State) {
+/** Tells whoever watches which state a task has come to, and why. */
+export function statusMessage(task: TaskRow, from: State) {
   const { id, user_id, state, reason, reason_message } = task;
   return {
     userId: user_id,

@@ -32,6 +32,8 @@ export interface TaskDeps extends TellDeps {
   /** Spend limits and quotas of credits that an account's tasks are held against; none of its own keys'. */
   budgetsOf: (userId: string) => Promise<readonly Budget[]>;
   engines: Engines;
+  /** What the names of render nodes' task queues begin with. */
+  renderQueue: string;
   files: Pick<RenderFiles, "read" | "removeOfTask">;
   /** Whether there is a place for files: without one nothing can be rendered. */
   stores: boolean;

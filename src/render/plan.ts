@@ -5,6 +5,8 @@ import { SceneRefused, type RenderEngine, type SceneReport } from "./engines/eng
 import { estimate, likelySeconds } from "./estimate.ts";
 import { mayUse, type RenderLimits } from "./limits.ts";
 import type { Priority } from "./prices/price.ts";
+import { memoryFor, MOST_MEMORY_MB, queueFor } from "./nodes/queues.ts";
+import { isServed } from "./nodes/repository.ts";
 import { currentPrice } from "./prices/repository.ts";
 import { knownAnswer, look, type SceneAnswer, type SceneQuestion } from "./sceneChecks.ts";
 import { splitSettings } from "./video/index.ts";
@@ -24,6 +26,7 @@ export interface TaskRequest {
   samples: number;
   output_format?: string | undefined;
   priority: Priority;
+  memory_mb?: number | undefined;
   callback_url?: string | undefined;
 }
 
@@ -55,6 +58,8 @@ export async function plan(deps: TaskDeps, owner: Owner, request: TaskRequest): 
   if (!price) throw appError("unavailable", { message: `The engine ${engine.name} has no price`, retryAfter: 60 });
 
   const report = await checked(deps, owner, engine, request, format);
+  const memoryMb = memoryFor(engine, report.memoryMb, request.memory_mb);
+  if (memoryMb > MOST_MEMORY_MB) throw fieldError("scene_file_id", `needs ${memoryMb} MiB for a frame, which no render node has`);
   const { width, height, samples, priority } = request;
   const work = { engine: engine.name, width, height, samples, priority, frames };
   const likely = estimate(price, work, await likelySeconds(deps.pool, work, report));
@@ -77,6 +82,8 @@ export async function plan(deps: TaskDeps, owner: Owner, request: TaskRequest): 
       output_format: format,
       priority,
       parallel: limits.parallel,
+      memory_mb: memoryMb,
+      queue: queueFor(deps.renderQueue, engine.name, memoryMb),
       price_id: price.id,
       frame_seconds: likely.frameSeconds,
       frame_estimate: likely.perFrame,
@@ -95,7 +102,7 @@ async function checked(deps: TaskDeps, owner: Owner, engine: RenderEngine, reque
   const use = { width, height, samples, format, frameStart, frameEnd };
   const { own: settings } = split(request.settings ?? {});
   const answer = fileId
-    ? await lookAt(deps, { ownerId: owner.userId, fileId, engine: engine.name, settings, use })
+    ? await lookAt(deps, engine, { ownerId: owner.userId, fileId, engine: engine.name, settings, use })
     : await look(engine, undefined, { settings, use }, AbortSignal.timeout(CHECK_MS));
   if (answer.kind === "refused") throw fieldError(answer.field, answer.message);
   return answer.report;
@@ -112,5 +119,10 @@ function split(settings: Readonly<Record<string, unknown>>) {
 }
 
 /** A render node looks, for scenes are large and not to be trusted; what is known already is not asked again. */
-const lookAt = async (deps: TaskDeps, question: SceneQuestion): Promise<SceneAnswer> =>
-  (await knownAnswer(deps.pool, question)) ?? deps.workflows.checkScene(question);
+async function lookAt(deps: TaskDeps, engine: RenderEngine, question: SceneQuestion): Promise<SceneAnswer> {
+  const known = await knownAnswer(deps.pool, question);
+  if (known) return known;
+  const queue = queueFor(deps.renderQueue, engine.name, memoryFor(engine));
+  if (await isServed(deps.pool, queue)) return deps.workflows.checkScene(question, queue);
+  throw appError("unavailable", { message: `No render node has ${engine.name} now: scenes cannot be looked at`, retryAfter: 30 });
+}

@@ -29,6 +29,7 @@ export function presentTask(
     height: task.height,
     samples: task.samples,
     output_format: task.output_format,
+    memory_mb: task.memory_mb,
     priority: task.priority,
     callback_url: task.callback_url,
     callback_secret: task.callback_secret && secretBox.open(task.callback_secret),

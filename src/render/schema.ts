@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { creditsText, isoTime, line, pageOf, pageQuery, uuid } from "../http/schemas.ts";
+import { MOST_MEMORY_MB } from "./nodes/queues.ts";
 import { PRIORITIES } from "./prices/price.ts";
 import { STATES, stateOf } from "./states.ts";
 
@@ -31,6 +32,13 @@ export const taskBody = z
     samples: z.number().int().min(1).max(65_536).default(1),
     output_format: z.string().min(1).max(16).optional().meta({ description: "A format of the engine; its first unless told" }),
     priority: z.enum(PRIORITIES).default("normal"),
+    memory_mb: z
+      .number()
+      .int()
+      .min(1)
+      .max(MOST_MEMORY_MB)
+      .optional()
+      .meta({ description: "MiB that a frame needs, where that is more than its engine and its scene say" }),
     callback_url: z.string().max(2_000).optional().meta({ description: "Told, signed, when the task has ended" }),
   })
   .meta({
@@ -79,12 +87,16 @@ export const taskView = z
     height: z.number().int(),
     samples: z.number().int(),
     output_format: z.string(),
+    memory_mb: z.number().int().meta({ description: "MiB that a frame may use" }),
     priority: z.enum(PRIORITIES),
     callback_url: z.string().nullable(),
     callback_secret: z.string().nullable().meta({ description: "Signs the callback; see docs/render.md" }),
     status: z.enum(STATES),
     status_number: z.number().int(),
-    reason: z.string().nullable().meta({ description: "Why it is so, where that is not plain: asked, insufficient_balance, frame_failed" }),
+    reason: z
+      .string()
+      .nullable()
+      .meta({ description: "Why it is so, where that is not plain: asked, insufficient_balance, no_node, frame_failed" }),
     message: z.string().nullable(),
     progress: z.number().meta({ description: "Percent of the frames that are finished" }),
     current_frame: z.number().int().nullable(),

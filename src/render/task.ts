@@ -21,6 +21,10 @@ export interface TaskRow {
   output_format: string;
   priority: Priority;
   parallel: number;
+  /** What a frame may use, in MiB. */
+  memory_mb: number;
+  /** The task queue of nodes that have as much; null on tasks older than such queues. */
+  queue: string | null;
   callback_url: string | null;
   callback_secret: string | null;
   state: State;
@@ -57,7 +61,7 @@ export interface FrameRow {
 }
 
 export const TASK_COLUMNS = `id, user_id, wallet_id, request_key, name, engine, scene_file_id, settings, frame_start, frame_end, frame_step,
-  width, height, samples, output_format, priority, parallel, callback_url, callback_secret, state, reason, reason_message, price_id,
+  width, height, samples, output_format, priority, parallel, memory_mb, queue, callback_url, callback_secret, state, reason, reason_message, price_id,
   frame_seconds, frame_estimate, estimated_cost, cost, hold_id, total_frames, done_frames, current_frame, revision, created_at, updated_at,
   started_at, ended_at`;
 

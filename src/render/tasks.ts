@@ -5,6 +5,7 @@ import { inTransaction, uniqueViolation } from "../platform/postgres.ts";
 import { applyAction } from "./changes.ts";
 import { callbackUrl } from "./callbackUrl.ts";
 import { HOLD_TTL_MS, holdOwner, type TaskDeps } from "./deps.ts";
+import { waitingReason } from "./nodes/waiting.ts";
 import { plan, type TaskPlan, type TaskRequest } from "./plan.ts";
 import { decide } from "./states.ts";
 import { countOpen, findByRequestKey, findTask, insertTask, lockTask, type NewTask, type TaskRow } from "./task.ts";
@@ -83,7 +84,7 @@ export function createTasks(deps: TaskDeps): Tasks {
     return inTransaction(pool, async (tx) => {
       const locked = await lockTask(tx, task.id);
       if (!locked) return task;
-      const changed = await applyAction(tx, deps, locked, "queue");
+      const changed = await applyAction(tx, deps, locked, "queue", await waitingReason(tx, locked));
       return changed.outcome.kind === "refused" ? locked : (changed as { task: TaskRow }).task;
     });
   }

@@ -12,6 +12,7 @@ import type { RenderInput } from "../../workflows/renderTaskState.ts";
 import type { sceneCheck } from "../../workflows/sceneCheck.ts";
 import type { renderTask } from "../../workflows/renderTask.ts";
 import { appError, fieldError, type ErrorCode } from "../platform/errors.ts";
+import { queueFor } from "./nodes/queues.ts";
 import { keyOf, type SceneAnswer, type SceneQuestion } from "./sceneChecks.ts";
 import type { TaskRow } from "./task.ts";
 
@@ -23,7 +24,7 @@ export interface RenderWorkflows {
    * Lets a render node look at a scene and waits for the answer; the same question joins the look that is under way. Throws `unavailable`
    * when it takes longer than a request may.
    */
-  checkScene(question: SceneQuestion): Promise<SceneAnswer>;
+  checkScene(question: SceneQuestion, queue: string): Promise<SceneAnswer>;
   /** Asks the workflow; throws `invalid_state` or `insufficient_balance` when it refuses. False when there is none. */
   ask(taskId: string, action: "pause" | "resume" | "cancel"): Promise<boolean>;
 }
@@ -32,6 +33,8 @@ export const renderWorkflowId = (taskId: string): string => `render-${taskId}`;
 
 /** How many frames one run of the workflow has at most, after which its history begins anew. */
 const FRAMES_PER_RUN = 200;
+/** A task for which no node comes fails after this, and what is held for it is free again. */
+const LONGEST_WAIT_MS = 7 * 86_400_000;
 const START_DEADLINE_MS = 3_000;
 /** A change waits for a worker and for Postgres. */
 const ASK_DEADLINE_MS = 10_000;
@@ -42,8 +45,13 @@ const PRESENT_MS = 1_500;
 /** gRPC's status. */
 const DEADLINE_EXCEEDED = 4;
 
-/** Temporal's priorities: 1 goes first. */
-const PRIORITY_KEYS = { high: 1, normal: 3, low: 5 } as const;
+/**
+ * Shares of the nodes' time that somebody's frames get while others wait as well; nobody gets none. Temporal's own priorities would let
+ * low ones wait for ever.
+ */
+const WEIGHTS = { high: 4, normal: 2, low: 1 } as const;
+/** Somebody waits for an answer: before all frames. */
+const CHECK_PRIORITY = 1;
 
 const userIdKey = defineSearchAttributeKey("UserId", "KEYWORD");
 const taskStateKey = defineSearchAttributeKey("TaskState", "KEYWORD");
@@ -53,8 +61,9 @@ export function createRenderWorkflows(deps: {
   taskQueue: string;
   renderQueue: string;
   framesPerRun?: number;
+  longestWaitMs?: number;
 }): RenderWorkflows {
-  const { client, taskQueue, renderQueue, framesPerRun = FRAMES_PER_RUN } = deps;
+  const { client, taskQueue, renderQueue, framesPerRun = FRAMES_PER_RUN, longestWaitMs = LONGEST_WAIT_MS } = deps;
 
   const within = <T>(ms: number, work: () => Promise<T>): Promise<T> => client.withDeadline(Date.now() + ms, work).catch(rethrow);
 
@@ -63,7 +72,11 @@ export function createRenderWorkflows(deps: {
       const input: RenderInput = {
         taskId: task.id,
         userId: task.user_id,
-        renderQueue,
+        renderQueue: task.queue ?? queueFor(renderQueue, task.engine, task.memory_mb),
+        longestWaitMs,
+        memoryMb: task.memory_mb,
+        // A key keeps its weight, so it names both.
+        turn: { fairnessKey: `${task.priority}:${task.user_id}`, fairnessWeight: WEIGHTS[task.priority] },
         totalFrames: task.total_frames,
         parallel: task.parallel,
         chunk: chunkOf(task),
@@ -82,7 +95,6 @@ export function createRenderWorkflows(deps: {
             ]),
             staticSummary: `${task.total_frames} frames of ${task.width} × ${task.height} by ${task.engine}`,
             staticDetails: "Updates: pause, resume, cancel. Query: progress.",
-            priority: { priorityKey: PRIORITY_KEYS[task.priority] },
             workflowIdConflictPolicy: "USE_EXISTING",
             workflowIdReusePolicy: "ALLOW_DUPLICATE",
           }),
@@ -92,14 +104,14 @@ export function createRenderWorkflows(deps: {
       }
     },
 
-    async checkScene(question) {
+    async checkScene(question, queue) {
       const { fileId, engine, ownerId } = question;
       try {
         return await client.withDeadline(Date.now() + CHECK_DEADLINE_MS, () =>
           client.workflow.execute<typeof sceneCheck>("sceneCheck", {
             workflowId: `scene-${fileId}-${engine}-${keyOf(question).slice(0, 16)}`,
             taskQueue,
-            args: [{ renderQueue, question }],
+            args: [{ renderQueue: queue, turn: { priorityKey: CHECK_PRIORITY, fairnessKey: ownerId }, question }],
             typedSearchAttributes: new TypedSearchAttributes([{ key: userIdKey, value: ownerId }]),
             staticSummary: `A look at a scene by ${engine}`,
             workflowIdConflictPolicy: "USE_EXISTING",

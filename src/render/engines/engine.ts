@@ -25,6 +25,8 @@ export interface SceneReport {
   secondsPerFrame?: number;
   /** Seconds that it takes at least: to start, and to open the scene. */
   leastSeconds?: number;
+  /** MiB that a frame needs, where that is more than the engine always does. */
+  memoryMb?: number;
   /** Remarks for the task's log. */
   notes: string[];
 }
@@ -42,6 +44,8 @@ export interface FrameJob {
   format: string;
   /** Where the picture goes; its folder exists and is empty but for what earlier tries of this frame left. */
   outputPath: string;
+  /** MiB that this frame may use. */
+  memoryMb?: number;
   /** As the check has accepted them. */
   settings: Readonly<Record<string, unknown>>;
 }
@@ -74,6 +78,8 @@ export interface RenderEngine {
   readonly formats: readonly string[];
   /** False when a task has no scene file. */
   readonly needsScene: boolean;
+  /** MiB that every frame needs; 1024 unless told. */
+  readonly memoryMb?: number;
   /** Whether it is installed here, and which version; found out once. An engine that has no such thing is part of this program. */
   state?(): Promise<EngineState>;
   /** Looks at a scene and its settings before any money is held. Throws {@link SceneRefused}, {@link EngineMissing}. */

@@ -2,6 +2,7 @@ import path from "node:path";
 import type { Logger } from "../../platform/logger.ts";
 import type { Engines } from "../deps.ts";
 import { createVideoMaker, type VideoMaker } from "../video/index.ts";
+import type { RenderEngine } from "./engine.ts";
 import { createSandbox } from "../process/index.ts";
 import { createBlender, type Device } from "./blender/index.ts";
 import { createSimulate } from "./simulate/index.ts";
@@ -46,14 +47,17 @@ export function createEngines({ simulate, programs }: { simulate: boolean; progr
 export const createFilms = ({ folder, isolated, ffmpeg, log, ...node }: ProgramSettings & { log: Logger }): VideoMaker =>
   createVideoMaker({ program: ffmpeg, node, log, sandbox: createSandbox({ folder: path.join(folder, "rooms"), required: isolated, log }) });
 
-/** What each engine of this machine says of itself, for operators, and whether there is one that can work. */
-export async function describeEngines(engines: Engines): Promise<{ ready: boolean; said: Record<string, string> }> {
+/** What each engine of this machine says of itself, for operators, and those that can work. */
+export async function describeEngines(engines: Engines): Promise<{ ready: RenderEngine[]; said: Record<string, string> }> {
   const states = await Promise.all(
-    [...engines.values()].map(async ({ name, state }) => {
-      const found = (await state?.()) ?? { kind: "ready", version: "built in", notes: [] };
+    [...engines.values()].map(async (engine) => {
+      const found = (await engine.state?.()) ?? { kind: "ready", version: "built in", notes: [] };
       const words = found.kind === "ready" ? [found.version, ...found.notes].join(", ") : `missing: ${found.why}`;
-      return { name, words, ready: found.kind === "ready" };
+      return { engine, words, ready: found.kind === "ready" };
     }),
   );
-  return { ready: states.some(({ ready }) => ready), said: Object.fromEntries(states.map(({ name, words }) => [name, words])) };
+  return {
+    ready: states.flatMap(({ engine, ready }) => (ready ? [engine] : [])),
+    said: Object.fromEntries(states.map(({ engine, words }) => [engine.name, words])),
+  };
 }

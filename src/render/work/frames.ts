@@ -16,6 +16,8 @@ import type { Scenes } from "./scenes.ts";
 export interface FrameChunk {
   taskId: string;
   places: readonly number[];
+  /** What a frame may use, in MiB: the node makes room for it. */
+  memoryMb?: number;
 }
 
 export interface Rendered {
@@ -123,6 +125,7 @@ async function draw(
         samples: task.samples,
         format: task.output_format,
         outputPath: path.join(folder, `frame.${task.output_format}`),
+        memoryMb: task.memory_mb,
         settings: splitSettings(task.settings).own,
       },
       { progress, log: lines.add, signal: watch.signal },

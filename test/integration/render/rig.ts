@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import type { Client } from "@temporalio/client";
 import express from "express";
-import { createNodeActivities, createRenderActivities } from "../../../activities/render.ts";
+import { createRenderActivities } from "../../../activities/render.ts";
 import { createBus } from "../../../src/activity/index.ts";
 import { errorHandler } from "../../../src/http/errorHandler.ts";
 import { createExports } from "../../../src/http/exports.ts";
@@ -13,6 +13,7 @@ import { createIdempotency } from "../../../src/http/idempotency.ts";
 import { mountRoutes } from "../../../src/http/mount.ts";
 import { traceRequests } from "../../../src/http/trace.ts";
 import { createLedger, type Budget, type Ledger } from "../../../src/ledger/index.ts";
+import { startRenderNode, type RenderNode, type RenderNodeOptions } from "../../../src/main/render-node.ts";
 import { startWorker, type RunningWorker } from "../../../src/main/worker-runtime.ts";
 import { createNotify, createWebhookSender, startWebhookWorker, type Notify } from "../../../src/notify/index.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
@@ -31,6 +32,7 @@ import {
   createRenderWorkflows,
   createTasks,
   renderLimits,
+  renderNodeRoutes,
   renderRoutes,
   watchTasks,
   type LiveMessage,
@@ -51,6 +53,9 @@ export type { Person } from "./person.ts";
 
 /** Render tasks on real servers: an api, workers of both queues in this process, files in a folder. */
 
+/** Nodes of one process have no name of their own. */
+const uniqueName = () => `node-${uuidv7()}`;
+
 const silent = createLogger({ level: process.env["TEST_LOG_LEVEL"] ?? "silent", name: "test" });
 
 export interface Rig {
@@ -70,13 +75,14 @@ export interface Rig {
   budgets: Map<string, Budget[]>;
   billing(): RunningWorker;
   /** A render node: a worker of the queue `render`. */
-  node(): RunningWorker;
+  node(more?: Partial<RenderNodeOptions>): RenderNode;
   close(): Promise<void>;
 }
 
 export interface RigOptions {
   places: Places;
   framesPerRun?: number;
+  longestWaitMs?: number;
   workers?: boolean;
   /** Another address than the servers', to play an absent Temporal. */
   temporalAddress?: string;
@@ -122,6 +128,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     taskQueue: billingQueue,
     renderQueue,
     ...(options.framesPerRun ? { framesPerRun: options.framesPerRun } : {}),
+    ...(options.longestWaitMs ? { longestWaitMs: options.longestWaitMs } : {}),
   });
   const tasks = createTasks({
     pool,
@@ -129,6 +136,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     ledger,
     workflows,
     engines,
+    renderQueue,
     files,
     stores: true,
     secretBox,
@@ -169,6 +177,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     mountRoutes(
       [
         ...renderRoutes({ pool, tasks, secretBox, temporal }),
+        ...renderNodeRoutes({ pool }),
         ...walletRoutes({ pool, ledger, exports: createExports(), rate: 10_000_000n }),
       ],
       {
@@ -176,7 +185,13 @@ export async function startRig(options: RigOptions): Promise<Rig> {
         authenticate: async (req) => {
           const userId = req.get("x-user");
           if (!userId) return undefined;
-          return { userId, walletId: BigInt(req.get("x-wallet") ?? 0), roles: ["user"], emailVerified: true, sessionId: "test" };
+          return {
+            userId,
+            walletId: BigInt(req.get("x-wallet") ?? 0),
+            roles: req.get("x-roles") === "operator" ? ["operator"] : ["user"],
+            emailVerified: true,
+            sessionId: "test",
+          };
         },
       },
     ),
@@ -187,17 +202,14 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
   const workers: RunningWorker[] = [];
-  function worker(taskQueue: string, activities: object, withWorkflows: boolean): RunningWorker {
-    const started = startWorker({
-      address: places.temporalAddress,
-      namespace: places.namespace,
-      taskQueue,
-      activities,
-      workflows: withWorkflows,
-      client: temporal.client,
-      graceMs: 2_000,
-      log: silent,
-    });
+  const common = {
+    address: places.temporalAddress,
+    namespace: places.namespace,
+    client: temporal.client,
+    graceMs: 2_000,
+    log: silent,
+  };
+  function keep<W extends RunningWorker>(started: W): W {
     workers.push(started);
     return started;
   }
@@ -244,8 +256,22 @@ export async function startRig(options: RigOptions): Promise<Rig> {
       if (credits !== "0") await person.credit(credits);
       return person;
     },
-    billing: () => worker(billingQueue, createRenderActivities({ steps }), true),
-    node: () => worker(renderQueue, createNodeActivities({ steps }), false),
+    billing: () => keep(startWorker({ ...common, taskQueue: billingQueue, activities: createRenderActivities({ steps }) })),
+    node: (more = {}) =>
+      keep(
+        startRenderNode({
+          pool,
+          log: silent,
+          steps,
+          engines: engines.values(),
+          queuePrefix: renderQueue,
+          name: uniqueName(),
+          slots: 8,
+          memoryMb: 2_048,
+          worker: common,
+          ...more,
+        }),
+      ),
     async close() {
       for (const one of workers) await one.stop();
       server.closeAllConnections();

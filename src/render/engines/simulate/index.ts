@@ -16,6 +16,7 @@ export function createSimulate(): RenderEngine {
     name: "simulate",
     formats: FORMATS,
     needsScene: false,
+    memoryMb: 64,
     async check(_scene, settings) {
       const { seconds_per_frame, estimated_seconds } = readSettings(settings);
       return { secondsPerFrame: estimated_seconds ?? seconds_per_frame, notes: [] };
