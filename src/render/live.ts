@@ -10,10 +10,11 @@ export interface LiveMessage {
 /** Tells whoever watches. Never throws and is never waited for. */
 export type Publish = (message: LiveMessage) => void;
 
-/** Percent of the frames that are finished, with two decimals; `more` is the part of a frame that is done beyond them. */
-export const progressOf = ({ done_frames, total_frames }: Pick<TaskRow, "done_frames" | "total_frames">, more = 0): number =>
-  Math.floor(Math.min(1, (done_frames + more) / total_frames) * 10_000) / 100;
+/** Percent of the frames that are finished, with two decimals. */
+export const progressOf = ({ done_frames, total_frames }: Pick<TaskRow, "done_frames" | "total_frames">): number =>
+  Math.floor((done_frames / total_frames) * 10_000) / 100;
 
+/** How far a task is and, while a frame is drawn, how far that is. Frames under way count for nothing yet: several are, and none may come to anything. */
 export function progressMessage(task: TaskRow, frame?: { frame: number; fraction: number }): LiveMessage {
   return {
     userId: task.user_id,
@@ -21,7 +22,7 @@ export function progressMessage(task: TaskRow, frame?: { frame: number; fraction
     data: {
       task_id: task.id,
       user_id: task.user_id,
-      progress: progressOf(task, frame?.fraction ?? 0),
+      progress: progressOf(task),
       current_frame: frame?.frame ?? task.current_frame,
       total_frames: task.total_frames,
       done_frames: task.done_frames,

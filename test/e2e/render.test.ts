@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { findProgram } from "../../src/render/process/index.ts";
 import { customer, operator, proveLedger, settledBalance, type Person } from "../support/people.ts";
 import { product, type Product, waitFor } from "../support/stack.ts";
 
@@ -43,6 +44,26 @@ describe("a render task through the whole product", function () {
     const picture = Buffer.from(await (await fetch(url)).arrayBuffer());
     expect(picture.subarray(1, 4).toString()).to.equal("PNG");
     await proveLedger(admin);
+  });
+
+  it("becomes a film that can be downloaded, where ffmpeg is installed", async () => {
+    const task = await ada.post<Task>("/api/tasks", { ...body, settings: { video: { fps: 12 } } });
+    const said = await waitFor(
+      async () => {
+        const { items } = await ada.get<{ items: { message: string }[] }>(`/api/tasks/${task.id}/logs?page_size=100`);
+        return items.map(({ message }) => message).find((message) => /^the film (is ready|could not)/.test(message));
+      },
+      { timeoutMs: 60_000, message: "the film, or why there is none" },
+    );
+    const { items } = await ada.get<{ items: { id: string; name: string }[] }>(`/api/files?task_id=${task.id}&kind=video`);
+    if (!(await findProgram("ffmpeg"))) {
+      expect([said, items]).to.deep.equal(["the film could not be made: ffmpeg is not installed", []]);
+      return;
+    }
+    expect([said, items.map(({ name }) => name)]).to.deep.equal([`the film is ready: file ${items[0]!.id}`, ["video.mp4"]]);
+    const { url } = await ada.get<{ url: string }>(`/api/files/${items[0]!.id}/download`);
+    const film = Buffer.from(await (await fetch(url)).arrayBuffer());
+    expect(film.subarray(4, 8).toString()).to.equal("ftyp");
   });
 
   it("is refused with 402 when the wallet does not cover the estimate", async () => {

@@ -1,4 +1,5 @@
-import { chmod, realpath, stat } from "node:fs/promises";
+import { chmod, readdir, realpath, stat } from "node:fs/promises";
+import path from "node:path";
 import type { Logger } from "../../platform/logger.ts";
 import type { Means, Program } from "./command.ts";
 import { findProgram } from "./find.ts";
@@ -76,9 +77,13 @@ async function trial(folder: string, means: Means): Promise<string | undefined> 
   return lines[0] ?? (ending instanceof Error ? ending.message : "a trial failed");
 }
 
-/** A file that is given to another user must be one that others may read; whoever looks elsewhere is kept out by the folders above it. */
+/**
+ * A file that is given to another user, or a folder with what is in it, must be one that others may read; whoever looks elsewhere is kept out
+ * by the folders above it.
+ */
 async function letRead(file: string): Promise<void> {
   const found = await stat(file);
   const rights = found.isDirectory() ? 0o055 : 0o044;
   if ((found.mode & rights) !== rights) await chmod(file, found.mode | rights);
+  if (found.isDirectory()) for (const name of await readdir(file)) await letRead(path.join(file, name));
 }

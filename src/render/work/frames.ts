@@ -112,7 +112,7 @@ async function draw(
     watch.beat(fraction);
     if (Date.now() - toldAt < TELL_EVERY_MS) return;
     toldAt = Date.now();
-    deps.publish(progressMessage(task, { frame, fraction }));
+    void tellProgress(deps, task.id, { frame, fraction }).catch(() => undefined);
   };
   try {
     return await engine.render(
@@ -140,6 +140,12 @@ async function draw(
   } finally {
     await lines.flush();
   }
+}
+
+/** Other frames are finished meanwhile: the task is read anew, so that what is told never goes back. */
+async function tellProgress({ pool, publish }: WorkDeps, taskId: string, inside: { frame: number; fraction: number }): Promise<void> {
+  const task = await readTask(pool, taskId);
+  if (task) publish(progressMessage(task, inside));
 }
 
 async function giveUp({ pool }: WorkDeps, task: TaskRow, frame: number, reason: string): Promise<ApplicationFailure> {

@@ -246,11 +246,11 @@ describe("render tasks over HTTP", function () {
       "rendering",
       "completed",
     ]);
-    const progress = mine.filter(({ type }) => type === "task.progress").map(({ data }) => data["progress"] as number);
-    expect(
-      progress.some((value) => value > 0 && value < 50),
-      "inside a frame",
-    ).to.equal(true);
+    const told = mine.filter(({ type }) => type === "task.progress").map(({ data }) => data);
+    const inside = told.map((data) => data["frame_progress"] as number | undefined);
+    expect(inside.some((value) => value !== undefined && value > 0 && value < 1)).to.equal(true);
+    const progress = told.map((data) => data["progress"] as number);
+    expect(progress, "never goes back").to.deep.equal([...progress].sort((one, other) => one - other));
     expect(progress.at(-1)).to.equal(100);
     expect(mine.filter(({ type }) => type === "task.log")).to.have.length(2);
   });
