@@ -32,6 +32,8 @@ export function createCatchUp(deps: {
   cut(peer: Peer, reason: CutReason): void;
   /** The last event that this copy has heard for a room. */
   lastIdOf(room: Room): string;
+  /** How often this copy has begun to hear anew. */
+  begun(): number;
 }): CatchUp {
   const { redis, metrics, send, cut } = deps;
   const queue: Peer[] = [];
@@ -53,6 +55,7 @@ export function createCatchUp(deps: {
     const resumed = peer.from !== undefined;
     let missed = false;
     while (!gone(peer)) {
+      const begun = deps.begun();
       const { gap, position, events, complete } = await readBehind(redis, peer.room.userId, peer.from ?? "", PAGE);
       if (gone(peer)) return;
       if (gap) {
@@ -66,8 +69,8 @@ export function createCatchUp(deps: {
         metrics.sent.add();
       }
       peer.from = gap || peer.from === undefined ? position : (events.at(-1)?.id ?? peer.from);
-      // Nothing was heard beyond what was read: from here on what is heard comes next.
-      if (complete && compareIds(deps.lastIdOf(peer.room), peer.from) <= 0) break;
+      // Nothing was heard beyond what was read, and everything since then was: from here on what is heard comes next.
+      if (complete && begun === deps.begun() && compareIds(deps.lastIdOf(peer.room), peer.from) <= 0) break;
       await taken(peer);
     }
     if (gone(peer)) return;

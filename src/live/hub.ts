@@ -54,6 +54,7 @@ export function createHub(deps: HubDeps): Hub {
   let heardAtMs = performance.now();
   let waiting: { channel: string; text: string }[] = [];
   let dispatching = false;
+  let begun = 0;
 
   function cut(peer: Peer, reason: CutReason): void {
     if (peer.cut) return;
@@ -125,7 +126,7 @@ export function createHub(deps: HubDeps): Hub {
     dispatching = false;
   }
 
-  const catchUp = createCatchUp({ redis, metrics, send, cut, lastIdOf: (room) => later(room.lastId, lastOfAll) });
+  const catchUp = createCatchUp({ redis, metrics, send, cut, lastIdOf: (room) => later(room.lastId, lastOfAll), begun: () => begun });
 
   const subscriber = createSubscriber(redis, {
     onMessage(channel, text) {
@@ -134,6 +135,7 @@ export function createHub(deps: HubDeps): Hub {
     },
     onLost: () => log.warn("live push hears nothing: the connection to redis broke"),
     onBack() {
+      begun += 1;
       heardAtMs = performance.now();
       // What was told meanwhile was not heard: everybody reads it from the streams.
       for (const room of rooms.values()) {

@@ -13,6 +13,11 @@ const MOST_WAITING = 10_000;
 const MOST_BYTES = 64 * 1024;
 const PAUSE_MS = 250;
 
+/** The script as a command, sent whole only once. */
+interface Scripted {
+  tollkeeperLive(keyCount: number, ...keysAndArguments: (string | number)[]): Promise<number>;
+}
+
 interface Waiting {
   no: number;
   userId: string | null;
@@ -42,6 +47,8 @@ export function createLivePublisher(options: {
   log: Logger;
 }): LivePublisher {
   const { redis, name, keepMost, metrics, log } = options;
+  redis.defineCommand("tollkeeperLive", { lua: PUBLISH });
+  const scripts = redis as unknown as Scripted;
   let waiting: Waiting[] = [];
   let next = 1;
   let running: Promise<void> | undefined;
@@ -80,7 +87,7 @@ export function createLivePublisher(options: {
   async function send(batch: readonly Waiting[]): Promise<void> {
     const keys = [CLOCK, publishedBy(name), ...batch.map(({ stream }) => stream)];
     const texts = batch.flatMap(({ head, rest, known }) => [head, rest, known]);
-    await redis.eval(PUBLISH, keys.length, ...keys, KEPT_MS, keepMost, batch[0]!.no, ...texts);
+    await scripts.tollkeeperLive(keys.length, ...keys, KEPT_MS, keepMost, batch[0]!.no, ...texts);
   }
 
   async function run(): Promise<void> {

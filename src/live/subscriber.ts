@@ -6,7 +6,7 @@ const AT_ONCE = 1_000;
 const PAUSE_MS = 250;
 
 export interface Subscriber {
-  /** Resolves once Redis tells this channel to us; at once if nothing can be heard now: then it is, when Redis is back. */
+  /** Resolves once Redis tells this channel to us; while nothing can be heard, when Redis is back. */
   add(channel: string): Promise<void>;
   remove(channel: string): void;
   /** Gives the connection up and makes a new one: nothing is heard from this one. */
@@ -25,12 +25,14 @@ export function createSubscriber(
   const channels = new Set<string>();
   const own = redis.duplicate({ autoResubscribe: false, enableOfflineQueue: false, commandTimeout: undefined, enableReadyCheck: false });
   let stopped = false;
+  const waiting: (() => void)[] = [];
   let connected = false;
 
   async function subscribeAll(): Promise<void> {
     const all = [...channels];
     for (let i = 0; i < all.length; i += AT_ONCE) await own.subscribe(...all.slice(i, i + AT_ONCE));
     connected = true;
+    for (const resolve of waiting.splice(0)) resolve();
     handle.onBack();
   }
 
@@ -52,7 +54,12 @@ export function createSubscriber(
   return {
     async add(channel) {
       channels.add(channel);
-      if (own.status === "ready") await own.subscribe(channel).catch(() => undefined);
+      if (own.status === "ready") {
+        const heard = await own.subscribe(channel).catch(() => undefined);
+        if (heard !== undefined) return;
+      }
+      // It is among those that are subscribed to when the connection is back.
+      await new Promise<void>((resolve) => waiting.push(resolve));
     },
     remove(channel) {
       channels.delete(channel);
