@@ -38,7 +38,8 @@ export interface DifyDeps {
   accountsOf: AccountsOf;
   invalidation: Invalidation;
   shards: number;
-  totals: Totals;
+  /** `keep` where it is not said. */
+  totals?: Totals | undefined;
 }
 
 /** What charges reported messages: in the api as they come, in the worker what was left open. */

@@ -8,13 +8,13 @@ export interface Payer {
   userId: string;
   walletId: bigint;
   tier: string;
-  /** Those it had before, each until when; oldest first. */
-  pastTiers: readonly { tier: string; until: Date }[];
+  /** Those it had before, each until when; oldest first. Without them it is taken to have had this one always. */
+  pastTiers?: readonly { tier: string; until: Date }[] | undefined;
 }
 
 /** The tier that somebody had at a moment: what was used then is priced by it, however late it is charged. */
 export const tierAt = ({ tier, pastTiers }: Pick<Payer, "tier" | "pastTiers">, at: Date): string =>
-  pastTiers.find(({ until }) => at < until)?.tier ?? tier;
+  pastTiers?.find(({ until }) => at < until)?.tier ?? tier;
 
 /** The accounts with these ids; those that are not there are left out. */
 export type AccountsOf = (ids: readonly string[]) => Promise<Payer[]>;

@@ -46,9 +46,10 @@ export type Totals = "keep" | "charge";
 export function createDecide(deps: {
   payers: Payers;
   pricing: Pick<Pricing, "model" | "versionAt" | "switchedOff" | "cost">;
-  totals: Totals;
+  /** Without it nobody is charged. */
+  totals?: Totals | undefined;
 }): Decide {
-  const { payers, pricing, totals } = deps;
+  const { payers, pricing, totals = "keep" } = deps;
 
   async function price(message: DifyMessage, payer: Payer, byParts: boolean): Promise<Decision> {
     if (!byParts && message.totalTokens !== tokensUsed(message)) return { kind: "open", reason: "totals_disagree", payer };
