@@ -11,6 +11,7 @@ import { benchWatching } from "./observability.ts";
 import { benchMonitor } from "./monitor.ts";
 import { benchReads } from "./reads.ts";
 import { benchRelay } from "./relay.ts";
+import { benchRender } from "./render.ts";
 import { benchScale } from "./scale.ts";
 import { benchSettlement } from "./settlement.ts";
 import { benchSystem } from "./system.ts";
@@ -26,10 +27,11 @@ const NAMES = {
 /**
  * `npm run bench`: what a relayed call costs beside a bare pass-through, holds and settlements per second, memory per idle stream.
  * Everything runs on this machine and shares its cores, on servers of its own. Not a test: figures depend on the machine.
- * `--only relay|latency|scale|system|webhook|reads|watching|events|live|ledger|settlement` runs one part, `--profile FOLDER` leaves a CPU profile of the relay there.
+ * `--only relay|latency|scale|system|webhook|reads|watching|events|live|render|ledger|settlement` runs one part, `--seconds` how long tasks are
+ * rendered, `--profile FOLDER` leaves a CPU profile of the relay there.
  */
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { only: { type: "string" }, profile: { type: "string" } } });
+  const { values } = parseArgs({ options: { only: { type: "string" }, profile: { type: "string" }, seconds: { type: "string" } } });
   const wanted = (name: string): boolean => values.only === undefined || values.only === name;
   console.log(`${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}\n`);
   await startInfra();
@@ -43,6 +45,7 @@ async function main(): Promise<void> {
     if (wanted("watching")) await watching();
     if (wanted("events")) await events();
     if (wanted("live")) await live();
+    if (wanted("render")) await render(Number(values.seconds ?? 300));
     if (wanted("ledger")) await ledger();
     if (wanted("settlement")) await settlement();
   } finally {
@@ -73,6 +76,17 @@ async function system(): Promise<void> {
   const { byPart, total } = await benchSystem();
   const parts = Object.entries(byPart).map(([name, ms]) => `${name} ${ms.toFixed(3)}`);
   console.log(`  ${total.toFixed(3)} ms: ${parts.join(", ")}`);
+}
+
+async function render(seconds: number): Promise<void> {
+  console.log(`\nRender tasks of three frames, ten a second for ${seconds} s`);
+  const { tasks, acceptedP50Ms, acceptedP95Ms, acceptedMaxMs, restMs, byPart, workerMib } = await benchRender(seconds);
+  const parts = Object.entries(byPart).map(([name, ms]) => `${name} ${ms.toFixed(1)}`);
+  console.log(
+    `  ${tasks} accepted: p50 ${acceptedP50Ms.toFixed(1)} ms, p95 ${acceptedP95Ms.toFixed(1)} ms, at most ${acceptedMaxMs.toFixed(0)} ms; all completed ` +
+      `${(restMs / 1_000).toFixed(1)} s after the last\n  CPU ms per task: ${parts.join(", ")}\n  worker: ${workerMib.early.toFixed(0)} MiB after a quarter, ` +
+      `${workerMib.late.toFixed(0)} MiB after three, ${workerMib.end.toFixed(0)} MiB in the end`,
+  );
 }
 
 async function webhook(): Promise<void> {
