@@ -4,6 +4,7 @@ import type { TemporalLink } from "../platform/temporal.ts";
 import type { CallbackRow } from "./callbacks.ts";
 import { progressOf } from "./live.ts";
 import type { LogRow } from "./logs.ts";
+import { frameParts, type FrameWork, type RenderRates } from "./prices/price.ts";
 import { numberOf } from "./states.ts";
 import type { FrameRow, TaskRow } from "./task.ts";
 import { renderWorkflowId } from "./workflowLink.ts";
@@ -54,11 +55,23 @@ export function presentTask(
   };
 }
 
-/** A picture is handed out once it is paid. */
-export const presentFrame = (row: FrameRow) => ({
+/** What a frame's cost is made of, before the factor of its priority. */
+export function presentParts(rates: RenderRates, work: FrameWork) {
+  const { frame, samples, time } = frameParts(rates, work);
+  return {
+    frame: formatCredits(frame),
+    samples: formatCredits(samples),
+    time: formatCredits(time),
+    percent: rates.percent[work.priority],
+  };
+}
+
+/** A picture is handed out once it is paid; what was charged comes with what it is made of. */
+export const presentFrame = (row: FrameRow, task: TaskRow, rates: RenderRates) => ({
   frame: row.frame,
   status: row.status,
   cost: row.cost === null ? null : formatCredits(row.cost),
+  parts: row.cost === null ? null : presentParts(rates, { ...task, seconds: row.seconds ?? 0 }),
   file_id: row.status === "completed" ? row.file_id : null,
   attempts: row.attempts,
   failures: row.failures,

@@ -6,8 +6,7 @@ import type { TemporalLink } from "../platform/temporal.ts";
 import { billOf } from "./bill.ts";
 import { readCallback } from "./callbacks.ts";
 import { listLogs } from "./logs.ts";
-import { presentCallback, presentFrame, presentLog, presentTask } from "./present.ts";
-import { frameParts } from "./prices/price.ts";
+import { presentCallback, presentFrame, presentLog, presentParts, presentTask } from "./present.ts";
 import { priceById } from "./prices/repository.ts";
 import {
   billView,
@@ -87,19 +86,13 @@ export function renderRoutes(deps: {
       handler: async ({ body, principal }) => {
         const { task, report } = await tasks.estimate(principal, body);
         const price = await priceById(pool, task.price_id);
-        const parts = frameParts(price, { ...task, seconds: task.frame_seconds });
         return ok({
           estimated_cost: formatCredits(task.estimated_cost),
           per_frame: formatCredits(task.frame_estimate),
           seconds: task.frame_seconds * task.total_frames,
           frames: task.total_frames,
           price_version: price.version,
-          parts: {
-            frame: formatCredits(parts.frame),
-            samples: formatCredits(parts.samples),
-            time: formatCredits(parts.time),
-            percent: price.percent[task.priority],
-          },
+          parts: presentParts(price, { ...task, seconds: task.frame_seconds }),
           notes: report.notes,
         });
       },
@@ -159,7 +152,8 @@ export function renderRoutes(deps: {
       handler: async ({ principal, params, query: { page, page_size, status } }) => {
         const task = await tasks.get(principal.userId, params.id);
         const { frames, total } = await listFrames(pool, task.id, { status, limit: page_size, offset: (page - 1) * page_size });
-        return ok({ items: frames.map(presentFrame), total, page, page_size });
+        const price = await priceById(pool, task.price_id);
+        return ok({ items: frames.map((frame) => presentFrame(frame, task, price)), total, page, page_size });
       },
     }),
     route({

@@ -130,15 +130,17 @@ export const taskDetail = taskView
   })
   .meta({ id: "RenderTaskDetail" });
 
+const frameParts = z
+  .object({ frame: creditsText, samples: creditsText, time: creditsText, percent: z.number().int() })
+  .meta({ description: "What a frame's cost is made of, before the factor of the priority in percent" });
+
 export const estimateView = z.object({
   estimated_cost: creditsText,
   per_frame: creditsText,
   seconds: z.number().meta({ description: "Rendering time of all frames together" }),
   frames: z.number().int(),
   price_version: z.number().int(),
-  parts: z.object({ frame: creditsText, samples: creditsText, time: creditsText, percent: z.number().int() }).meta({
-    description: "What a frame's cost is made of, before the factor of the priority in percent",
-  }),
+  parts: frameParts,
   notes: z.array(z.string()),
 });
 
@@ -146,6 +148,7 @@ const frameView = z.object({
   frame: z.number().int(),
   status: z.enum(FRAME_STATES),
   cost: creditsText.nullable(),
+  parts: frameParts.nullable(),
   file_id: uuid.nullable(),
   attempts: z.number().int(),
   failures: z.number().int(),

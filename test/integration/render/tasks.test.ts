@@ -221,6 +221,11 @@ describe("render tasks over HTTP", function () {
     );
     const frames = (await ada.call<Page<Frame>>("GET", `/api/tasks/${task.id}/frames?status=completed&page_size=1`)).data;
     expect([frames.total, frames.items.length]).to.deep.equal([2, 1]);
+    // Each part is rounded up for itself, the cost once.
+    expect(frames.items[0]).to.deep.include({
+      cost: "0.015001",
+      parts: { frame: "0.01", samples: "0.000001", time: "0.005", percent: 100 },
+    });
   });
 
   it("metrics count what was charged and how tasks stand", async () => {
