@@ -98,8 +98,7 @@ export function createRenderWork(
     }),
     callbacks,
     async begin() {
-      const { ready, said } = await describeEngines(engines);
-      const films = await video.state();
+      const [{ ready, said }, films] = await Promise.all([describeEngines(engines), video.state()]);
       log.info(
         { engines: said, ffmpeg: films.kind === "ready" ? films.version : `missing: ${films.why}` },
         ready.length > 0 ? "this worker is a render node" : "this worker is no render node: it has no engine",

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { constants } from "node:os";
+import { constants, setPriority } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { commandOf, type Means, type Program } from "./command.ts";
 import { readLines } from "./lines.ts";
@@ -27,6 +27,8 @@ export async function runProgram(
   const { file, args, environment, cwd } = commandOf(program, means, room);
   const child = spawn(file, args, { cwd, env: environment, stdio: ["ignore", "pipe", "pipe"], detached: true });
   const ended = endOf(child);
+  // Whatever else this machine does goes first.
+  if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
   readLines(child.stdout, onLine);
   readLines(child.stderr, onLine);
 
