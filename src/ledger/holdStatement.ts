@@ -1,5 +1,6 @@
 import { appError } from "../platform/errors.ts";
 import { gatherBudgets, type BatchBudgets } from "./budgets.ts";
+import { PATIENCE, PATIENTLY } from "./locked.ts";
 import { decideHold, least } from "./rules.ts";
 import { list } from "./sql.ts";
 import type { Budget, HoldOutcome, HoldRequest } from "./types.ts";
@@ -27,12 +28,17 @@ interface Unopened {
 
 export type Answer = HoldOutcome | Unopened | Error;
 
-/** A batch as one statement; each hold is decided on its own. */
-export function holdStatement(batch: readonly HoldRequest[]) {
+const REST = "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13";
+
+/**
+ * A batch as one statement; each hold is decided on its own. `patient`: it is given up with a lock time-out when somebody keeps locked what it
+ * needs; else it waits as long as it takes.
+ */
+export function holdStatement(batch: readonly HoldRequest[], { patient = false } = {}) {
   const limited = gatherBudgets(batch);
   const query = {
-    name: "ledger_hold",
-    text: "SELECT * FROM ledger_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+    name: patient ? "ledger_hold_patient" : "ledger_hold",
+    text: patient ? `SELECT h.* FROM ${PATIENCE} ledger_hold(${PATIENTLY}, ${REST}) AS h` : `SELECT * FROM ledger_hold($1, ${REST})`,
     values: [
       list(batch.map((hold) => hold.id)),
       list(batch.map((hold) => hold.walletId)),

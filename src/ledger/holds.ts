@@ -1,12 +1,15 @@
+import { createAside, Waits } from "../platform/aside.ts";
 import { createBatcher } from "../platform/batcher.ts";
 import type { Logger } from "../platform/logger.ts";
 import { createMetrics } from "../platform/metrics.ts";
-import { inTransaction, isConnectionError, type Pool } from "../platform/postgres.ts";
+import { inTransaction, isConnectionError, isLockTimeout, type Pool } from "../platform/postgres.ts";
 import { within } from "../platform/within.ts";
 import { checkBudget, checkCounts, createBudgetOpener, type SpentSince } from "./budgets.ts";
 import { holdStatement, type Answer, type AuthorizedRow } from "./holdStatement.ts";
-import { createLateRelease } from "./late-release.ts";
+import { aroundLocked } from "./locked.ts";
 import { createHoldMetrics, type HoldMetrics } from "./metrics.ts";
+import { createReleasing } from "./releasing.ts";
+import { unlocked } from "./settle.ts";
 import { list } from "./sql.ts";
 import type { HoldOutcome, HoldRequest, Owing, SweptHold } from "./types.ts";
 
@@ -27,37 +30,26 @@ interface HoldRow {
 /** Making, renewing and releasing holds; authorize and release go to Postgres by group commit. */
 export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentSince | undefined; metrics?: HoldMetrics }) {
   const { pool, log, metrics = createHoldMetrics(createMetrics()) } = deps;
-  const late = createLateRelease({ release: closeNow, log });
+  const releasing = createReleasing({ pool, log, metrics });
   const openBudget = createBudgetOpener(deps);
+  const free = (wallets: readonly bigint[]) => unlocked(pool, wallets);
 
-  const authorizing = createBatcher<HoldRequest, Answer>({
-    run: authorizeBatch,
+  /** Those whose wallets somebody keeps locked stand by their own from then on. */
+  const aside = createAside<HoldRequest, Answer, bigint>({
+    free,
+    run: authorizeFree,
+    waitMs: ANSWER_WITHIN_MS,
+    late: noAnswer,
+  });
+  const authorizing = createBatcher<HoldRequest, Answer | Waits<bigint>>({
+    run: async (batch) => (aside.size === 0 ? authorizeFree(batch) : authorizeBeside(batch)),
     maxBatch: 500,
     lanes: 2,
     onBatch: metrics.committed("authorize"),
   });
-  const releasing = createBatcher<string[], undefined>({
-    maxBatch: 500,
-    onBatch: metrics.committed("release"),
-    async run(batch) {
-      const ids = batch.flat();
-      try {
-        await closeNow(ids);
-      } catch (error) {
-        if (!isConnectionError(error)) throw error;
-        late.add(ids);
-      }
-      return batch.map(() => undefined);
-    },
-  });
 
-  async function closeNow(ids: string[]): Promise<void> {
-    await pool.query({ name: "ledger_release", text: "SELECT FROM ledger_close_holds($1, 'released', NULL)", values: [list(ids)] });
-  }
-
-  async function authorizeBatch(batch: HoldRequest[]): Promise<Answer[]> {
-    const statement = holdStatement(batch);
-    const deadline = Date.now() + ANSWER_WITHIN_MS;
+  async function ask(batch: readonly HoldRequest[], deadline: number): Promise<Answer[]> {
+    const statement = holdStatement(batch, { patient: true });
     const attempt = () => {
       const timed = { ...statement.query, query_timeout: Math.max(1, deadline - Date.now()) };
       return by(deadline, () => pool.query<AuthorizedRow>(timed));
@@ -71,9 +63,33 @@ export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentS
       return statement.answers(rows[0]!);
     } catch (error) {
       // The batch may have been committed before the connection went: nobody will use these holds.
-      if (!(error as { severity?: unknown }).severity || isConnectionError(error)) late.add(batch.map((hold) => hold.id));
+      if (!(error as { severity?: unknown }).severity || isConnectionError(error)) releasing.later(batch.map((hold) => hold.id));
       throw error;
     }
+  }
+
+  /** Answers of a batch, but for those whose wallets somebody keeps locked. */
+  async function authorizeFree(batch: readonly HoldRequest[]): Promise<(Answer | Waits<bigint>)[]> {
+    const deadline = Date.now() + ANSWER_WITHIN_MS;
+    const run = (part: readonly HoldRequest[]): Promise<Answer[]> =>
+      ask(part, deadline).catch((error: unknown) => {
+        // What is asked in parts is refused in parts: the others' holds are made.
+        if (part === batch || isLockTimeout(error)) throw error;
+        return part.map(() => error as Error);
+      });
+    return aroundLocked(batch, run, free);
+  }
+
+  async function authorizeBeside(batch: readonly HoldRequest[]): Promise<(Answer | Waits<bigint>)[]> {
+    const others = batch.filter(({ walletId }) => !aside.waitsFor(walletId));
+    const answers = others.length === 0 ? [] : await authorizeFree(others);
+    const given = new Map(others.map((hold, n) => [hold, answers[n]!]));
+    return batch.map((hold) => given.get(hold) ?? new Waits([hold.walletId]));
+  }
+
+  async function authorizeOne(hold: HoldRequest): Promise<Answer> {
+    const answer = await authorizing.add(hold);
+    return answer instanceof Waits ? aside.add(hold, answer.keys) : answer;
   }
 
   return {
@@ -83,11 +99,11 @@ export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentS
       if (hold.amount < 0n || hold.amount > MAX_AMOUNT) throw new RangeError(`a hold cannot be ${hold.amount}`);
       hold.budgets?.forEach(checkBudget);
       checkCounts(hold);
-      let outcome = await authorizing.add(hold);
+      let outcome = await authorizeOne(hold);
       if (!(outcome instanceof Error) && outcome.kind === "unopened") {
         const { budgets } = outcome;
         await by(Date.now() + ANSWER_WITHIN_MS, () => Promise.all(budgets.map(openBudget)));
-        outcome = await authorizing.add(hold);
+        outcome = await authorizeOne(hold);
       }
       if (!(outcome instanceof Error) && outcome.kind === "unopened") {
         throw new Error(`the budgets of hold ${hold.id} could not be opened`);
@@ -117,7 +133,7 @@ export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentS
 
     async release(ids: string[]): Promise<void> {
       if (ids.length === 0) return;
-      await releasing.add(ids);
+      await releasing.release(ids);
       metrics.released(ids.length);
     },
 
@@ -153,14 +169,13 @@ export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentS
 
     async close(): Promise<void> {
       await authorizing.idle();
-      await releasing.idle();
-      await late.close();
+      await aside.idle();
+      await releasing.close();
     },
   };
 }
 
+const noAnswer = (): Error => Object.assign(new Error("Postgres has not answered in time"), { code: "ETIMEDOUT" });
+
 /** What `ask` answers, or a connection error at the deadline: waiting for a connection takes time too. */
-const by = <T>(deadline: number, ask: () => Promise<T>): Promise<T> =>
-  within(Math.max(0, deadline - Date.now()), ask(), () =>
-    Object.assign(new Error("Postgres has not answered in time"), { code: "ETIMEDOUT" }),
-  );
+const by = <T>(deadline: number, ask: () => Promise<T>): Promise<T> => within(Math.max(0, deadline - Date.now()), ask(), noAnswer);

@@ -11,7 +11,11 @@ const MAX_IDS = 100_000;
  * Releases holds of which nobody knows whether they were made, as soon as Postgres can be reached again. The sweep does the same
  * when they expire; this only gives the credit back sooner.
  */
-export function createLateRelease(deps: { release: (ids: string[]) => Promise<void>; log: Logger }) {
+export function createLateRelease(deps: {
+  /** Answers those that could not be released yet. */
+  release: (ids: string[]) => Promise<readonly string[]>;
+  log: Logger;
+}) {
   const waiting = new Set<string>();
   const timers = new Set<NodeJS.Timeout>();
   let delay = FIRST_DELAY_MS;
@@ -38,9 +42,11 @@ export function createLateRelease(deps: { release: (ids: string[]) => Promise<vo
   async function attempt(): Promise<void> {
     const ids = [...waiting].slice(0, 1_000);
     try {
-      await deps.release(ids);
-      delay = FIRST_DELAY_MS;
+      const left = await deps.release(ids);
+      delay = left.length === 0 ? FIRST_DELAY_MS : Math.min(delay * 2, MAX_DELAY_MS);
       for (const id of ids) waiting.delete(id);
+      // Behind all others.
+      for (const id of left) waiting.add(id);
       after(SECOND_LOOK_MS, () => void deps.release(ids).catch(() => undefined));
     } catch (error) {
       delay = Math.min(delay * 2, MAX_DELAY_MS);

@@ -1,8 +1,8 @@
+import { createAside, Waits } from "../../platform/aside.ts";
 import { createBatcher } from "../../platform/batcher.ts";
 import { appError } from "../../platform/errors.ts";
 import { uuidv7 } from "../../platform/ids.ts";
 import { isLockTimeout } from "../../platform/postgres.ts";
-import { createAside } from "./aside.ts";
 import { WalletsBusy } from "./busy.ts";
 import type { Delivery, Item } from "./groups.ts";
 import { isolating } from "./isolate.ts";
@@ -42,18 +42,21 @@ export function createIntake(deps: TakingDeps & { onBatch?: (items: number, seco
   const { pool, retry, ledger } = deps;
   const { decided, takeFree, putAside } = createTaking(deps);
 
-  const aside = createAside<Item, Taken>({
-    ledger,
+  const aside = createAside<Item, Taken, bigint>({
+    free: ledger.unlocked,
     waitMs: ASIDE_MS,
-    run: (items) =>
-      isolating<Item, Taken | WalletsBusy>(
+    late: () => appError("unavailable", { message: "The wallet is busy", retryAfter: 1 }),
+    async run(items) {
+      const answers = await isolating<Item, Taken | WalletsBusy>(
         items,
         async (batch) => {
-          const answers = await takeFree(await decided(batch));
-          return batch.map(({ id }) => answers.get(id)!);
+          const taken = await takeFree(await decided(batch));
+          return batch.map(({ id }) => taken.get(id)!);
         },
         putAside,
-      ),
+      );
+      return answers.map((answer) => (answer instanceof WalletsBusy ? new Waits([...answer.needs.values()].flat()) : answer));
+    },
   });
 
   async function run(batch: readonly Item[]): Promise<Given[]> {

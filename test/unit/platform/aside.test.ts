@@ -1,15 +1,14 @@
 import { expect } from "chai";
-import { AppError } from "../../../src/platform/errors.ts";
-import { createAside } from "../../../src/usage/dify/aside.ts";
-import { WalletsBusy } from "../../../src/usage/dify/busy.ts";
+import { createAside, Waits } from "../../../src/platform/aside.ts";
 
 /** A place aside over wallets that are locked as the test says. */
-function place(options: { waitMs?: number; run?: (items: readonly string[]) => Promise<(string | Error)[]> } = {}) {
+function place(options: { waitMs?: number; run?: (items: readonly string[]) => Promise<(string | Waits<bigint> | Error)[]> } = {}) {
   const locked = new Set<bigint>();
   const runs: string[][] = [];
-  const aside = createAside<string, string>({
-    ledger: { unlocked: async (ids) => new Set(ids.filter((id) => !locked.has(id))) },
+  const aside = createAside<string, string, bigint>({
+    free: async (ids) => new Set(ids.filter((id) => !locked.has(id))),
     waitMs: options.waitMs ?? 10_000,
+    late: () => new Error("it took too long"),
     async run(items) {
       runs.push([...items]);
       return options.run ? options.run(items) : items.map((item) => `did ${item}`);
@@ -37,14 +36,14 @@ describe("what waits for a wallet that somebody keeps locked", () => {
     const { aside, locked, runs } = place({ waitMs: 30 });
     locked.add(1n);
     const answer = await aside.add("a", [1n]);
-    expect(answer).to.be.instanceOf(AppError).and.to.include({ code: "unavailable" });
+    expect(answer).to.be.instanceOf(Error).and.to.have.property("message", "it took too long");
     expect([aside.size, runs.length]).to.deep.equal([0, 0]);
   });
 
   it("goes on waiting, for the wallets that it turns out to need", async () => {
     let tries = 0;
     const { aside, locked, runs } = place({
-      run: async (items) => items.map((item) => ((tries += 1) === 1 ? new WalletsBusy(new Map([[item, [7n]]])) : `did ${item}`)),
+      run: async (items) => items.map((item) => ((tries += 1) === 1 ? new Waits([7n]) : `did ${item}`)),
     });
     locked.add(7n);
     const answer = aside.add("a", [1n]);
