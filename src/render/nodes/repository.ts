@@ -134,7 +134,7 @@ export async function countNodes(db: Queryable): Promise<{ state: NodeState; nod
 /** Forgets nodes that are gone. Returns how many. */
 export async function forgetNodes(db: Queryable): Promise<number> {
   const { rowCount } = await db.query(
-    "DELETE FROM render_nodes WHERE heartbeat_at < now() - make_interval(secs => CASE WHEN draining THEN $2 ELSE $1 END)",
+    "DELETE FROM render_nodes WHERE heartbeat_at < now() - make_interval(secs => CASE WHEN draining THEN $2::float8 ELSE $1::float8 END)",
     [KEPT_S, KEPT_DRAINING_S],
   );
   return rowCount ?? 0;

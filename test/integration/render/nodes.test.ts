@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { RenderNode, RenderNodeOptions } from "../../../src/main/render-node.ts";
 import { createSimulate } from "../../../src/render/engines/simulate/index.ts";
-import { noteWaiting } from "../../../src/render/index.ts";
+import { forgetNodes, noteWaiting } from "../../../src/render/index.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
 import { prove, request, startRig, type Page, type Person, type Rig, type Task } from "./rig.ts";
@@ -114,6 +114,21 @@ describe("render nodes", function () {
     await waitFor(() => again.running, { timeoutMs: 30_000 });
     expect(again.capacity.draining).to.equal(true);
     expect((await find(name))?.state).to.equal("drained");
+  });
+
+  it("nodes that are gone are forgotten after a day, drained ones later", async () => {
+    const names: string[] = [];
+    for (const _ of [1, 2, 3]) {
+      const gone = rig.node({ name: `gone-${uuidv7()}` });
+      await waitFor(() => gone.running, { timeoutMs: 30_000 });
+      await gone.stop();
+      const { rows } = await rig.pool.query<{ name: string }>("SELECT name FROM render_nodes ORDER BY started_at DESC LIMIT 1");
+      names.push(rows[0]!.name);
+    }
+    await change(names[0]!, "drain");
+    await rig.pool.query("UPDATE render_nodes SET heartbeat_at = now() - interval '25 hours' WHERE name = ANY($1)", [names.slice(0, 2)]);
+    expect(await forgetNodes(rig.pool)).to.equal(1);
+    expect([await find(names[0]!), await find(names[1]!), await find(names[2]!)].map(Boolean)).to.deep.equal([true, false, true]);
   });
 
   it("frames go only where they fit; a task that fits no node says so at once and goes on when one comes", async () => {
