@@ -59,6 +59,20 @@ export interface HoldRequest {
   ttlMs: number;
 }
 
+/** A hold of nothing, for what is charged late: it counts on the budgets of an earlier call. */
+export interface LateHold extends Pick<HoldRequest, "id" | "walletId"> {
+  /** Holds or settled items of which the first that is known says which budgets; two at most. */
+  of: readonly string[];
+  /** What it counts on budgets of tokens, in hundredths; null when nobody knows. */
+  tokens: number | null;
+}
+
+export interface LateHolds {
+  /** All that the transaction is to charge. */
+  wallets: readonly bigint[];
+  patienceMs?: number | undefined;
+}
+
 /** A hold that is only looked at. */
 export type HoldLook = Pick<HoldRequest, "walletId" | "amount" | "minAmount" | "budgets" | "counts">;
 

@@ -4,6 +4,7 @@ import type { Pool } from "../platform/postgres.ts";
 import { forgetBudgets, readBudgets, type SpentSince } from "./budgets.ts";
 import { creditMany, expireWallets, walletStates } from "./batches.ts";
 import { createHolds } from "./holds.ts";
+import { holdLate } from "./lateHolds.ts";
 import { lookAtBudgets, lookAtHold } from "./look.ts";
 import { createHoldMetrics } from "./metrics.ts";
 import { heldWithin, releaseWithin, replaceHold, reserve, settlePart } from "./parts.ts";
@@ -50,6 +51,7 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
     look: (hold) => lookAtHold(deps, hold),
     spending: (budgets) => lookAtBudgets(deps, budgets),
     reserve: (tx, hold) => reserve(tx, hold, deps.spentSince),
+    holdLate,
     settlePart,
     replaceHold: (tx, hold) => replaceHold(tx, hold, deps.spentSince),
     releaseWithin,

@@ -1,5 +1,5 @@
 import type { Queryable } from "../platform/postgres.ts";
-import type { Budget, BudgetName, BudgetState, HoldLook, HoldOutcome, HoldRequest } from "./holdTypes.ts";
+import type { Budget, BudgetName, BudgetState, HoldLook, HoldOutcome, HoldRequest, LateHold, LateHolds } from "./holdTypes.ts";
 import type { HoldReplacement, PartItem, PartResult, Regrown, SettleFollow, SettleItem, SettleResult } from "./settleTypes.ts";
 
 export type * from "./holdTypes.ts";
@@ -204,6 +204,11 @@ export interface Ledger {
   spending(budgets: readonly Budget[]): Promise<BudgetState[]>;
   /** Holds credit in the caller's transaction, which locks the wallet; see {@link Ledger.authorize} for what answers mean. */
   reserve(tx: Queryable, hold: HoldRequest): Promise<HoldOutcome>;
+  /**
+   * Opens holds of 0 for charges that the caller's transaction is to make, so that they count on the budgets of earlier calls, whatever these
+   * leave. Answers the ids of those whose calls had budgets. To be called before {@link Ledger.foresee}; see lateHolds.ts.
+   */
+  holdLate(tx: Queryable, holds: readonly LateHold[], options: LateHolds): Promise<ReadonlySet<string>>;
   /**
    * Charges one piece of work out of an open hold in the caller's transaction, once per id, in full or not at all. Beyond the hold only
    * what the wallet has available is taken, and nothing when the hold counts on budgets: replace it by a larger one first.

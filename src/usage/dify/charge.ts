@@ -80,7 +80,7 @@ async function restsOf(
   );
   const calls = await callsOf(
     tx,
-    paused.map(({ next }) => next),
+    paused.flatMap(({ parts, next }) => [next, parts[0]!.messageKey]),
   );
   const maybe = await awaited(
     tx,
@@ -96,7 +96,7 @@ async function restsOf(
       continue;
     }
     const call = calls.get(next);
-    const payment = call ? paymentAs(call) : paymentAfter(before[0]!, unpaid.message);
+    const payment = call ? paymentAs(call) : paymentAfter(before[0]!, unpaid.message, calls.get(parts[0]!.messageKey)?.quotaWeight ?? null);
     made.set(unpaid.id, { event: usageEventOf(unpaid.id, unpaid.message, payment, rest, next), payment });
   }
   return { made, waits };

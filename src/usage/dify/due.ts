@@ -1,4 +1,4 @@
-import type { Ledger, SettleResult } from "../../ledger/index.ts";
+import type { Ledger, LateHold, SettleResult } from "../../ledger/index.ts";
 import { isLockTimeout, type PoolClient } from "../../platform/postgres.ts";
 import { eventJson, shardOf, type UsageEvent } from "../event.ts";
 import type { PendingEvent } from "../repository.ts";
@@ -9,7 +9,7 @@ import { pendingOf, type Payment, type Unpaid } from "./reported.ts";
 
 export interface ChargeDeps {
   settlement: Pick<Settlement, "prepare">;
-  ledger: Pick<Ledger, "holdingSince" | "shortfalls" | "unlocked">;
+  ledger: Pick<Ledger, "holdingSince" | "shortfalls" | "unlocked" | "holdLate">;
   shards: number;
 }
 
@@ -23,6 +23,12 @@ export interface Made {
 const usedOf = (made: Iterable<Made>): { holdId: string; tokens: number }[] =>
   [...made].flatMap(({ event: { tokens }, payment: { call } }) =>
     call?.quotaWeight ? [{ holdId: call.callId, tokens: (tokens.input + tokens.output) * call.quotaWeight }] : [],
+  );
+
+/** The holds of what no call has one for, on the limits of what came before it. */
+const lateOf = (made: Iterable<Made>): LateHold[] =>
+  [...made].flatMap(({ event: { id, walletId, tokens }, payment: { after } }) =>
+    after ? [{ id, walletId, of: [after.eventId], tokens: after.quotaWeight && (tokens.input + tokens.output) * after.quotaWeight }] : [],
   );
 
 /** What is to be settled of messages: what they make themselves, and what the relay recorded of them. */
@@ -49,9 +55,13 @@ export async function prepare(tx: PoolClient, deps: ChargeDeps, messages: readon
   const elsewhere = ({ id, settledAt, setAside }: RelayedEvent) => !settledAt && !setAside && !locked.has(id);
   const busy = needsOf(messages, { ...due, made: new Map() }, elsewhere);
   if (busy.size > 0) throw new WalletsBusy(busy);
-  const fresh = [...due.made.values()].map(({ event, payment }) => pendingOf(event, payment.call?.callId));
   const unrecorded = new Map([...due.made].map(([id, { event }]) => [id, eventJson(event, shardOf(event.walletId, deps.shards))]));
   try {
+    const wallets = [...[...due.made.values()].map(({ event }) => event.walletId), ...due.waiting.map((event) => event.wallet_id)];
+    const late = await deps.ledger.holdLate(tx, lateOf(due.made.values()), { wallets, patienceMs: PATIENCE_MS });
+    const fresh = [...due.made.values()].map(({ event, payment: { call } }) =>
+      pendingOf(event, call?.callId ?? (late.has(event.id) ? event.id : undefined)),
+    );
     const prepared = await deps.settlement.prepare(tx, [...fresh, ...due.waiting], { unrecorded, patienceMs: PATIENCE_MS });
     await noteTokens(tx, fresh, usedOf(due.made.values()));
     return prepared;

@@ -32,7 +32,7 @@ export { difyWebhookRouter, type DifyWebhookDeps } from "./router.ts";
 export interface DifyDeps {
   pool: Pool;
   log: Logger;
-  ledger: Pick<Ledger, "shortfalls" | "holdingSince" | "unlocked">;
+  ledger: Pick<Ledger, "shortfalls" | "holdingSince" | "unlocked" | "holdLate">;
   pricing: Pick<Pricing, "model" | "versionAt" | "switchedOff" | "cost">;
   settlement: Pick<Settlement, "prepare">;
   accountsOf: AccountsOf;

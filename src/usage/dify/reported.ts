@@ -32,6 +32,8 @@ export interface Payment {
   at: Date;
   /** The hold of the call. It pays by the rules of relayed calls, so that it is the same who reports a message first. */
   call?: Pick<MessageCall, "callId" | "quotaWeight">;
+  /** The usage event before it, where no call has a hold for it: it counts on the limits of that. */
+  after?: { eventId: string; quotaWeight: number | null };
 }
 
 /** The payment of a message that no call of ours made, as far as anybody knows. */
@@ -51,13 +53,14 @@ export const paymentOf = ({ payer, model, version, multiplier }: Charge, message
 /** The payment of a message as the call that makes it. */
 export const paymentAs = (call: MessageCall): Payment => ({ ...call, at: call.calledAt, call });
 
-/** The payment of what came after a run's pause, by the terms of what came before it. */
-export const paymentAfter = (part: RelayedEvent, message: DifyMessage): Payment => ({
+/** The payment of what came after a run's pause, or its client left, by the terms of what came before. `quotaWeight`: of its model, then. */
+export const paymentAfter = (part: RelayedEvent, message: DifyMessage, quotaWeight: number | null): Payment => ({
   ...part,
   providerId: null,
   providerName: "dify",
   priceVersionId: part.priceVersionId!,
   at: message.at,
+  after: { eventId: part.id, quotaWeight },
 });
 
 /** The usage event of a report: `id` is the kept event's, `messageKey` what of the message it is. */

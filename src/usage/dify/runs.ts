@@ -1,3 +1,4 @@
+import type { Ledger } from "../../ledger/index.ts";
 import { appError } from "../../platform/errors.ts";
 import { uuidv7 } from "../../platform/ids.ts";
 import type { PoolClient } from "../../platform/postgres.ts";
@@ -19,6 +20,9 @@ export interface OwedRun extends Omit<MessageCall, "messageKey" | "callId" | "ca
   charge: string;
   /** A hold that is open for it; without one, what the wallet does not cover is owed. */
   holdId: string | null;
+  /** The call that let it go on last, and when that began: what is charged is dated by it, and counts on its limits. */
+  beganBy: string | null;
+  beganAt: Date;
 }
 
 /** What Dify says that all of a run has used. */
@@ -42,10 +46,10 @@ export type RunCharge =
   | { outcome: "met" };
 
 /** The key of what is still to come of a run, undefined when all of it is recorded, and the tokens before it. */
-async function restOf(tx: PoolClient, charge: string): Promise<{ key: string | undefined; before: number }> {
+async function restOf(tx: PoolClient, charge: string): Promise<{ key: string | undefined; before: number; last?: string }> {
   const found = (await recordedOf(tx, [charge])).get(charge);
   if (!found) return { key: difyMessageKey(charge), before: 0 };
-  return { key: found.next, before: found.parts.at(-1)!.pausedAt ?? 0 };
+  return { key: found.next, before: found.parts.at(-1)!.pausedAt ?? 0, last: found.parts.at(-1)!.eventId };
 }
 
 /**
@@ -54,24 +58,25 @@ async function restOf(tx: PoolClient, charge: string): Promise<{ key: string | u
  */
 export async function chargeRun(
   tx: PoolClient,
-  deps: { settlement: Pick<Settlement, "prepare">; shards: number },
+  deps: { settlement: Pick<Settlement, "prepare">; ledger: Pick<Ledger, "holdLate">; shards: number },
   run: OwedRun,
   { tokens: total, inputPercent, paused }: RunTotal,
 ): Promise<RunCharge> {
-  const { key, before } = await restOf(tx, run.charge);
+  const { key, before, last } = await restOf(tx, run.charge);
   if (key === undefined || total <= before) return { outcome: "nothing", settled: before };
   const inputOf = (tokens: number): number => Math.ceil((tokens * inputPercent) / 100);
   const input = inputOf(total) - inputOf(before);
   const event = eventOf(run, key, { input, output: total - before - input });
   if ((await claimMessages(tx, [event])).length > 0) return { outcome: "met" };
   if (paused) await tx.query("UPDATE usage_messages SET paused_at = $2 WHERE message_key = $1", [key, total]);
-  const pending = pendingOf(event, run.holdId);
+  const used = run.quotaWeight && (total - before) * run.quotaWeight;
+  const late = { id: event.id, walletId: run.walletId, of: [run.beganBy, last].filter((id) => typeof id === "string"), tokens: used };
+  const held = await deps.ledger.holdLate(tx, run.holdId === null ? [late] : [], { wallets: [run.walletId] });
+  const pending = pendingOf(event, held.has(event.id) ? event.id : run.holdId);
   const unrecorded = new Map([[event.id, eventJson(event, shardOf(run.walletId, deps.shards))]]);
   const { charges, settle, committed } = await deps.settlement.prepare(tx, [pending], { unrecorded });
   if (!charges.has(event.id)) throw appError("internal_error", { message: `the run ${run.run} has no price` });
-  if (run.holdId !== null && run.quotaWeight !== null) {
-    await noteTokens(tx, [pending], [{ holdId: run.holdId, tokens: (total - before) * run.quotaWeight }]);
-  }
+  if (run.holdId !== null && used !== null) await noteTokens(tx, [pending], [{ holdId: run.holdId, tokens: used }]);
   return { outcome: "charged", settled: total, settle, committed };
 }
 
@@ -100,7 +105,7 @@ function eventOf(run: OwedRun, messageKey: string, { input, output }: { input: n
     status: "ok",
     errorCode: null,
     estimated: false,
-    startedAt: new Date(),
+    startedAt: run.beganAt,
     firstChunkMs: null,
     durationMs: 0,
     httpStatus: 200,

@@ -4,7 +4,7 @@ import { messageEnd } from "../../support/dify.ts";
 import { useStack } from "../../support/stack.ts";
 import { waitFor } from "../../support/waitFor.ts";
 import { billOf } from "../gateway/bill.ts";
-import { startRelay, type Customer, type Relay } from "../gateway/harness.ts";
+import { startRelay, type Customer, type CustomerOptions, type Relay } from "../gateway/harness.ts";
 import { answerOf, startRawUpstream, type RawUpstream } from "../gateway/rawUpstream.ts";
 import { startDify, type DifyRig } from "./rig.ts";
 
@@ -34,14 +34,14 @@ describe("a message whose client left, and of which Dify did not say in time wha
   });
 
   /** Makes a message whose client leaves. */
-  async function leave() {
+  async function leave(options: CustomerOptions = {}) {
     const message = `m-counted-${++made}`;
     raw.behave((socket, request) => {
       if (!/^POST \S*\/chat-messages /.test(request.head)) return answerOf(200, '{"result":"success"}')(socket, request);
       const ids = { task_id: `t-counted-${made}`, message_id: message, conversation_id: `c-counted-${made}` };
       socket.write(`${HEAD}data: ${JSON.stringify({ event: "message", ...ids, answer: "To the left." })}\n\n`);
     });
-    const ada = await relay.customer({ models: [model] });
+    const ada = await relay.customer({ models: [model], ...options });
     await rawCall(`${relay.url}/dify/v1/chat-messages`, {
       headers: { authorization: `Bearer ${ada.key}`, "content-type": "application/json" },
       body: JSON.stringify({ inputs: {}, query: "Which way?", response_mode: "streaming" }),
@@ -50,8 +50,8 @@ describe("a message whose client left, and of which Dify did not say in time wha
     return { ada, message };
   }
   /** The same, recorded as far as it was seen. */
-  async function left() {
-    const { ada, message } = await leave();
+  async function left(options?: CustomerOptions) {
+    const { ada, message } = await leave(options);
     const bill = await billOf(relay, ada);
     expect(bill).to.include({ status: "client_gone", estimated: true });
     return { ada, message, counted: bill.charged };
@@ -77,6 +77,21 @@ describe("a message whose client left, and of which Dify did not say in time wha
     expect(await charged(ada)).to.equal(FULL);
     const { rows } = await relay.pool.query("SELECT FROM ledger_settlements WHERE wallet_id = $1 AND charged > 0", [ada.walletId]);
     expect(rows).to.have.length(2);
+  });
+
+  it("counts all of it on the limits and quotas of its key, once", async () => {
+    const { ada, message } = await left({ keyLimits: { spend_total: "300", quota_tokens: 1_000_000, quota_requests: 1_000 } });
+    await Promise.all([report(ada, message), report(ada, message)]);
+    expect(await charged(ada)).to.equal(FULL);
+    const { rows } = await relay.pool.query(
+      "SELECT left(period, 2) AS period, spent, held FROM ledger_budgets WHERE id = $1 ORDER BY period",
+      [`key:${ada.keyId}`],
+    );
+    expect(rows).to.deep.equal([
+      { period: "qr", spent: 100n, held: 0n },
+      { period: "qt", spent: 230_000n, held: 0n },
+      { period: "to", spent: FULL, held: 0n },
+    ]);
   });
 
   it("keeps what was counted when less is reported, and operators are told", async () => {

@@ -2,7 +2,7 @@ import type { Ledger } from "../../../ledger/index.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import { inTransaction, type Pool, type PoolClient } from "../../../platform/postgres.ts";
 import type { TokenClasses } from "../../../pricing/index.ts";
-import { chargeRun, owing, waiveRun, type Incident, type Settlement } from "../../../usage/index.ts";
+import { chargeRun, createReadyDays, owing, waiveRun, type Incident, type Settlement } from "../../../usage/index.ts";
 import { settingsOf } from "../../formats/dify/apps.ts";
 import { partTotal } from "../../formats/dify/usage.ts";
 import type { RelayDeps } from "../../pipeline/deps.ts";
@@ -16,7 +16,7 @@ import { FOLLOWED_MS, HELD_MS, MOST_TRIES, nextLook, PAUSED_MS, RUNNING_MS } fro
 export interface ChaseDeps {
   pool: Pool;
   log: Logger;
-  ledger: Pick<Ledger, "stillHeld" | "heldWithin" | "releaseWithin">;
+  ledger: Pick<Ledger, "stillHeld" | "heldWithin" | "releaseWithin" | "holdLate">;
   settlement: Pick<Settlement, "prepare">;
   shards: number;
   catalog: Pick<Catalog, "providers" | "route" | "difyApps">;
@@ -40,6 +40,7 @@ type Next = Parameters<typeof updateLooked>[2];
 export function createRunChase(deps: ChaseDeps): RunChase {
   const { pool, log, ledger, incident } = deps;
   const asking = createAskRuns(deps);
+  const readyDays = createReadyDays(deps);
 
   async function chase(run: RunRow): Promise<void> {
     if (run.state === "followed" && (await ledger.stillHeld([run.callId!])).length > 0) return wait(run, { lookMs: FOLLOWED_MS });
@@ -101,6 +102,7 @@ export function createRunChase(deps: ChaseDeps): RunChase {
   async function settle(run: RunRow, { kind, tokens }: Extract<Look, { tokens: number }>): Promise<void> {
     const paused = kind === "paused";
     const { inputPercent } = await settingsOf(deps, run.model);
+    await readyDays([run.beganAt]);
     const charge = await inTransaction(pool, async (tx) => {
       if (!(await lockRun(tx, run))) return undefined;
       const holdId = await openHoldOf(tx, run);

@@ -33,7 +33,7 @@ export type RunName = Pick<OpenRun, "owner" | "run">;
 
 const COLUMNS = `owner, run, charge, task, of_message AS "ofMessage", user_id AS "userId", wallet_id AS "walletId", key_id AS "keyId",
   token_id AS "tokenId", model, provider_id AS "providerId", provider_name AS "providerName", price_version_id AS "priceVersionId",
-  price_multiplier AS "priceMultiplier", quota_weight AS "quotaWeight", state, call_id AS "callId", since, tries`;
+  price_multiplier AS "priceMultiplier", quota_weight AS "quotaWeight", began_by AS "beganBy", began_at AS "beganAt", state, call_id AS "callId", since, tries`;
 
 /** Milliseconds from now, by the database's clock. */
 const IN = (place: string): string => `clock_timestamp() + ${place}::float8 * interval '1 millisecond'`;
@@ -46,8 +46,8 @@ export async function upsertOpen(
 ): Promise<void> {
   await db.query(
     `INSERT INTO dify_runs AS r (owner, run, charge, task, of_message, user_id, wallet_id, key_id, token_id, model, provider_id, provider_name,
-       price_version_id, price_multiplier, quota_weight, state, next_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $18, ${IN("$17")})
+       price_version_id, price_multiplier, quota_weight, state, next_at, began_by, began_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $18, ${IN("$17")}, $19, $20)
      ON CONFLICT (owner, run) DO UPDATE SET charge = excluded.charge, task = excluded.task, of_message = excluded.of_message,
        state = excluded.state, call_id = NULL, since = clock_timestamp(), next_at = excluded.next_at, tries = 0
      WHERE r.call_id IS NULL OR r.call_id = $16`,
@@ -70,6 +70,8 @@ export async function upsertOpen(
       callId,
       lookMs,
       state,
+      run.beganBy,
+      run.beganAt,
     ],
   );
 }
@@ -80,7 +82,7 @@ export async function findRun(db: Queryable, { owner, run }: RunName): Promise<R
 }
 
 /** What of a run's terms is of the call that lets it go on. */
-export type CallTerms = Pick<OpenRun, "keyId" | "tokenId" | "priceVersionId" | "priceMultiplier" | "quotaWeight">;
+export type CallTerms = Pick<OpenRun, "keyId" | "tokenId" | "priceVersionId" | "priceMultiplier" | "quotaWeight" | "beganBy" | "beganAt">;
 
 /** A call follows a run from now on, unless another one than `before` has begun to. */
 export async function updateFollowed(
@@ -90,7 +92,7 @@ export async function updateFollowed(
 ): Promise<boolean> {
   const { rowCount } = await db.query(
     `UPDATE dify_runs SET state = 'followed', call_id = $3, key_id = $5, token_id = $6, price_version_id = $7, price_multiplier = $8,
-       quota_weight = $9, since = clock_timestamp(), next_at = ${IN("$10")}, tries = 0
+       quota_weight = $9, began_by = $11, began_at = $12, since = clock_timestamp(), next_at = ${IN("$10")}, tries = 0
      WHERE owner = $1 AND run = $2 AND call_id IS NOT DISTINCT FROM $4`,
     [
       owner,
@@ -103,6 +105,8 @@ export async function updateFollowed(
       call.priceMultiplier,
       call.quotaWeight,
       call.lookMs,
+      call.beganBy,
+      call.beganAt,
     ],
   );
   return rowCount === 1;

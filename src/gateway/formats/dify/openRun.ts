@@ -10,6 +10,8 @@ export function termsOf(call: Call): CallTerms {
     priceVersionId: call.price!.id,
     priceMultiplier: call.priceMultiplier,
     quotaWeight: call.quotaWeight ?? null,
+    beganBy: call.id,
+    beganAt: call.startedAt,
   };
 }
 

@@ -3,7 +3,7 @@ import { keptForRuns } from "../../../../src/gateway/dify/runs/index.ts";
 import { createUpstream, type Upstream } from "../../../../src/gateway/upstream/exchange.ts";
 import { createLogger } from "../../../../src/platform/logger.ts";
 import { createHousekeeping, reportIncidents, type Settlement } from "../../../../src/usage/index.ts";
-import type { Customer } from "../harness.ts";
+import type { Customer, CustomerOptions } from "../harness.ts";
 import { useDify, type DifyEvent, type Rig } from "./rig.ts";
 
 /** What the worker does for runs that no call reads to their end, done by hand. */
@@ -13,7 +13,7 @@ export interface UnreadRig extends Rig {
   /** Releases holds of lost calls; answers how many. */
   sweep(): Promise<number>;
   /** Begins a workflow run that pauses when it has used 500 tokens, and makes Dify count 2300 from then on. */
-  begin(model?: string): Promise<Waiting>;
+  begin(model?: string, options?: CustomerOptions): Promise<Waiting>;
   /** Answers a run's form, here or at Dify itself. */
   answer(waiting: Waiting): Promise<Response>;
   answerAtDify(waiting: Waiting): Promise<void>;
@@ -62,9 +62,9 @@ export function useUnread(env: Record<string, string> = {}): UnreadRig {
     const log = createLogger({ level: "silent", name: "test" });
     return (await createHousekeeping({ pool, ledger, shards: 1, keeps: keptForRuns, log }).sweepHolds()).released;
   };
-  rig.begin = async (named) => {
+  rig.begin = async (named, options) => {
     const { model, key } = named === undefined ? await rig.app("workflow") : { model: named, key: "" };
-    const ada = await rig.customer(model);
+    const ada = await rig.customer(model, options);
     await rig.dify.tell("[[usage:300,200]] [[chunks:2]]");
     const events = await rig.stream(ada, "/workflows/run", { inputs: { query: "[[outcome:paused]] Which way?" } });
     await rig.bill(ada);
