@@ -3,7 +3,7 @@ import type { Pool, PoolClient } from "../platform/postgres.ts";
 import type { PayDues } from "./campaign/dues.ts";
 import { noteDues } from "./campaign/repository.ts";
 import type { ReferralPayout } from "./referral/payout.ts";
-import { dueReferrals } from "./referral/repository.ts";
+import { countPayTry, dueReferrals } from "./referral/repository.ts";
 import { openReversals } from "./reversals/repository.ts";
 import type { Reverse } from "./reversals/reverse.ts";
 import type { TakeBack } from "./reversals/takeBack.ts";
@@ -95,7 +95,11 @@ export function createTopUpRewards(deps: {
         else await markTopUp(pool, topUp.orderNo, "failed");
       }
       for (const id of await dueReferrals(pool, BATCH)) {
-        if (await attempt(() => payout.pay(id), { referral: id })) delivered.referrals += 1;
+        const pay = async () => {
+          await countPayTry(pool, id);
+          if (await payout.pay(id)) delivered.referrals += 1;
+        };
+        await attempt(pay, { referral: id });
       }
       return delivered;
     },

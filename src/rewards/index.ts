@@ -76,7 +76,7 @@ export function createRewards(deps: {
       log,
       payout,
       payDues: createPayDues({ pool, payouts, member: find, clock }),
-      reverse: createReverse({ pool, settings }),
+      reverse: createReverse({ pool }),
       takeBack: createTakeBack({ pool, ledger, metrics, emit: events.emit }),
     }),
     routes: [

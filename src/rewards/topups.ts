@@ -84,6 +84,14 @@ export async function stands(tx: Queryable, orderNo: string, least: bigint): Pro
   return rows[0]?.stands === true;
 }
 
+/** First key of the two-part advisory lock "it is being decided what becomes of this person's refunded top-ups". */
+const REFUNDS_LOCK = 7_266_012;
+
+/** Lets decisions about refunded top-ups of one person go one after the other: each locks its own and looks for another that stands. */
+export async function lockTopUpsOf(tx: Queryable, userId: string): Promise<void> {
+  await tx.query("SELECT pg_advisory_xact_lock($1, hashtext($2))", [REFUNDS_LOCK, userId]);
+}
+
 /** Locks a refunded top-up whose rewards are to be undone, when all payments for it under way have ended. False when somebody else has undone it. */
 export async function lockRefunded(tx: Queryable, orderNo: string): Promise<boolean> {
   const { rowCount } = await tx.query(`SELECT FROM reward_topups WHERE order_no = $1 AND ${REFUNDED} FOR UPDATE`, [orderNo]);

@@ -91,7 +91,7 @@ export function createClaims(deps: { pool: Pool; payouts: Payouts; member: FindM
         order_no: null,
         created_at: now,
       };
-      await insertClaim(tx, { ...claim, request_key: requestKey, topup_no: topUpNo });
+      await insertClaim(tx, { ...claim, request_key: requestKey, topup_no: topUpNo, min_topup: least ?? 0n });
       return claim;
     });
   }

@@ -46,6 +46,7 @@ export function createPayDues(deps: { pool: Pool; payouts: Payouts; member: Find
         created_at: now,
         request_key: null,
         topup_no: null,
+        min_topup: due.min_topup,
       });
     });
   }

@@ -21,6 +21,8 @@ interface ClaimGrounds {
   request_key: string | null;
   /** The top-up without which it would have been refused. */
   topup_no: string | null;
+  /** What must be left of that top-up, or of the one that it is paid for; micro-credits. */
+  min_topup: bigint;
 }
 
 const FIELDS = [
@@ -188,17 +190,21 @@ export async function findClaim(
 }
 
 export async function insertClaim(tx: Queryable, claim: ClaimRow & ClaimGrounds): Promise<void> {
-  await tx.query(`INSERT INTO campaign_claims (${CLAIM}, request_key, topup_no) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, [
-    claim.campaign_id,
-    claim.user_id,
-    claim.no,
-    claim.amount,
-    claim.balance_after,
-    claim.order_no,
-    claim.created_at,
-    claim.request_key,
-    claim.topup_no,
-  ]);
+  await tx.query(
+    `INSERT INTO campaign_claims (${CLAIM}, request_key, topup_no, min_topup) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    [
+      claim.campaign_id,
+      claim.user_id,
+      claim.no,
+      claim.amount,
+      claim.balance_after,
+      claim.order_no,
+      claim.created_at,
+      claim.request_key,
+      claim.topup_no,
+      claim.min_topup,
+    ],
+  );
 }
 
 /** A claim whose top-up was refunded. */
@@ -208,7 +214,8 @@ export interface UngroundedClaim {
   no: number;
   /** It was paid for that very top-up; else it only needed one like it. */
   for_topup: boolean;
-  min_topup: bigint | null;
+  /** What was asked for when it was earned. */
+  min_topup: bigint;
   starts_at: Date;
   ends_at: Date;
 }
@@ -216,7 +223,7 @@ export interface UngroundedClaim {
 /** The claims that a top-up led to. */
 export async function claimsOfTopUp(tx: Queryable, orderNo: string): Promise<UngroundedClaim[]> {
   const { rows } = await tx.query<UngroundedClaim>(
-    `SELECT l.campaign_id, l.user_id, l.no, l.topup_no IS NULL AS for_topup, c.min_topup, c.starts_at, c.ends_at
+    `SELECT l.campaign_id, l.user_id, l.no, l.topup_no IS NULL AS for_topup, l.min_topup, c.starts_at, c.ends_at
      FROM campaign_claims l JOIN campaigns c ON c.id = l.campaign_id WHERE l.order_no = $1 OR l.topup_no = $1 ORDER BY 1, 2, 3`,
     [orderNo],
   );

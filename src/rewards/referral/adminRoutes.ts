@@ -25,6 +25,7 @@ const view = z.object({
   topup_refunded_at: isoTime.nullable().meta({ description: "When that top-up was refunded" }),
   referrer_reward: creditsText,
   referred_reward: creditsText,
+  min_topup: creditsText.meta({ description: "What must be left of that top-up, as was asked for when it was decided" }),
   capped: z.boolean().meta({ description: "The referrer got nothing: the month's referrals were used up" }),
   created_at: isoTime,
   qualified_at: isoTime.nullable(),
@@ -34,11 +35,12 @@ const view = z.object({
 });
 
 function present(row: ReferralRow) {
-  const { network: _network, expires_days: _days, ...shown } = row;
+  const { network: _network, expires_days: _days, attempts: _attempts, ...shown } = row;
   return {
     ...shown,
     referrer_reward: formatCredits(row.referrer_reward),
     referred_reward: formatCredits(row.referred_reward),
+    min_topup: formatCredits(row.min_topup),
     created_at: row.created_at.toISOString(),
     qualified_at: row.qualified_at?.toISOString() ?? null,
     paid_at: row.paid_at?.toISOString() ?? null,

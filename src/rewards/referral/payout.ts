@@ -10,8 +10,8 @@ import { findPending, findReferral, lockReferral, saveReferral, takeOfMonth, typ
 export interface ReferralPayout {
   /** Decides the referral of whoever topped up: due, held for an operator, or refused. Once; answers its id when it is due. A refunded top-up decides nothing. */
   qualify(topUp: TopUp): Promise<string | undefined>;
-  /** Pays a referral that is due, each side once, while its top-up stands. May stop anywhere and be called again. */
-  pay(id: string): Promise<void>;
+  /** Pays a referral that is due, each side once, while its top-up stands. May stop anywhere and be called again. True when it did. */
+  pay(id: string): Promise<boolean>;
 }
 
 export interface ReferralDeps {
@@ -39,7 +39,7 @@ export function createReferralPayout(deps: ReferralDeps): ReferralPayout {
   }
 
   /** Locks a referral that is due for a top-up that stands. The top-up first, as whoever undoes it does. */
-  async function lockDue(tx: PoolClient, { id, order_no: orderNo }: ReferralRow, least: bigint): Promise<ReferralRow | undefined> {
+  async function lockDue(tx: PoolClient, { id, order_no: orderNo, min_topup: least }: ReferralRow): Promise<ReferralRow | undefined> {
     if (!(await stands(tx, orderNo!, least))) return undefined;
     const row = await lockReferral(tx, id);
     return row?.status === "due" && row.order_no === orderNo ? row : undefined;
@@ -67,6 +67,7 @@ export function createReferralPayout(deps: ReferralDeps): ReferralPayout {
           referrer_reward: referrer,
           referred_reward: referred,
           expires_days: expiresDays,
+          min_topup: minTopUp,
           qualified_at: clock.now(),
         });
         return status === "due" ? row.id : undefined;
@@ -76,20 +77,21 @@ export function createReferralPayout(deps: ReferralDeps): ReferralPayout {
     // A transaction for each side: no transaction locks two wallets, whose order it could get wrong.
     async pay(id) {
       const found = await findReferral(pool, id);
-      if (found?.status !== "due") return;
-      const { monthlyCap, minTopUp } = await settings.read(referralSettings);
+      if (found?.status !== "due") return false;
+      const { monthlyCap } = await settings.read(referralSettings);
       await payouts.run(async (tx, pay) => {
-        const row = await lockDue(tx, found, minTopUp);
+        const row = await lockDue(tx, found);
         if (row) await pay(paymentOf(row, "referred"));
       });
-      await payouts.run(async (tx, pay) => {
-        const row = await lockDue(tx, found, minTopUp);
-        if (!row) return;
+      return payouts.run(async (tx, pay) => {
+        const row = await lockDue(tx, found);
+        if (!row) return false;
         const now = clock.now();
         const within =
           row.referrer_reward === 0n || (await takeOfMonth(tx, row.referrer_id, `${now.toISOString().slice(0, 7)}-01`, monthlyCap));
         await saveReferral(tx, { ...row, status: "paid", capped: !within, paid_at: now });
         if (within) await pay(paymentOf(row, "referrer"));
+        return true;
       });
     },
   };

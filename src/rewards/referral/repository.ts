@@ -18,7 +18,11 @@ export interface ReferralRow {
   referrer_reward: bigint;
   referred_reward: bigint;
   expires_days: number;
+  /** What must be left of its top-up, as was asked for when it was decided. */
+  min_topup: bigint;
   capped: boolean;
+  /** How often it was tried to pay it later. */
+  attempts: number;
   created_at: Date;
   qualified_at: Date | null;
   paid_at: Date | null;
@@ -99,7 +103,7 @@ export async function findPending(db: Queryable, referredId: string): Promise<Re
 export async function saveReferral(tx: Queryable, row: ReferralRow): Promise<void> {
   await tx.query(
     `UPDATE referrals SET status = $2, reason = $3, signals = $4, order_no = $5, referrer_reward = $6, referred_reward = $7,
-       expires_days = $8, capped = $9, qualified_at = $10, paid_at = $11, reviewed_by = $12, review_reason = $13 WHERE id = $1`,
+       expires_days = $8, min_topup = $9, capped = $10, qualified_at = $11, paid_at = $12, reviewed_by = $13, review_reason = $14 WHERE id = $1`,
     [
       row.id,
       row.status,
@@ -109,6 +113,7 @@ export async function saveReferral(tx: Queryable, row: ReferralRow): Promise<voi
       row.referrer_reward,
       row.referred_reward,
       row.expires_days,
+      row.min_topup,
       row.capped,
       row.qualified_at,
       row.paid_at,
@@ -128,9 +133,17 @@ export async function takeOfMonth(tx: Queryable, referrerId: string, month: stri
   return rowCount === 1;
 }
 
+/** Referrals to be paid: those tried least first. */
 export async function dueReferrals(db: Queryable, limit: number): Promise<string[]> {
-  const { rows } = await db.query<{ id: string }>("SELECT id FROM referrals WHERE status = 'due' ORDER BY created_at LIMIT $1", [limit]);
+  const { rows } = await db.query<{ id: string }>("SELECT id FROM referrals WHERE status = 'due' ORDER BY attempts, created_at LIMIT $1", [
+    limit,
+  ]);
   return rows.map((row) => row.id);
+}
+
+/** Counts that one is being tried, so that those that always fail hold up no other. */
+export async function countPayTry(db: Queryable, id: string): Promise<void> {
+  await db.query("UPDATE referrals SET attempts = attempts + 1 WHERE id = $1", [id]);
 }
 
 /** Newest first. */

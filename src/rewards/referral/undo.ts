@@ -11,6 +11,7 @@ const waiting = (row: ReferralRow): ReferralRow => ({
   referrer_reward: 0n,
   referred_reward: 0n,
   expires_days: 0,
+  min_topup: 0n,
   qualified_at: null,
   reviewed_by: null,
   review_reason: null,
@@ -18,13 +19,13 @@ const waiting = (row: ReferralRow): ReferralRow => ({
 
 /**
  * Decides what becomes of the referral of a refunded top-up, whose row the caller has locked: what is left of it, or another top-up of the
- * person that stands, carries it if it buys `least` micro-credits; without one the referral waits again or, when a side was paid, is reversed
- * for good. Answers the payments that are without ground then.
+ * person that stands, carries it if it buys what was asked for when it was decided; without one the referral waits again or, when a side was
+ * paid, is reversed for good. Answers the payments that are without ground then.
  */
-export async function undoReferral(tx: PoolClient, orderNo: string, least: bigint): Promise<string[]> {
+export async function undoReferral(tx: PoolClient, orderNo: string): Promise<string[]> {
   const row = await lockReferralOf(tx, orderNo);
   if (!row || row.status === "refused" || row.status === "reversed") return [];
-  const other = await standingTopUp(tx, { userId: row.referred_id, least });
+  const other = await standingTopUp(tx, { userId: row.referred_id, least: row.min_topup });
   if (other !== undefined) {
     await saveReferral(tx, { ...row, order_no: other });
     return [];

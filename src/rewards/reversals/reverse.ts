@@ -1,9 +1,7 @@
-import type { Settings } from "../../admin/settings/index.ts";
 import { inTransaction, type Pool, type PoolClient } from "../../platform/postgres.ts";
 import { claimsOfTopUp, regroundClaim } from "../campaign/repository.ts";
 import { undoReferral } from "../referral/undo.ts";
-import { referralSettings } from "../settings.ts";
-import { lockRefunded, markReversed, standingTopUp, stands, type TopUp } from "../topups.ts";
+import { lockRefunded, lockTopUpsOf, markReversed, standingTopUp, stands, type TopUp } from "../topups.ts";
 import { insertReversals } from "./repository.ts";
 
 /**
@@ -12,7 +10,7 @@ import { insertReversals } from "./repository.ts";
  */
 export type Reverse = (topUp: TopUp) => Promise<void>;
 
-export function createReverse({ pool, settings }: { pool: Pool; settings: Settings }): Reverse {
+export function createReverse({ pool }: { pool: Pool }): Reverse {
   /**
    * Claims that nothing carries any more, by the ids of their payments. What is left of the top-up may, if it is large enough, and for one that
    * only needed some top-up another.
@@ -21,22 +19,22 @@ export function createReverse({ pool, settings }: { pool: Pool; settings: Settin
     const payments: string[] = [];
     for (const claim of await claimsOfTopUp(tx, orderNo)) {
       const { campaign_id, user_id: userId, no, for_topup, min_topup: least, starts_at: from, ends_at: to } = claim;
-      if (await stands(tx, orderNo, least ?? 0n)) continue;
-      const other = for_topup ? undefined : await standingTopUp(tx, { userId, least: least ?? 0n, from, to });
+      if (await stands(tx, orderNo, least)) continue;
+      const other = for_topup ? undefined : await standingTopUp(tx, { userId, least, from, to });
       if (other === undefined) payments.push(`campaign:${campaign_id}:${userId}:${no}`);
       else await regroundClaim(tx, claim, other);
     }
     return payments;
   }
 
-  return async ({ orderNo }) => {
-    const { minTopUp } = await settings.read(referralSettings);
-    await inTransaction(pool, async (tx) => {
+  return ({ orderNo, userId }) =>
+    inTransaction(pool, async (tx) => {
+      // Two at once would each wait for the other's top-up.
+      await lockTopUpsOf(tx, userId);
       // From here on nothing more is paid for it.
       if (!(await lockRefunded(tx, orderNo))) return;
-      const payments = [...(await undoReferral(tx, orderNo, minTopUp)), ...(await ungrounded(tx, orderNo))];
+      const payments = [...(await undoReferral(tx, orderNo)), ...(await ungrounded(tx, orderNo))];
       if (payments.length > 0) await insertReversals(tx, orderNo, payments);
       await markReversed(tx, orderNo);
     });
-  };
 }

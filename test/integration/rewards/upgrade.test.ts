@@ -48,4 +48,46 @@ describe("what the release before gave and sold", () => {
       await rig.close();
     }
   });
+
+  it("rests on what is asked of a top-up now, and no more than it had: nothing is taken back and nobody waits for ever", async () => {
+    const url = await emptyDatabase();
+    await migrate({ url, folder, log, upTo: "0055-dify-totals.sql" });
+    const before = createPool({ url, max: 2, name: "test", log });
+    await before.query(`INSERT INTO settings (key, value, version) VALUES ('referral.min_topup', '"200"', 1)`);
+    await before.query(`
+      INSERT INTO users (id, email, username, wallet_id)
+      SELECT id, 'p' || n || '@example.com', 'p' || n, ledger_open_wallet('user', id)
+      FROM (SELECT ('00000000-0000-7000-8000-00000000000' || n)::uuid AS id, n FROM generate_series(1, 4) AS n) q;
+      INSERT INTO reward_topups (order_no, user_id, credits, refunded_credits, completed_at, done_at, refunded_at, reversed_at)
+      SELECT 'TK' || n, ('00000000-0000-7000-8000-00000000000' || n)::uuid, credits, refunded, now(), now(), NULL, decided
+      FROM (VALUES (2, 100000000, 0, NULL), (3, 100000000, 40000000, now()), (4, 500000000, 0, NULL)) AS t (n, credits, refunded, decided);
+      INSERT INTO referrals (id, referrer_id, referred_id, code, status, order_no)
+      SELECT gen_random_uuid(), '00000000-0000-7000-8000-000000000001', user_id, 'ADASCODE', 'due', order_no FROM reward_topups;
+      INSERT INTO campaigns (id, code, name, trigger, starts_at, ends_at, reward, budget, min_topup)
+      SELECT gen_random_uuid(), code, code, 'claim', now(), now() + interval '1 day', 1, 1, least FROM (VALUES ('large', 300000000), ('any', NULL)) AS c (code, least);
+      INSERT INTO campaign_claims (campaign_id, user_id, no, amount, balance_after, topup_no, created_at)
+      SELECT c.id, t.user_id, 1, 1, 1, t.order_no, now() FROM campaigns c CROSS JOIN reward_topups t`);
+    await before.end();
+
+    await migrate({ url, folder, log });
+    const after = createPool({ url, max: 2, name: "test", log });
+    const referrals = await after.query("SELECT order_no, min_topup FROM referrals ORDER BY order_no");
+    expect(referrals.rows).to.deep.equal([
+      { order_no: "TK2", min_topup: 100n * MICRO },
+      { order_no: "TK3", min_topup: 60n * MICRO },
+      { order_no: "TK4", min_topup: 200n * MICRO },
+    ]);
+    const claims = await after.query(
+      "SELECT c.code, l.topup_no, l.min_topup FROM campaign_claims l JOIN campaigns c ON c.id = l.campaign_id ORDER BY 1, 2",
+    );
+    expect(claims.rows.map(({ code, topup_no, min_topup }) => [code, topup_no, min_topup])).to.deep.equal([
+      ["any", "TK2", 0n],
+      ["any", "TK3", 0n],
+      ["any", "TK4", 0n],
+      ["large", "TK2", 100n * MICRO],
+      ["large", "TK3", 60n * MICRO],
+      ["large", "TK4", 300n * MICRO],
+    ]);
+    await after.end();
+  });
 });
