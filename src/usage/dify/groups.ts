@@ -1,3 +1,4 @@
+import { addsUp } from "./corrected.ts";
 import type { DifyMessage } from "./message.ts";
 
 /** A message_end event on its way in. */
@@ -32,6 +33,9 @@ export function groupsOf(batch: readonly Item[]): Group[] {
     const group = found ?? { leader: item, members: [] };
     group.members.push(item);
     if (!found) groups.push(group);
+    // What adds up goes before what does not.
+    if (item.message.messageId === group.leader.message.messageId && addsUp(item.message) && !addsUp(group.leader.message))
+      group.leader = item;
     // Another message under a request id that was used is answered with the first; its own message may come rightly yet.
     if (same || !found) {
       known.set(message, group);

@@ -176,6 +176,21 @@ export async function storeEvents(tx: Queryable, events: readonly KeptEvent[]): 
   await tx.query({ name: "dify_store", text: "SELECT dify_store($1::jsonb)", values: [JSON.stringify(events)] });
 }
 
+/**
+ * Ids of open events whose numbers contradict each other and of which more is known since, oldest first: the relay has recorded the message, or
+ * it came again with numbers that add up.
+ */
+export async function knownSince(db: Queryable, limit: number): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    `SELECT e.id FROM dify_events e WHERE e.state = 'open' AND e.charged_at IS NULL AND e.reason = 'totals_disagree'
+       AND (e.total_tokens = e.input_tokens + e.output_tokens
+         OR EXISTS (SELECT FROM usage_messages m WHERE m.message_key = dify_message_key(e.message_id)))
+     ORDER BY e.id LIMIT $1`,
+    [limit],
+  );
+  return rows.map(({ id }) => id);
+}
+
 /** Ids of open events that nobody has been charged for, oldest first, after `after`. */
 export async function openEvents(
   db: Queryable,

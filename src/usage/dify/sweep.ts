@@ -3,7 +3,7 @@ import type { Pool } from "../../platform/postgres.ts";
 import type { Pricing } from "../../pricing/index.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Payers } from "./payers.ts";
-import { openEvents } from "./repository.ts";
+import { knownSince, openEvents } from "./repository.ts";
 import type { Retry } from "./retry.ts";
 
 /** Charges open events whose user has been mapped, or whose model priced, since, and closes those whose shortfall was paid. */
@@ -54,6 +54,7 @@ export function createSweep(deps: {
       if ((await pricing.model(name))?.price) charged += await retryAll({ model: name });
     }
     charged += await retryAll({ reason: "relay_waits" });
+    charged += (await retry(await knownSince(pool, MOST))).charged;
     const closed = await inbox.closePaid();
     if (charged > 0) log.info({ charged }, "open dify events were charged");
     return { charged, closed };

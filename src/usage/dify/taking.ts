@@ -4,6 +4,7 @@ import { reportIncidents } from "../incidents.ts";
 import type { DifyAnswer } from "./answers.ts";
 import { aroundBusy, WalletsBusy } from "./busy.ts";
 import { chargeMessages } from "./charge.ts";
+import { correctionOf, storeCorrection } from "./corrected.ts";
 import type { ReadyDays } from "./days.ts";
 import type { ChargeDeps } from "./due.ts";
 import { groupsOf, type Group, type Item } from "./groups.ts";
@@ -92,6 +93,15 @@ export function createTaking(deps: TakingDeps): Taking {
         const { id, message } = firsts.get(place) ?? leader;
         return members.flatMap((item) => (saysTheSame(message, item.message) ? [] : [conflict(id, message, item.message)]));
       });
+      for (const [place, first] of firsts) {
+        const message = correctionOf(
+          first,
+          groups[place]!.members.map((item) => item.message),
+        );
+        if (!message) continue;
+        await storeCorrection(tx, first.id, message);
+        taken[place]!.first = { ...first, message };
+      }
       let settle: (() => Promise<void>) | undefined;
       if (unpaid.length > 0) {
         const charged = await chargeMessages(tx, deps, unpaid);

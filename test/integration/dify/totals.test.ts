@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { expect } from "chai";
 import type { EventView } from "../../../src/usage/dify/inbox.ts";
 import { useStack } from "../../support/stack.ts";
@@ -57,6 +58,59 @@ for (const totals of ["keep", "charge"] as const) {
         deliveries: 2,
       });
       expect(await incidents(ada)).to.deep.equal([{ kind: "usage_disagrees" }]);
+    });
+
+    it("is charged once, by the right numbers, when it comes again with them, and operators see both", async () => {
+      const ada = await rig.person(1_000);
+      const body = { ...wrong(ada) };
+      await rig.send(body);
+      const right = { ...body, data: { ...body.data, total_tokens: 2_300 } };
+      const answers = await Promise.all([rig.send(right), rig.send({ ...right, request_id: randomUUID() }), rig.send(right)]);
+      answers.push(await rig.send(right), await rig.send(body), await rig.send({ ...body, data: { ...body.data, output_tokens: 8_499 } }));
+      for (const { status, body: said } of answers) expect([status, said.data.pointsDeducted]).to.deep.equal([200, 93]);
+      await rig.sweep();
+      expect(await total(ada)).to.equal(907n);
+      expect(await kept(ada)).to.include({ state: "charged", points: "93", total_tokens: 2_300, totals_agree: true });
+      expect(await incidents(ada)).to.deep.equal([{ kind: "usage_disagrees" }]);
+      const { rows } = await rig.pool.query("SELECT FROM incidents WHERE kind = 'message_differs' AND details ->> 'event' = $1", [
+        (await kept(ada)).id,
+      ]);
+      expect(rows).not.to.have.length(0);
+    });
+
+    it("is charged once when both come at the same instant, in either order", async () => {
+      for (let round = 0; round < 10; round++) {
+        const ada = await rig.person(1_000);
+        const body = wrong(ada);
+        const both = [body, { ...body, request_id: randomUUID(), data: { ...body.data, total_tokens: 2_300 } }];
+        const answers = await Promise.all((round % 2 ? both : both.reverse()).map((one) => rig.send(one)));
+        expect(answers.filter(({ status }) => status === 200)).not.to.have.length(0);
+        expect(await total(ada)).to.equal(907n);
+        expect((await kept(ada)).state).to.equal("charged");
+      }
+    });
+
+    it("is charged by the sweep when its process was lost between taking the right numbers and charging them", async () => {
+      const ada = await rig.person(1_000);
+      await rig.send(wrong(ada));
+      const { id } = await kept(ada);
+      await rig.pool.query("UPDATE dify_events SET total_tokens = 2300 WHERE id = $1", [id]);
+      await rig.sweep();
+      await rig.sweep();
+      expect(await total(ada)).to.equal(907n);
+      const refused = await rig.pool
+        .query("UPDATE dify_events SET output_tokens = 1, total_tokens = 1501 WHERE id = $1", [id])
+        .catch(String);
+      expect(refused).to.contain("what was reported stays");
+    });
+
+    it("that another message's request id names is not charged by that one", async () => {
+      const ada = await rig.person(1_000);
+      const body = wrong(ada);
+      await rig.send(body);
+      const other = message({ user_id: ada.userId, model_name: "gpt-4", request_id: body.request_id });
+      expect((await rig.send({ ...other, request_id: body.request_id })).status).to.equal(400);
+      expect(await total(ada)).to.equal(1_000n);
     });
 
     it("is charged once, by its parts, when an operator replays it", async () => {
