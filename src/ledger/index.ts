@@ -8,7 +8,7 @@ import { holdLate } from "./lateHolds.ts";
 import { lookAtBudgets, lookAtHold } from "./look.ts";
 import { createHoldMetrics } from "./metrics.ts";
 import { heldWithin, releaseWithin, replaceHold, reserve, settlePart } from "./parts.ts";
-import { credit, creditTogether, debit, takeBack } from "./postings.ts";
+import { credit, creditAnd, creditTogether, debit, takeBack } from "./postings.ts";
 import type { Tolerance } from "./rules.ts";
 import { foresee, settle, settleAnd, unlocked } from "./settle.ts";
 import type { Ledger } from "./types.ts";
@@ -38,6 +38,7 @@ export function createLedger(deps: { pool: Pool; log: Logger; tolerance: Toleran
     ensureWallet,
     balance: (walletId) => readBalance(pool, walletId),
     credit,
+    creditAnd,
     creditMany,
     expireWallets,
     walletStates,

@@ -1,7 +1,7 @@
 import type { Queryable } from "../platform/postgres.ts";
 import { appError } from "../platform/errors.ts";
 import { DEFAULT_PRIORITY, least } from "./rules.ts";
-import type { Credit, CreditResult, Debit, DebitResult, TakeBack } from "./types.ts";
+import type { Credit, CreditFollow, CreditResult, Debit, DebitResult, Less, TakeBack } from "./types.ts";
 
 interface PostedRow {
   id: string | null;
@@ -19,21 +19,22 @@ interface PostedRow {
 const POSTED = `(p.transfer).id, (p.transfer).debit_account, (p.transfer).credit_account, (p.transfer).amount, (p.transfer).type,
   (p.transfer).source, (p.transfer).debit_balance_after, (p.transfer).credit_balance_after, p.counterpart, p.replayed`;
 
-/** Credits a wallet once per id. Throws `idempotency_mismatch` when the id was used for something else, `not_found` without a wallet. */
-export async function credit(db: Queryable, c: Credit): Promise<CreditResult> {
-  checkAmount(c.amount);
-  const row = await post<PostedRow>(db, `SELECT ${POSTED} FROM ledger_credit($1, $2, $3, $4, $5, $6, $7::smallint, $8, $9, $10) p`, [
-    c.id,
-    c.walletId,
-    c.amount,
-    c.from,
-    c.source,
-    c.type,
-    c.priority ?? DEFAULT_PRIORITY[c.source],
-    c.expiresAt ?? null,
-    c.description,
-    c.reference ?? null,
-  ]);
+const CREDITED = "$1, $2, $3, $4, $5, $6, $7::smallint, $8, $9, $10";
+
+const crediting = (c: Credit): unknown[] => [
+  c.id,
+  c.walletId,
+  c.amount,
+  c.from,
+  c.source,
+  c.type,
+  c.priority ?? DEFAULT_PRIORITY[c.source],
+  c.expiresAt ?? null,
+  c.description,
+  c.reference ?? null,
+];
+
+function checkCredit(c: Credit, row: PostedRow): void {
   const same =
     row.credit_account === c.walletId &&
     row.amount === c.amount &&
@@ -41,7 +42,32 @@ export async function credit(db: Queryable, c: Credit): Promise<CreditResult> {
     row.source === c.source &&
     row.type === c.type;
   if (row.replayed && !same) throw mismatch(c.id);
+}
+
+/** Credits a wallet once per id. Throws `idempotency_mismatch` when the id was used for something else, `not_found` without a wallet. */
+export async function credit(db: Queryable, c: Credit): Promise<CreditResult> {
+  checkAmount(c.amount);
+  const row = await post<PostedRow>(db, `SELECT ${POSTED} FROM ledger_credit(${CREDITED}) p`, crediting(c));
+  checkCredit(c, row);
   return { transferId: c.id, balance: row.credit_balance_after, replayed: row.replayed };
+}
+
+/** {@link credit}, less what is taken back of it at once, and what follows from it, in one statement. */
+export async function creditAnd(
+  tx: Queryable,
+  c: Credit,
+  { less, follow }: { less: Less; follow: CreditFollow },
+): Promise<CreditResult & { taken: bigint; followed: unknown }> {
+  checkAmount(c.amount);
+  const places = follow.values.map((_, n) => `, $${n + 14}`).join("");
+  const row = await post<PostedRow & { balance: bigint; taken: bigint; followed: unknown }>(
+    tx,
+    `WITH p AS MATERIALIZED (SELECT * FROM ledger_credit_less(${CREDITED}, $11, $12, $13))
+     SELECT ${POSTED}, p.balance, p.taken, ${follow.call}(p.balance, p.taken${places}) AS followed FROM p`,
+    [...crediting(c), less.id, less.most, less.description, ...follow.values],
+  );
+  checkCredit(c, row);
+  return { transferId: c.id, balance: row.balance, replayed: row.replayed, taken: row.taken, followed: row.followed };
 }
 
 /** Debits a wallet once per id, when balance - held covers it. Throws like {@link credit}. */

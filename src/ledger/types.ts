@@ -27,6 +27,21 @@ export interface Credit {
   reference?: string;
 }
 
+/** What is taken back of a credit in the statement that makes it, as far as it is there: holds and what the wallet owes come first. */
+export interface Less {
+  /** Idempotency key of its transfer. */
+  id: string;
+  /** No more than this; 0: nothing. */
+  most: bigint;
+  description: string;
+}
+
+/** What follows from a credit, in the same statement: a function in SQL, called with the balance, what was taken back, and `values`. */
+export interface CreditFollow {
+  call: string;
+  values: readonly unknown[];
+}
+
 export interface CreditResult {
   transferId: string;
   /** The wallet's balance right after this transfer. */
@@ -169,6 +184,15 @@ export interface Ledger {
   balance(walletId: bigint): Promise<Balance>;
   /** Once per id: the same id again gets the first result; with other content it throws `idempotency_mismatch`. */
   credit(db: Queryable, credit: Credit): Promise<CreditResult>;
+  /**
+   * The same, less what is taken back at once by the account that paid, and with what follows from it: one statement, so that nothing comes between the locks that
+   * everybody shares and the commit. `balance` is what is left; `followed` what the function answered.
+   */
+  creditAnd(
+    tx: Queryable,
+    credit: Credit,
+    more: { less: Less; follow: CreditFollow },
+  ): Promise<CreditResult & { taken: bigint; followed: unknown }>;
   /** Credits many wallets in the caller's transaction, each once per id; answers the ids that were credited now. From one account, of one kind. */
   creditMany(tx: Queryable, credits: readonly Credit[]): Promise<string[]>;
   /** Takes out what has expired by `now` in the caller's transaction, which locks the wallets. */

@@ -52,7 +52,7 @@ export interface Rewards {
 /** Puts the domain together. Opens nothing; `getUser` is asked only while something is served. */
 export function createRewards(deps: {
   pool: Pool;
-  ledger: Pick<Ledger, "credit" | "debit" | "balance" | "ensureWallet" | "takeBack">;
+  ledger: Pick<Ledger, "creditAnd" | "debit" | "balance" | "ensureWallet" | "takeBack">;
   settings: Settings;
   getUser: (id: string) => Promise<UserView | undefined>;
   log: Logger;

@@ -3,7 +3,7 @@ import type { Ledger } from "../ledger/index.ts";
 import { formatCredits } from "../platform/credits.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import { inTransaction, type Pool, type PoolClient } from "../platform/postgres.ts";
-import { withhold, type Withheld } from "./reversals/withhold.ts";
+import { withholding, type Withheld } from "./reversals/withhold.ts";
 
 export const REWARD_KINDS = ["checkin", "welcome", "referrer", "referred", "campaign"] as const;
 export type RewardKind = (typeof REWARD_KINDS)[number];
@@ -26,14 +26,14 @@ export interface Reward {
 
 /**
  * Pays inside the caller's transaction; what is missing of earlier rewards that were taken back is held back of it at once. Answers the balance
- * right after it, or undefined when it was paid before or is nothing.
+ * right after it, or undefined when it was paid before or is nothing. The row of a check-in or claim is to be there: it gets that balance.
  */
 export type Pay = (reward: Reward) => Promise<bigint | undefined>;
 
 export interface Payouts {
   /**
    * One transaction in which rewards are paid: whatever `work` writes beside is committed with the credit or not at all. What was paid
-   * is counted and told after the commit. Pay last: the account that pays is one row that all rewards of its kind wait for.
+   * is counted and told after the commit. Pay last, after every other row is written: the account that pays is one row that all rewards of its kind wait for.
    */
   run<T>(work: (tx: PoolClient, pay: Pay) => Promise<T>): Promise<T>;
 }
@@ -52,7 +52,7 @@ export const PAYERS: Record<RewardKind, string> = {
 /** The only way in which this domain gives credit. */
 export function createPayouts(deps: {
   pool: Pool;
-  ledger: Pick<Ledger, "credit" | "ensureWallet" | "takeBack">;
+  ledger: Pick<Ledger, "creditAnd" | "ensureWallet">;
   metrics: Metrics;
   emit: Emit;
 }): Payouts {
@@ -85,20 +85,22 @@ export function createPayouts(deps: {
     const walletId = await ledger.ensureWallet(tx, { type: "user", id: userId });
     const from = PAYERS[kind];
     const type = kind === "checkin" ? "CHECKIN" : "BONUS";
-    const credited = await ledger.credit(tx, {
+    const { more, partsOf } = await withholding(tx, { id, kind, userId, amount });
+    const credit = {
       id,
       walletId,
       amount,
       from,
-      source: kind === "checkin" ? "checkin" : "bonus",
+      source: kind === "checkin" ? ("checkin" as const) : ("bonus" as const),
       type,
       ...(priority === undefined ? {} : { priority }),
       expiresAt: expiresDays === 0 ? null : new Date(at.getTime() + expiresDays * DAY_MS),
       description,
       reference,
-    });
-    const withheld = await withhold(tx, ledger, { id, userId, walletId, amount, from, type });
-    return { balance: withheld.reduce((balance, part) => balance - part.amount, credited.balance), withheld };
+    } as const;
+    // The last statement of all: it locks what all rewards share.
+    const { balance, followed } = await ledger.creditAnd(tx, credit, more);
+    return { balance, withheld: partsOf(followed) };
   }
 
   return {

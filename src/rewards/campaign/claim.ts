@@ -72,6 +72,15 @@ export function createClaims(deps: { pool: Pool; payouts: Payouts; member: FindM
       const no = (await countClaims(tx, campaign.id, userId)) + 1;
       if (no > taken.most_per_user) throw new Refused("most_per_user");
       const now = clock.now();
+      const claim = {
+        campaign_id: campaign.id,
+        user_id: userId,
+        no,
+        amount: taken.reward,
+        order_no: null,
+        created_at: now,
+      };
+      await insertClaim(tx, { ...claim, request_key: requestKey, topup_no: topUpNo, min_topup: least ?? 0n });
       const balance = await pay({
         id: `campaign:${campaign.id}:${userId}:${no}`,
         kind: "campaign",
@@ -82,17 +91,7 @@ export function createClaims(deps: { pool: Pool; payouts: Payouts; member: FindM
         reference: `campaign:${taken.code}`,
         expiresDays: taken.expires_days,
       });
-      const claim: ClaimRow = {
-        campaign_id: campaign.id,
-        user_id: userId,
-        no,
-        amount: taken.reward,
-        balance_after: balance!,
-        order_no: null,
-        created_at: now,
-      };
-      await insertClaim(tx, { ...claim, request_key: requestKey, topup_no: topUpNo, min_topup: least ?? 0n });
-      return claim;
+      return { ...claim, balance_after: balance! };
     });
   }
 

@@ -26,7 +26,18 @@ export function createPayDues(deps: { pool: Pool; payouts: Payouts; member: Find
       if (!(await takeEarned(tx, due.campaign_id, due.reward))) return;
       const no = claims + 1;
       const now = clock.now();
-      const balance = await pay({
+      await insertClaim(tx, {
+        campaign_id: due.campaign_id,
+        user_id: userId,
+        no,
+        amount: due.reward,
+        order_no: orderNo,
+        created_at: now,
+        request_key: null,
+        topup_no: null,
+        min_topup: due.min_topup,
+      });
+      await pay({
         id: `campaign:${due.campaign_id}:${userId}:${no}`,
         kind: "campaign",
         userId,
@@ -35,18 +46,6 @@ export function createPayDues(deps: { pool: Pool; payouts: Payouts; member: Find
         description: `Campaign: ${campaign.name}`,
         reference: `campaign:${campaign.code}`,
         expiresDays: due.expires_days,
-      });
-      await insertClaim(tx, {
-        campaign_id: due.campaign_id,
-        user_id: userId,
-        no,
-        amount: due.reward,
-        balance_after: balance!,
-        order_no: orderNo,
-        created_at: now,
-        request_key: null,
-        topup_no: null,
-        min_topup: due.min_topup,
       });
     });
   }

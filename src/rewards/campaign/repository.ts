@@ -189,15 +189,15 @@ export async function findClaim(
   return rows[0];
 }
 
-export async function insertClaim(tx: Queryable, claim: ClaimRow & ClaimGrounds): Promise<void> {
+/** Writes a claim that is about to be paid: its balance comes with the payment. */
+export async function insertClaim(tx: Queryable, claim: Omit<ClaimRow, "balance_after"> & ClaimGrounds): Promise<void> {
   await tx.query(
-    `INSERT INTO campaign_claims (${CLAIM}, request_key, topup_no, min_topup) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    `INSERT INTO campaign_claims (${CLAIM}, request_key, topup_no, min_topup) VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8, $9)`,
     [
       claim.campaign_id,
       claim.user_id,
       claim.no,
       claim.amount,
-      claim.balance_after,
       claim.order_no,
       claim.created_at,
       claim.request_key,

@@ -4,7 +4,16 @@ import type { Queryable } from "../../platform/postgres.ts";
 import { periodsAt } from "../../quotas/index.ts";
 import { checkInSettings } from "../settings.ts";
 import { daysUntil } from "./days.ts";
-import { countMadeUp, daysBetween, findByRequest, insertCheckIn, lengthenStreaks, lockDays, type CheckInRow } from "./repository.ts";
+import {
+  correctBalance,
+  countMadeUp,
+  daysBetween,
+  findByRequest,
+  insertCheckIn,
+  lengthenStreaks,
+  lockDays,
+  type CheckInRow,
+} from "./repository.ts";
 import type { CheckInDeps, CheckInPerson } from "./service.ts";
 
 /** Makes up a missed day. It pays nothing: it joins what was before it with what came after. */
@@ -78,13 +87,17 @@ export function createMakeUp(deps: CheckInDeps): MakeUp {
         streak,
         reward: 0n,
         price,
-        balance_after: price === 0n ? total : await charge(tx, person, day, price),
+        balance_after: total - price,
         created_at: now,
       };
       await insertCheckIn(tx, { ...row, user_id: userId, request_key: key });
       const following = after[0]?.day === next ? after.slice(0, rowLength(after.map((row) => row.streak))) : [];
       if (following.length > 0) await lengthenStreaks(tx, userId, following[0]!.day, following.at(-1)!.day, streak);
-      return row;
+      if (price === 0n) return row;
+      // The last statement, for it locks what all check-ins share, unless the wallet was used meanwhile.
+      const balance = await charge(tx, person, day, price);
+      if (balance !== row.balance_after) await correctBalance(tx, userId, day, balance);
+      return { ...row, balance_after: balance };
     });
   };
 }

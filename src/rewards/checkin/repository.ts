@@ -56,6 +56,11 @@ export async function insertCheckIn(tx: Queryable, row: NewCheckIn): Promise<voi
   );
 }
 
+/** Writes another balance into the row of a day. */
+export async function correctBalance(tx: Queryable, userId: string, day: string, balance: bigint): Promise<void> {
+  await tx.query("UPDATE checkins SET balance_after = $3 WHERE user_id = $1 AND day = $2", [userId, day, balance]);
+}
+
 /** Days from `from` to `to`, both included, oldest first. */
 export async function daysBetween(db: Queryable, userId: string, from: string, to: string): Promise<CheckInRow[]> {
   const { rows } = await db.query<CheckInRow>(

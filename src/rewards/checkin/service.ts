@@ -57,6 +57,17 @@ export function createCheckIn(deps: CheckInDeps): CheckIn {
       if (verdict.opensAt) throw alreadyCheckedIn(verdict);
       const { today: day, nextStreak: streak } = verdict;
       const amount = rewardOf(streak, rewards, pastTable);
+      const row: CheckInRow = {
+        day,
+        kind: "checkin",
+        time_zone: timeZone,
+        streak,
+        reward: amount,
+        price: 0n,
+        balance_after: total,
+        created_at: now,
+      };
+      await insertCheckIn(tx, { ...row, user_id: userId, request_key: key });
       const balance = await pay({
         id: `checkin:${userId}:${day}`,
         kind: "checkin",
@@ -68,18 +79,7 @@ export function createCheckIn(deps: CheckInDeps): CheckIn {
         priority,
         expiresDays,
       });
-      const row: CheckInRow = {
-        day,
-        kind: "checkin",
-        time_zone: timeZone,
-        streak,
-        reward: amount,
-        price: 0n,
-        balance_after: balance ?? total,
-        created_at: now,
-      };
-      await insertCheckIn(tx, { ...row, user_id: userId, request_key: key });
-      return row;
+      return { ...row, balance_after: balance ?? total };
     });
   };
 }

@@ -74,20 +74,6 @@ export async function dueReversals(
   return rows;
 }
 
-/** Notes what was held back of a reward, and for which earlier ones. */
-export async function noteWithheld(
-  tx: Queryable,
-  rewardId: string,
-  parts: readonly { paymentId: string; amount: bigint }[],
-): Promise<void> {
-  await tx.query(
-    `UPDATE reward_reversals r SET withheld = r.withheld + p.amount FROM unnest($1::text[], $2::bigint[]) AS p (payment_id, amount)
-     WHERE r.payment_id = p.payment_id`,
-    [parts.map(({ paymentId }) => paymentId), parts.map(({ amount }) => amount)],
-  );
-  await tx.query("UPDATE reward_payments SET withheld = $2 WHERE id = $1", [rewardId, parts.reduce((sum, { amount }) => sum + amount, 0n)]);
-}
-
 /** Newest first. */
 export async function listReversals(
   db: Queryable,

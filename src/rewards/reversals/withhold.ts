@@ -1,21 +1,9 @@
-import type { Ledger } from "../../ledger/index.ts";
+import type { CreditFollow, Less } from "../../ledger/index.ts";
 import type { Queryable } from "../../platform/postgres.ts";
 import type { RewardKind } from "../payouts.ts";
-import { dueReversals, noteWithheld } from "./repository.ts";
+import { dueReversals } from "./repository.ts";
 
-/** A reward that was just paid. Amounts in micro-credits. */
-export interface Paid {
-  /** Its transfer. */
-  id: string;
-  userId: string;
-  walletId: bigint;
-  amount: bigint;
-  /** The account that paid. */
-  from: string;
-  type: "CHECKIN" | "BONUS";
-}
-
-/** What was held back of a reward for an earlier one. */
+/** What was held back of a reward for an earlier one. Micro-credits. */
 export interface Withheld {
   kind: RewardKind;
   orderNo: string;
@@ -24,30 +12,28 @@ export interface Withheld {
 }
 
 /**
- * Holds back of a reward what is missing of earlier ones that were taken back: it returns to whoever paid it. In the transaction that pays,
- * after the credit, whose lock on the wallet lets one reward of a person go after the other.
+ * Holds back of a reward what is missing of earlier ones that were taken back: it returns to whoever paid it. Locks these, so that one reward of
+ * a person goes after the other, and answers what is to be done in the statement that credits; `partsOf` reads what that statement answered.
  */
-export async function withhold(tx: Queryable, ledger: Pick<Ledger, "takeBack">, paid: Paid): Promise<Withheld[]> {
-  const due = await dueReversals(tx, paid.userId);
-  if (due.length === 0) return [];
+export async function withholding(
+  tx: Queryable,
+  { id, kind, userId, amount }: { id: string; kind: RewardKind; userId: string; amount: bigint },
+): Promise<{ more: { less: Less; follow: CreditFollow }; partsOf(followed: unknown): Withheld[] }> {
+  const due = await dueReversals(tx, userId);
   const missing = due.reduce((sum, { missing: part }) => sum + part, 0n);
-  const transferId = `withheld:${paid.id}`;
-  const { taken } = await ledger.takeBack(tx, {
-    id: transferId,
-    walletId: paid.walletId,
-    grantOf: paid.id,
-    most: missing < paid.amount ? missing : paid.amount,
-    to: paid.from,
-    type: paid.type,
+  const less: Less = {
+    id: `withheld:${id}`,
+    most: missing < amount ? missing : amount,
     description: "Held back: rewards of refunded top-ups were spent",
-    reference: paid.id,
-  });
-  let left = taken;
-  const parts = due.flatMap(({ payment_id: paymentId, kind, order_no: orderNo, missing: part }) => {
-    const amount = part < left ? part : left;
-    left -= amount;
-    return amount === 0n ? [] : [{ paymentId, kind, orderNo, amount }];
-  });
-  if (parts.length > 0) await noteWithheld(tx, paid.id, parts);
-  return parts.map(({ kind, orderNo, amount }) => ({ kind, orderNo, amount, transferId }));
+  };
+  const ids = due.map((one) => one.payment_id);
+  const follow: CreditFollow = { call: "reward_paid", values: [id, kind, ids, due.map((one) => one.missing)] };
+  return {
+    more: { less, follow },
+    partsOf: (followed) =>
+      (followed as { id: string; part: string }[]).map(({ id: paymentId, part }) => {
+        const { kind: of, order_no: orderNo } = due.find((one) => one.payment_id === paymentId)!;
+        return { kind: of, orderNo, amount: BigInt(part), transferId: less.id };
+      }),
+  };
 }
