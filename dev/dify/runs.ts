@@ -8,12 +8,14 @@ import { dify } from "./vendor.ts";
 const REST = { prompt: 20, completion: 20 };
 
 /** How a run is that was let go on, as a call is told: over, unless it is `running`, or `paused` once more. */
-function stateOf(run: Run, { directives }: Asked): { status: string; total_tokens?: unknown } {
+function stateOf(run: Run, { directives }: Asked): { status: string; total_tokens?: unknown; finished_at?: number } {
   if (run.waits) return { status: "paused", ...run.waits };
   const { outcome: status = "succeeded" } = directives;
   const total = totalOf({ counts: countsOf(directives, () => ({ ...REST, prompt: REST.prompt + run.used })) });
   if (status === "paused") run.waits = total;
-  return { status, ...total };
+  if (status === "paused" || status === "running") return { status, ...total };
+  run.endedAt ??= Math.floor(Date.now() / 1_000);
+  return { status, ...total, finished_at: run.endedAt };
 }
 
 /** How runs went, and the forms that they wait for. */
@@ -45,6 +47,7 @@ export const runEndpoints = (store: Store): Endpoint[] => [
       if (!run.waits) refuse("This form has been submitted");
       run.used = Number(run.waits.total_tokens) || 0;
       run.waits = undefined;
+      run.endedAt = undefined;
       return { kind: "whole", body: {} };
     },
   },

@@ -44,6 +44,8 @@ export interface Run extends Holder {
   waits: { total_tokens?: unknown } | undefined;
   /** The tokens it had when it last waited. */
   used: number;
+  /** Since when it has been over, in unix seconds: since somebody asked. */
+  endedAt?: number | undefined;
   message: string;
   conversation: Conversation | undefined;
 }

@@ -55,13 +55,18 @@ export async function turnoverSince(tx: Queryable, asked: readonly { walletId: b
 
 /**
  * Those of the wallets on which a hold of a call that was made before its moment is still open. Render tasks may be held for weeks; what
- * they are charged belongs to when it is posted, so that nobody need wait for them.
+ * they are charged belongs to when it is posted, so that nobody need wait for them. Holds of `except` do not count either.
  */
-export async function holdingSince(tx: Queryable, asked: readonly { walletId: bigint; before: Date }[]): Promise<Set<bigint>> {
+export async function holdingSince(
+  tx: Queryable,
+  asked: readonly { walletId: bigint; before: Date }[],
+  except: readonly string[] = [],
+): Promise<Set<bigint>> {
   const { rows } = await tx.query<{ wallet: bigint }>(
     `SELECT DISTINCT q.wallet FROM unnest($1::bigint[], $2::timestamptz[]) AS q (wallet, before)
-     JOIN ledger_holds h ON h.state = 'held' AND h.wallet_id = q.wallet AND h.created_at < q.before AND h.owner NOT LIKE 'render:%'`,
-    [asked.map(({ walletId }) => walletId), asked.map(({ before }) => before)],
+     JOIN ledger_holds h ON h.state = 'held' AND h.wallet_id = q.wallet AND h.created_at < q.before AND h.owner NOT LIKE 'render:%'
+       AND h.id <> ALL ($3::uuid[])`,
+    [asked.map(({ walletId }) => walletId), asked.map(({ before }) => before), except],
   );
   return new Set(rows.map(({ wallet }) => wallet));
 }

@@ -203,8 +203,8 @@ export interface Ledger {
   turnoverAfter(tx: Queryable, asked: readonly { walletId: bigint; seq: bigint }[]): Promise<Turnover[][]>;
   /** What of it belongs to the time from a moment on, charges of calls left out; see turnover.ts. */
   turnoverSince(tx: Queryable, asked: readonly { walletId: bigint; at: Date }[]): Promise<Turnover[][]>;
-  /** Those of the wallets on which a hold that was made before its moment is still open. */
-  holdingSince(tx: Queryable, asked: readonly { walletId: bigint; before: Date }[]): Promise<Set<bigint>>;
+  /** Those of the wallets on which a hold that was made before its moment is still open, and not of `except`. */
+  holdingSince(tx: Queryable, asked: readonly { walletId: bigint; before: Date }[], except?: readonly string[]): Promise<Set<bigint>>;
   /** Once per id, like credit. Refused when balance - held does not cover it. */
   debit(db: Queryable, debit: Debit): Promise<DebitResult>;
   /**

@@ -6,6 +6,7 @@ import { opsRouter } from "../admin/ops.ts";
 import { settingsRoutes } from "../admin/settings/routes.ts";
 import { userAdminRoutes } from "../admin/users.ts";
 import { routesServed } from "../gateway/formats/served.ts";
+import { heldRuns } from "../gateway/dify/runs/index.ts";
 import { createGateway } from "../gateway/index.ts";
 import { createSharedLimits, limitRoutes } from "../gateway/limits/index.ts";
 import { createCatalog, providerRoutes } from "../gateway/providers/index.ts";
@@ -105,6 +106,7 @@ export async function createApi(platform: Platform, stopping: () => boolean): Pr
     secrets: config.DIFY_WEBHOOK_SECRET,
     debug: config.DIFY_WEBHOOK_DEBUG,
     totals: config.DIFY_WEBHOOK_TOTALS,
+    heldRuns,
     metrics,
   });
   const gateway = createGateway({

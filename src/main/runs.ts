@@ -1,4 +1,5 @@
 import { createRunChase, type RunChase } from "../gateway/dify/chase/index.ts";
+import { WEBHOOK_MS } from "../gateway/dify/runs/pace.ts";
 import { createCatalog } from "../gateway/providers/index.ts";
 import { createUpstream } from "../gateway/upstream/exchange.ts";
 import type { Ledger } from "../ledger/index.ts";
@@ -21,6 +22,7 @@ export function createRunServices(
     shards: config.SETTLEMENT_SHARDS,
     catalog: createCatalog({ pool, invalidation, secretBox, timeouts: upstreamTimeouts(config), log }),
     upstream,
+    webhookMs: config.DIFY_WEBHOOK_API_KEY.length > 0 ? WEBHOOK_MS : 0,
     incident: createIncidentReporter({ pool, log, metrics }),
   });
   return { chase, close: () => upstream.close() };

@@ -7,7 +7,7 @@ import { keepPartitions } from "../activity/index.ts";
 import { loadConfig } from "../config/index.ts";
 import { forgetExpiredAnswers } from "../gateway/answers/index.ts";
 import { forgetPassedTasks } from "../gateway/dify/owned/index.ts";
-import { keptForRuns, watchRuns } from "../gateway/dify/runs/index.ts";
+import { heldRuns, keptForRuns, watchRuns } from "../gateway/dify/runs/index.ts";
 import { watchFiles } from "../files/index.ts";
 import { errorHandler } from "../http/errorHandler.ts";
 import { healthRoutes } from "../http/health.ts";
@@ -83,6 +83,7 @@ const dify = createDifyUsage({
   invalidation,
   shards: config.SETTLEMENT_SHARDS,
   totals: config.DIFY_WEBHOOK_TOTALS,
+  heldRuns,
 });
 const runs = createRunServices(platform, { ledger, pricing, settlement });
 const startAll = () => startSettlements(temporal.client, config.SETTLEMENT_SHARDS, BILLING_QUEUE);

@@ -12,7 +12,7 @@ export { createAverages, type AverageCall, type Averages } from "./averages.ts";
 export type { UpstreamAttempt } from "./attempts.ts";
 export { consumptionId } from "./dify/answers.ts";
 export { createReadyDays } from "./dify/days.ts";
-export { chargeRun, waiveRun, type OwedRun } from "./dify/runs.ts";
+export { chargeRun, waiveRun, type HeldRun, type HeldRuns, type OwedRun } from "./dify/runs.ts";
 export { createDifyUsage, createDifyWebhook, tidyDify, watchOpenEvents } from "./dify/index.ts";
 export { difyMessageKey, difyUser } from "./difyMessage.ts";
 export { behaviourSince, spentOf } from "./behaviour.ts";

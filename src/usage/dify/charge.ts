@@ -9,6 +9,7 @@ import { payerOf, tokensOf } from "./price.ts";
 import { recordedOf, relayedEvents, type Claim, type Recorded, type RelayedEvent } from "./relayed.ts";
 import { paymentAfter, paymentAs, paymentOf, usageEventOf, type Unpaid } from "./reported.ts";
 import { claimMessages } from "./repository.ts";
+import type { HeldRun } from "./runs.ts";
 
 /** Messages whose charges are known, with their wallets locked; nothing that others share is. */
 export interface Charged {
@@ -32,19 +33,33 @@ const claimAll = async (tx: PoolClient, made: Iterable<Made>): Promise<ReadonlyS
     ),
   );
 
+/** What is known of messages of which no call has been noted, by their ids. */
+interface Awaited {
+  /** They wait until it is known what the open holds of their wallet are for. */
+  waits: ReadonlySet<string>;
+  /** The call that their run goes on by, though that may be gone: its hold is kept for them. */
+  runs: ReadonlyMap<string, HeldRun>;
+}
+
 /**
  * Messages under names that the relay gave to Dify, of which no call has been noted yet, while a hold of their wallet is open: it may be
- * their own, and what it keeps is theirs. They wait until it is known, or closed.
+ * their own, and what it keeps is theirs. They wait until it is known, or closed. A hold that is kept for a run is that run's.
  */
-async function awaited(tx: PoolClient, deps: ChargeDeps, messages: readonly Unpaid[]): Promise<ReadonlySet<string>> {
+async function awaited(tx: PoolClient, deps: ChargeDeps, messages: readonly Unpaid[]): Promise<Awaited> {
   const asked = messages.flatMap((unpaid) => {
     const walletId = payerOf(unpaid.decision)?.walletId;
     const before = new Date(unpaid.receivedAt.getTime() + CLOCKS_MS);
-    return walletId !== undefined && accountOfDifyUser(unpaid.message.user) ? [{ id: unpaid.id, walletId, before }] : [];
+    const { messageId, user } = unpaid.message;
+    return walletId !== undefined && accountOfDifyUser(user) ? [{ id: unpaid.id, messageId, walletId, before }] : [];
   });
-  if (asked.length === 0) return new Set();
-  const holding = await deps.ledger.holdingSince(tx, asked);
-  return new Set(asked.flatMap(({ id, walletId }) => (holding.has(walletId) ? [id] : [])));
+  if (asked.length === 0) return { waits: new Set(), runs: new Map() };
+  const held = (await deps.heldRuns?.(tx, [...new Set(asked.map(({ walletId }) => walletId))])) ?? [];
+  const byCharge = new Map(held.map((run) => [run.charge, run]));
+  const runs = new Map(asked.flatMap(({ id, messageId }) => [byCharge.get(messageId)].flatMap((run) => (run ? [[id, run] as const] : []))));
+  const rest = asked.filter(({ id }) => !runs.has(id));
+  const except = held.map(({ callId }) => callId);
+  const holding = rest.length === 0 ? new Set<bigint>() : await deps.ledger.holdingSince(tx, rest, except);
+  return { waits: new Set(rest.flatMap(({ id, walletId }) => (holding.has(walletId) ? [id] : []))), runs };
 }
 
 /** What a message has beyond what was recorded of it before its run paused; undefined when that is all. */
@@ -91,11 +106,11 @@ async function restsOf(
     const before = parts.flatMap(({ eventId }) => events.get(eventId) ?? []);
     const rest = before.length < parts.length ? undefined : restOf(unpaid.message, before);
     if (!rest) continue;
-    if (maybe.has(unpaid.id)) {
+    if (maybe.waits.has(unpaid.id)) {
       waits.add(unpaid.id);
       continue;
     }
-    const call = calls.get(next);
+    const call = calls.get(next) ?? maybe.runs.get(unpaid.id);
     const payment = call ? paymentAs(call) : paymentAfter(before[0]!, unpaid.message, calls.get(parts[0]!.messageKey)?.quotaWeight ?? null);
     made.set(unpaid.id, { event: usageEventOf(unpaid.id, unpaid.message, payment, rest, next), payment });
   }
@@ -120,18 +135,16 @@ export async function chargeMessages(tx: PoolClient, deps: ChargeDeps, messages:
     messages.map(({ message }) => difyMessageKey(message.messageId)),
   );
   const callOf = ({ message }: Unpaid) => calls.get(difyMessageKey(message.messageId));
-  const waits = new Set(
-    await awaited(
-      tx,
-      deps,
-      messages.filter((unpaid) => !callOf(unpaid) && !isKept(unpaid)),
-    ),
+  const { waits, runs } = await awaited(
+    tx,
+    deps,
+    messages.filter((unpaid) => !callOf(unpaid) && !isKept(unpaid)),
   );
   const made = new Map<string, Made>();
   for (const unpaid of messages) {
     const { id, message, decision } = unpaid;
     // What contradicts itself says nothing about a call of ours either, which records itself.
-    const call = isKept(unpaid) ? undefined : callOf(unpaid);
+    const call = isKept(unpaid) ? undefined : (callOf(unpaid) ?? runs.get(id));
     const payment = call ? paymentAs(call) : decision.kind === "charge" && !waits.has(id) ? paymentOf(decision.charge, message) : undefined;
     if (payment) made.set(id, { event: usageEventOf(id, message, payment, tokensOf(message)), payment });
   }

@@ -5,12 +5,15 @@ import type { PendingEvent } from "../repository.ts";
 import type { Prepared, Settlement } from "../settlement.ts";
 import { PATIENCE_MS, WalletsBusy } from "./busy.ts";
 import { noteTokens, type Recorded, type RelayedEvent } from "./relayed.ts";
+import type { HeldRuns } from "./runs.ts";
 import { pendingOf, type Payment, type Unpaid } from "./reported.ts";
 
 export interface ChargeDeps {
   settlement: Pick<Settlement, "prepare">;
   ledger: Pick<Ledger, "holdingSince" | "shortfalls" | "unlocked" | "holdLate">;
   shards: number;
+  /** Runs whose holds are kept for them until what they used is known; without it there are none. */
+  heldRuns?: HeldRuns;
 }
 
 /** A usage event that this report makes, and who pays for it. */

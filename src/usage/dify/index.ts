@@ -20,6 +20,7 @@ import { createRefusals } from "./refusals.ts";
 import { createReplays } from "./replays.ts";
 import { difyWebhookHandler, type DifyWebhookDeps } from "./router.ts";
 import { createVerifier } from "./signature.ts";
+import type { HeldRuns } from "./runs.ts";
 import { createRetry } from "./retry.ts";
 import { createSweep, type Sweep } from "./sweep.ts";
 import { createMappings } from "./users.ts";
@@ -40,6 +41,8 @@ export interface DifyDeps {
   shards: number;
   /** `keep` where it is not said. */
   totals?: Totals | undefined;
+  /** Of the relay's; left out where there is none. */
+  heldRuns?: HeldRuns;
 }
 
 /** What charges reported messages: in the api as they come, in the worker what was left open. */

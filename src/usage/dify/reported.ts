@@ -51,7 +51,7 @@ export const paymentOf = ({ payer, model, version, multiplier }: Charge, message
 });
 
 /** The payment of a message as the call that makes it. */
-export const paymentAs = (call: MessageCall): Payment => ({ ...call, at: call.calledAt, call });
+export const paymentAs = (call: Omit<MessageCall, "messageKey">): Payment => ({ ...call, at: call.calledAt, call });
 
 /** The payment of what came after a run's pause, or its client left, by the terms of what came before. `quotaWeight`: of its model, then. */
 export const paymentAfter = (part: RelayedEvent, message: DifyMessage, quotaWeight: number | null): Payment => ({

@@ -1,7 +1,7 @@
 import type { Ledger } from "../../ledger/index.ts";
 import { appError } from "../../platform/errors.ts";
 import { uuidv7 } from "../../platform/ids.ts";
-import type { PoolClient } from "../../platform/postgres.ts";
+import type { PoolClient, Queryable } from "../../platform/postgres.ts";
 import { difyMessageKey } from "../difyMessage.ts";
 import { eventJson, shardOf, type UsageEvent } from "../event.ts";
 import type { MessageCall } from "../messageCalls.ts";
@@ -24,6 +24,14 @@ export interface OwedRun extends Omit<MessageCall, "messageKey" | "callId" | "ca
   beganBy: string | null;
   beganAt: Date;
 }
+
+/** A run that goes on by the hold of a call, which need not live any more. */
+export interface HeldRun extends Omit<MessageCall, "messageKey"> {
+  charge: string;
+}
+
+/** Those of wallets. */
+export type HeldRuns = (tx: Queryable, walletIds: readonly bigint[]) => Promise<HeldRun[]>;
 
 /** What Dify says that all of a run has used. */
 export interface RunTotal {

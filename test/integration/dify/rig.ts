@@ -7,6 +7,7 @@ import { mountRoutes } from "../../../src/http/mount.ts";
 import type { Route } from "../../../src/http/route.ts";
 import { traceRequests } from "../../../src/http/trace.ts";
 import { payingAccounts } from "../../../src/identity/payers.ts";
+import { heldRuns } from "../../../src/gateway/dify/runs/index.ts";
 import { createLedger, type Ledger } from "../../../src/ledger/index.ts";
 import { MICRO, parseCredits } from "../../../src/platform/credits.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
@@ -112,6 +113,7 @@ export async function startDify(
     invalidation,
     shards: 1,
     totals: options.totals ?? ("keep" as const),
+    heldRuns,
   };
   const webhook = createDifyWebhook({
     ...deps,

@@ -10,8 +10,8 @@ import type { RunRow } from "../runs/index.ts";
 
 /** What Dify says of a run. */
 export type Look =
-  /** It is over: what all of it has used. */
-  | { kind: "ended"; tokens: number }
+  /** It is over: what all of it has used, and when it ended by Dify's clock, if Dify says so. */
+  | { kind: "ended"; tokens: number; endedAt: Date | undefined }
   | { kind: "failed" }
   /** A person's word is waited for: what was used until then. */
   | { kind: "paused"; tokens: number }
@@ -93,5 +93,8 @@ function lookOf({ status: code, body }: Answered): Look {
   if (!paused && !ENDED.has(status)) return typeof status === "string" ? { kind: "running" } : { kind: "unknown", why: "no status" };
   const tokens = countOf(said, "total_tokens");
   if (tokens === undefined || Number.isNaN(tokens)) return { kind: "unknown", why: "no total" };
-  return { kind: paused ? "paused" : "ended", tokens: Math.max(0, tokens) };
+  const used = Math.max(0, tokens);
+  if (paused) return { kind: "paused", tokens: used };
+  const { finished_at: finished } = said;
+  return { kind: "ended", tokens: used, endedAt: typeof finished === "number" ? new Date(finished * 1_000) : undefined };
 }

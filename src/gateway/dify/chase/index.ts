@@ -11,7 +11,7 @@ import type { Upstream } from "../../upstream/exchange.ts";
 import { noteRunTokens } from "../owned/index.ts";
 import { createAskRuns, type Look } from "./ask.ts";
 import { deleteRun, lockRun, takeDue, updateLooked, type RunRow } from "../runs/index.ts";
-import { FOLLOWED_MS, HELD_MS, MOST_TRIES, nextLook, PAUSED_MS, RUNNING_MS } from "../runs/pace.ts";
+import { FOLLOWED_MS, HELD_MS, MOST_TRIES, nextLook, PAUSED_MS, REPORTED_MS, RUNNING_MS } from "../runs/pace.ts";
 
 export interface ChaseDeps {
   pool: Pool;
@@ -23,6 +23,8 @@ export interface ChaseDeps {
   pricing: RelayDeps["pricing"];
   upstream: Pick<Upstream, "send">;
   incident(incident: Incident): void;
+  /** How long Dify's webhook has for a message that has ended, for it has its exact counts; 0 where there is none. */
+  webhookMs: number;
 }
 
 /** Asks Dify for the runs that are due, and charges what no call has read of them. Never rejects; answers how many it looked at. */
@@ -47,12 +49,17 @@ export function createRunChase(deps: ChaseDeps): RunChase {
     const look = await asking.look(run);
     if (look.kind === "unknown") return tryAgain(run, look.why);
     if (look.kind === "running") return goesOn(run);
+    if (look.kind === "ended" && run.ofMessage && isFresh(look)) return wait(run, { lookMs: REPORTED_MS });
     const done = look.kind === "failed" ? waive(run) : settle(run, look);
     await done.catch((error: unknown) => {
       log.warn({ err: error, run: run.run }, "a run of Dify's could not be settled");
       return tryAgain(run, (error as Error).message);
     });
   }
+
+  /** The clocks of Dify and of this process may be apart: what ended long hence has ended. */
+  const isFresh = ({ endedAt }: { endedAt: Date | undefined }): boolean =>
+    endedAt !== undefined && Math.abs(Date.now() - endedAt.getTime()) < deps.webhookMs;
 
   const ageOf = (run: RunRow): number => Date.now() - run.since.getTime();
 

@@ -3,13 +3,14 @@ import type { Ledger } from "../../../ledger/index.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { Metrics } from "../../../platform/metrics.ts";
 import { inTransaction, type Pool, type PoolClient, type Queryable } from "../../../platform/postgres.ts";
-import { owing } from "../../../usage/index.ts";
+import { owing, type HeldRuns } from "../../../usage/index.ts";
 import { FIRST_LOOK_MS, FOLLOWED_MS, nextLook } from "./pace.ts";
 import {
   countRuns,
   deleteRun,
   findRun,
   holdsOfRuns,
+  runsHeldBy,
   updateDue,
   updateFollowed,
   updateLeft,
@@ -109,6 +110,9 @@ export function createOpenRuns(deps: { pool: Pool; log: Logger; ledger: Pick<Led
 
 /** Those of these holds that are kept for what a run turns out to have used. */
 export const keptForRuns = (tx: Queryable, ids: readonly string[]): Promise<string[]> => holdsOfRuns(tx, ids);
+
+/** Which holds of wallets pay for which runs, for whoever charges what such a run has made. */
+export const heldRuns: HeldRuns = runsHeldBy;
 
 /** Shows how many runs go on or wait. */
 export function watchRuns(metrics: Metrics, pool: Pool): void {

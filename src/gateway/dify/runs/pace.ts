@@ -14,6 +14,10 @@ export const PAUSED_MS = 31 * 24 * HOUR_MS;
 export const HELD_MS = HOUR_MS;
 /** A run that nobody reads and that still goes on is stopped then. */
 export const RUNNING_MS = 6 * HOUR_MS;
+/** While a message that has ended may still be reported by the webhook. */
+export const REPORTED_MS = 30 * SECOND_MS;
+/** The webhook, which has a message's exact counts, has as long to report it once it has ended. */
+export const WEBHOOK_MS = 5 * MINUTE_MS;
 /** After so many looks in vain, about a day and a half, an operator is told. */
 export const MOST_TRIES = 40;
 

@@ -1,5 +1,5 @@
 import type { Pool, Queryable } from "../../../platform/postgres.ts";
-import type { OwedRun } from "../../../usage/index.ts";
+import type { HeldRun, OwedRun } from "../../../usage/index.ts";
 
 /**
  * - `paused`: a person's word is waited for
@@ -176,6 +176,18 @@ export async function updateLooked(
 export async function holdsOfRuns(db: Queryable, ids: readonly string[]): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>(`SELECT call_id AS id FROM dify_runs WHERE call_id = ANY ($1::uuid[])`, [ids]);
   return rows.map(({ id }) => id);
+}
+
+/** Runs of these wallets for which a hold is open, as the calls that pay for them. */
+export async function runsHeldBy(db: Queryable, walletIds: readonly bigint[]): Promise<HeldRun[]> {
+  const { rows } = await db.query<HeldRun>(
+    `SELECT charge, call_id AS "callId", began_at AS "calledAt", user_id AS "userId", wallet_id AS "walletId", key_id AS "keyId",
+       token_id AS "tokenId", model, provider_id AS "providerId", provider_name AS "providerName", price_version_id AS "priceVersionId",
+       price_multiplier AS "priceMultiplier", quota_weight AS "quotaWeight"
+     FROM dify_runs WHERE call_id IS NOT NULL AND wallet_id = ANY ($1::bigint[])`,
+    [walletIds],
+  );
+  return rows;
 }
 
 /** How many there are in each state. */

@@ -1,5 +1,6 @@
 import { createRunChase } from "../../../../src/gateway/dify/chase/index.ts";
 import { keptForRuns } from "../../../../src/gateway/dify/runs/index.ts";
+import { WEBHOOK_MS } from "../../../../src/gateway/dify/runs/pace.ts";
 import { createUpstream, type Upstream } from "../../../../src/gateway/upstream/exchange.ts";
 import { createLogger } from "../../../../src/platform/logger.ts";
 import { createHousekeeping, reportIncidents, type Settlement } from "../../../../src/usage/index.ts";
@@ -8,8 +9,8 @@ import { useDify, type DifyEvent, type Rig } from "./rig.ts";
 
 /** What the worker does for runs that no call reads to their end, done by hand. */
 export interface UnreadRig extends Rig {
-  /** Asks Dify for every run, whenever it is due; `lost` before its charge is committed. */
-  chase(how?: "lost"): Promise<void>;
+  /** Asks Dify for every run, whenever it is due; `lost` before its charge is committed, or beside a webhook. */
+  chase(how?: "lost" | "webhook"): Promise<void>;
   /** Releases holds of lost calls; answers how many. */
   sweep(): Promise<number>;
   /** Begins a workflow run that pauses when it has used 500 tokens, and makes Dify count 2300 from then on. */
@@ -55,7 +56,18 @@ export function useUnread(env: Record<string, string> = {}): UnreadRig {
     const log = createLogger({ level: "silent", name: "test" });
     const incident = (noted: Parameters<typeof reportIncidents>[1][number]) => void reportIncidents(pool, [noted]);
     await pool.query("UPDATE dify_runs SET next_at = now()");
-    await createRunChase({ pool, log, ledger, settlement: { prepare }, shards: 1, catalog, pricing, upstream, incident })();
+    await createRunChase({
+      pool,
+      log,
+      ledger,
+      settlement: { prepare },
+      shards: 1,
+      catalog,
+      pricing,
+      upstream,
+      incident,
+      webhookMs: how === "webhook" ? WEBHOOK_MS : 0,
+    })();
   };
   rig.sweep = async () => {
     const { pool, ledger } = rig.relay;
