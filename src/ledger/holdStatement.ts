@@ -1,6 +1,6 @@
 import { appError } from "../platform/errors.ts";
+import { patiently } from "../platform/locked.ts";
 import { gatherBudgets, type BatchBudgets } from "./budgets.ts";
-import { PATIENCE, PATIENTLY } from "./locked.ts";
 import { decideHold, least } from "./rules.ts";
 import { list } from "./sql.ts";
 import type { Budget, HoldOutcome, HoldRequest } from "./types.ts";
@@ -38,7 +38,7 @@ export function holdStatement(batch: readonly HoldRequest[], { patient = false }
   const limited = gatherBudgets(batch);
   const query = {
     name: patient ? "ledger_hold_patient" : "ledger_hold",
-    text: patient ? `SELECT h.* FROM ${PATIENCE} ledger_hold(${PATIENTLY}, ${REST}) AS h` : `SELECT * FROM ledger_hold($1, ${REST})`,
+    text: patient ? `SELECT h.* FROM ${patiently("ledger_hold", "uuid[]", REST)} AS h` : `SELECT * FROM ledger_hold($1, ${REST})`,
     values: [
       list(batch.map((hold) => hold.id)),
       list(batch.map((hold) => hold.walletId)),

@@ -1,12 +1,12 @@
 import { createAside, Waits } from "../platform/aside.ts";
 import { createBatcher } from "../platform/batcher.ts";
+import { aroundLocked } from "../platform/locked.ts";
 import type { Logger } from "../platform/logger.ts";
 import { createMetrics } from "../platform/metrics.ts";
 import { inTransaction, isConnectionError, isLockTimeout, type Pool } from "../platform/postgres.ts";
 import { within } from "../platform/within.ts";
 import { checkBudget, checkCounts, createBudgetOpener, type SpentSince } from "./budgets.ts";
 import { holdStatement, type Answer, type AuthorizedRow } from "./holdStatement.ts";
-import { aroundLocked } from "./locked.ts";
 import { createHoldMetrics, type HoldMetrics } from "./metrics.ts";
 import { createReleasing } from "./releasing.ts";
 import { unlocked } from "./settle.ts";
@@ -77,7 +77,7 @@ export function createHolds(deps: { pool: Pool; log: Logger; spentSince?: SpentS
         if (part === batch || isLockTimeout(error)) throw error;
         return part.map(() => error as Error);
       });
-    return aroundLocked(batch, run, free);
+    return aroundLocked(batch, { keyOf: ({ walletId }) => walletId, run, free });
   }
 
   async function authorizeBeside(batch: readonly HoldRequest[]): Promise<(Answer | Waits<bigint>)[]> {

@@ -1,10 +1,10 @@
 import { createAside, Waits } from "../platform/aside.ts";
 import { createBatcher } from "../platform/batcher.ts";
 import { appError } from "../platform/errors.ts";
+import { aroundLocked, patiently } from "../platform/locked.ts";
 import type { Logger } from "../platform/logger.ts";
 import { isConnectionError, isLockTimeout, type Pool } from "../platform/postgres.ts";
 import { createLateRelease } from "./late-release.ts";
-import { aroundLocked, PATIENCE, PATIENTLY } from "./locked.ts";
 import type { HoldMetrics } from "./metrics.ts";
 import { unlocked } from "./settle.ts";
 import { list } from "./sql.ts";
@@ -23,7 +23,7 @@ export function createReleasing({ pool, log, metrics }: { pool: Pool; log: Logge
   const free = (wallets: readonly bigint[]) => unlocked(pool, wallets);
 
   async function closeAll(ids: readonly string[]): Promise<void> {
-    const text = `SELECT FROM ${PATIENCE} ledger_close_holds(${PATIENTLY}, 'released', NULL)`;
+    const text = `SELECT FROM ${patiently("ledger_close_holds", "uuid[]", "'released', NULL")}`;
     await pool.query({ name: "ledger_release", text, values: [list(ids)] });
   }
 
@@ -32,7 +32,7 @@ export function createReleasing({ pool, log, metrics }: { pool: Pool; log: Logge
       await closeAll(some.map(({ id }) => id));
       return some.map(() => undefined);
     };
-    const answers = await aroundLocked<OpenHold, undefined>(holds, run, free);
+    const answers = await aroundLocked<OpenHold, undefined, bigint>(holds, { keyOf: ({ walletId }) => walletId, run, free });
     return answers.map((answer, n) => (answer instanceof Waits ? holds[n] : undefined));
   }
 

@@ -1,11 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { createAside, Waits } from "../platform/aside.ts";
 import { createBatcher } from "../platform/batcher.ts";
 import { createMetrics } from "../platform/metrics.ts";
 import { appError } from "../platform/errors.ts";
 import type { HideIp } from "../platform/hideIp.ts";
+import { aroundLocked } from "../platform/locked.ts";
 import type { Logger } from "../platform/logger.ts";
-import type { Pool } from "../platform/postgres.ts";
+import { isLockTimeout, type Pool } from "../platform/postgres.ts";
 import { eventJson, shardOf, type UsageEvent } from "./event.ts";
+import { freeMessages } from "./messageLocks.ts";
 import { createMessageNotes, type MessageNotes } from "./messageCalls.ts";
 import { createRecorderMetrics, type RecorderMetrics } from "./metrics.ts";
 import type { Nudger } from "./nudge.ts";
@@ -31,6 +34,11 @@ type Answer = "recorded" | "known" | Error;
 const FREE_DELAY_MS = 250;
 const FREE_LIMIT = 20_000;
 const MAX_BATCH = 500;
+const LANES = 2;
+
+/** Of a message that may have been recorded before. */
+type KeyedEvent = EncodedEvent & { messageKey: string };
+const hasMessage = (event: EncodedEvent): event is KeyedEvent => event.messageKey !== undefined;
 
 /** Creates the recorder; several batches of billable events are under way at once, each in the order it was given. */
 export function createRecorder(deps: {
@@ -55,10 +63,10 @@ export function createRecorder(deps: {
     const shard = shardOf(event.walletId, shards);
     const { countedTokens, messageKey, clientIp } = event;
     const ip = clientIp === null || !hideIp ? clientIp : hideIp(clientIp);
-    return { id: event.id, shard, json: eventJson(event, shard, ip), countedTokens, keyed: typeof messageKey === "string" };
+    return { id: event.id, shard, json: eventJson(event, shard, ip), countedTokens, messageKey: messageKey ?? undefined };
   }
 
-  async function write(batch: EncodedEvent[]): Promise<Answer[]> {
+  async function write(batch: readonly EncodedEvent[]): Promise<Answer[]> {
     for (let attempt = 0; ; attempt++) {
       try {
         const { wake, known } = await insertBillable(pool, batch);
@@ -66,6 +74,7 @@ export function createRecorder(deps: {
         return batch.map(({ id }) => (known.length > 0 && known.includes(id) ? "known" : "recorded"));
       } catch (error) {
         if (isDataError(error)) return refuse(batch, error as Error);
+        if (isLockTimeout(error) && !abandon.signal.aborted) throw error;
         if (attempt === 0) log.warn({ err: error, events: batch.length }, "usage events wait for postgres");
         await delay(Math.min(25 * 2 ** Math.min(attempt, 6), 1_000), undefined, { signal: abandon.signal }).catch(() => {
           log.error({ err: error, events: batch.map((event) => event.json) }, "usage events could not be written before the stop");
@@ -76,7 +85,7 @@ export function createRecorder(deps: {
   }
 
   /** One record that cannot be stored must not take its batch along: halves until it stands alone. */
-  async function refuse(batch: EncodedEvent[], error: Error): Promise<Answer[]> {
+  async function refuse(batch: readonly EncodedEvent[], error: Error): Promise<Answer[]> {
     if (batch.length > 1) {
       const middle = batch.length >> 1;
       return [...(await write(batch.slice(0, middle))), ...(await write(batch.slice(middle)))];
@@ -85,12 +94,40 @@ export function createRecorder(deps: {
     return [error];
   }
 
-  const batcher = createBatcher<EncodedEvent, Answer>({
-    run: write,
+  /** While Postgres is away none is free; what is given up is tried once more, and then left in the log. */
+  async function freeKeys(keys: readonly string[]): Promise<ReadonlySet<string>> {
+    if (abandon.signal.aborted) return new Set(keys);
+    const found = await freeMessages(
+      pool,
+      keys.map((messageKey) => ({ messageKey })),
+    ).catch(() => []);
+    return new Set(found.map(({ messageKey }) => messageKey));
+  }
+
+  const writeKeyed = (batch: readonly KeyedEvent[]): Promise<(Answer | Waits<string>)[]> =>
+    aroundLocked(batch, { keyOf: ({ messageKey }) => messageKey, run: write, free: freeKeys });
+
+  const plain = createBatcher<EncodedEvent, Answer>({ run: write, maxBatch: MAX_BATCH, lanes: LANES, onBatch: metrics.committed });
+  // Somebody else may just be recording their messages, and stand still: no other call waits for that.
+  const keyed = createBatcher<KeyedEvent, Answer | Waits<string>>({
+    run: writeKeyed,
     maxBatch: MAX_BATCH,
-    lanes: 2,
+    lanes: LANES,
     onBatch: metrics.committed,
   });
+  const aside = createAside<KeyedEvent, Answer, string>({
+    free: freeKeys,
+    run: writeKeyed,
+    waitMs: Number.POSITIVE_INFINITY,
+    late: () => appError("unavailable"),
+  });
+
+  async function writeSoon(event: EncodedEvent): Promise<Answer> {
+    if (!hasMessage(event)) return plain.add(event);
+    if (aside.waitsFor(event.messageKey)) return aside.add(event, [event.messageKey]);
+    const answer = await keyed.add(event);
+    return answer instanceof Waits ? aside.add(event, answer.keys) : answer;
+  }
 
   async function flushFree(): Promise<void> {
     while (free.length > 0) {
@@ -132,7 +169,7 @@ export function createRecorder(deps: {
     waiveMessage: notes.waiveMessage,
     async record(event) {
       if (stopping) throw appError("unavailable", { message: "The process is stopping" });
-      const answer = await batcher.add(encode(event));
+      const answer = await writeSoon(encode(event));
       if (answer instanceof Error) throw answer;
       if (answer === "recorded") metrics.recorded(event);
       return answer;
@@ -149,7 +186,9 @@ export function createRecorder(deps: {
     },
     async stop(graceMs = 5_000) {
       const giveUp = setTimeout(() => abandon.abort(), graceMs);
-      await batcher.idle();
+      await plain.idle();
+      await keyed.idle();
+      await aside.idle();
       stopping = true;
       clearTimeout(giveUp);
       clearTimeout(freeTimer);

@@ -1,4 +1,5 @@
 import type { SettleFollow } from "../ledger/index.ts";
+import { patiently } from "../platform/locked.ts";
 import type { Pool, Queryable } from "../platform/postgres.ts";
 import type { Units } from "../pricing/index.ts";
 
@@ -9,8 +10,8 @@ export interface EncodedEvent {
   json: string;
   /** What its hold is told that it used, for quotas. */
   countedTokens: number | undefined;
-  /** It has the key of a message that may have been recorded before. */
-  keyed: boolean;
+  /** Of a message that may have been recorded before. */
+  messageKey: string | undefined;
 }
 
 /** A recorded call that waits for settlement. Times are kept as text: a JavaScript date would lose Postgres' microseconds. */
@@ -55,21 +56,24 @@ export function isDataError(error: unknown): boolean {
 
 /**
  * Records calls to be charged. Returns the shards that nobody is draining, and the events whose message was recorded before: of those
- * nothing was written.
+ * nothing was written. Where events have messages it rejects with a lock time-out (isLockTimeout) when somebody is just recording one of these
+ * and stands still; then nothing was written.
  */
 export async function insertBillable(pool: Pool, events: readonly EncodedEvent[]): Promise<{ wake: number[]; known: string[] }> {
-  const keyed = events.some((event) => event.keyed);
-  const record = keyed ? "usage_record_messages($1::jsonb, $2::integer[])" : "usage_record($1::jsonb, $2::integer[]) AS wake";
+  const keyed = events.some(({ messageKey }) => messageKey !== undefined);
+  const record = keyed
+    ? `${patiently("usage_record_messages", "jsonb", "$2::integer[]")} AS r`
+    : "usage_record($1::jsonb, $2::integer[]) AS wake";
   const name = keyed ? "usage_record_messages" : "usage_record";
   const values = [jsonArray(events), [...new Set(events.map((event) => event.shard))]];
   const counted = events.filter(({ countedTokens }) => countedTokens !== undefined);
   const { rows } = await pool.query<{ wake: number[] | null; known?: string[] | null }>(
     counted.length === 0
-      ? { name, text: keyed ? `SELECT * FROM ${record}` : `SELECT ${record}`, values }
+      ? { name, text: keyed ? `SELECT r.* FROM ${record}` : `SELECT ${record}`, values }
       : {
           name: `${name}_counted`,
           text: keyed
-            ? `SELECT r.*, ledger_note_tokens($3::uuid[], $4::bigint[]) FROM ${record} AS r`
+            ? `SELECT r.*, ledger_note_tokens($3::uuid[], $4::bigint[]) FROM ${record}`
             : `SELECT ${record}, ledger_note_tokens($3::uuid[], $4::bigint[])`,
           values: [...values, counted.map(({ id }) => id), counted.map(({ countedTokens }) => countedTokens)],
         },

@@ -1,7 +1,8 @@
-import type { PoolClient } from "../../platform/postgres.ts";
+import { isLockTimeout, type PoolClient } from "../../platform/postgres.ts";
 import { accountOfDifyUser, difyMessageKey } from "../difyMessage.ts";
 import { callsOf } from "../messageCalls.ts";
 import { takeEvents } from "../repository.ts";
+import { HeldUp, namesOf } from "./busy.ts";
 import { chargedBy, prepare, type ChargeDeps, type Made } from "./due.ts";
 import type { DifyMessage } from "./message.ts";
 import { ownOutcome, relayedOutcome, stillOpen, waitsForRelay, type Outcome } from "./outcome.ts";
@@ -24,14 +25,15 @@ export interface Charged {
 /** The database's clock and ours may be so far apart. */
 const CLOCKS_MS = 10_000;
 
-/** Claims the messages of usage events; the ids of those whose message was recorded before. */
-const claimAll = async (tx: PoolClient, made: Iterable<Made>): Promise<ReadonlySet<string>> =>
-  new Set(
-    await claimMessages(
-      tx,
-      [...made].map(({ event }) => event),
-    ),
-  );
+/** Claims the messages of what is made; the ids of those that were recorded before. */
+async function claimAll(tx: PoolClient, made: ReadonlyMap<string, Made>, messages: readonly Unpaid[]): Promise<ReadonlySet<string>> {
+  const events = [...made.values()].map(({ event }) => event);
+  try {
+    return new Set(await claimMessages(tx, events));
+  } catch (error) {
+    throw isLockTimeout(error) ? new HeldUp(namesOf(messages.filter(({ id }) => made.has(id))), { cause: error }) : error;
+  }
+}
 
 /** What is known of messages of which no call has been noted, by their ids. */
 interface Awaited {
@@ -127,7 +129,7 @@ const goesOn = (recorded: Recorded | undefined): boolean => recorded?.next !== u
  * Charges messages in the caller's transaction: each is recorded as a usage event and settled by the settlement that settles relayed calls;
  * one that a relayed call is just making as that call, against its hold. One that the relay has recorded before costs what the relay's
  * events cost, which are settled here when they are not yet, and what came after them when its run had paused. Rejects with
- * {@link prepare}'s WalletsBusy when somebody keeps a wallet locked; then nothing was done.
+ * {@link HeldUp} when somebody keeps a wallet or a message locked; then nothing was done.
  */
 export async function chargeMessages(tx: PoolClient, deps: ChargeDeps, messages: readonly Unpaid[]): Promise<Charged> {
   const calls = await callsOf(
@@ -148,14 +150,14 @@ export async function chargeMessages(tx: PoolClient, deps: ChargeDeps, messages:
     const payment = call ? paymentAs(call) : decision.kind === "charge" && !waits.has(id) ? paymentOf(decision.charge, message) : undefined;
     if (payment) made.set(id, { event: usageEventOf(id, message, payment, tokensOf(message)), payment });
   }
-  for (const id of await claimAll(tx, made.values())) made.delete(id);
+  for (const id of await claimAll(tx, made, messages)) made.delete(id);
 
   // Whoever is not known here, or whose model is not, may have been charged by the relay all the same.
   const seconds = messages.filter(({ id }) => !made.has(id));
   const idsOf = (of: readonly Unpaid[]): string[] => of.map(({ message }) => message.messageId);
   const recorded = seconds.length === 0 ? new Map<string, Recorded>() : await recordedOf(tx, idsOf(seconds));
   const rests = await restsOf(tx, deps, seconds, recorded);
-  const taken = await claimAll(tx, rests.made.values());
+  const taken = await claimAll(tx, rests.made, messages);
   const late = seconds.filter(({ id, message }) => taken.has(id) && goesOn(recorded.get(message.messageId)));
   if (late.length > 0) for (const [id, found] of await recordedOf(tx, idsOf(late))) recorded.set(id, found);
   for (const [id, one] of rests.made) if (!taken.has(id)) made.set(id, one);

@@ -1,9 +1,10 @@
 import type { Ledger, LateHold, SettleResult } from "../../ledger/index.ts";
+import { PATIENCE_MS } from "../../platform/locked.ts";
 import { isLockTimeout, type PoolClient } from "../../platform/postgres.ts";
 import { eventJson, shardOf, type UsageEvent } from "../event.ts";
 import type { PendingEvent } from "../repository.ts";
 import type { Prepared, Settlement } from "../settlement.ts";
-import { PATIENCE_MS, WalletsBusy } from "./busy.ts";
+import { HeldUp } from "./busy.ts";
 import { noteTokens, type Recorded, type RelayedEvent } from "./relayed.ts";
 import type { HeldRuns } from "./runs.ts";
 import { pendingOf, type Payment, type Unpaid } from "./reported.ts";
@@ -52,12 +53,12 @@ function needsOf(messages: readonly Unpaid[], { made, recorded, events }: Due, c
   return new Map(needs.filter(([, wallets]) => wallets.length > 0));
 }
 
-/** Charges of usage events, against locked wallets; rejects with {@link WalletsBusy} when somebody keeps one, or is settling an event. */
+/** Charges of usage events, against locked wallets; rejects with {@link HeldUp} when somebody keeps one, or is settling an event. */
 export async function prepare(tx: PoolClient, deps: ChargeDeps, messages: readonly Unpaid[], due: Due): Promise<Prepared> {
   const locked = new Set(due.waiting.map(({ id }) => id));
   const elsewhere = ({ id, settledAt, setAside }: RelayedEvent) => !settledAt && !setAside && !locked.has(id);
   const busy = needsOf(messages, { ...due, made: new Map() }, elsewhere);
-  if (busy.size > 0) throw new WalletsBusy(busy);
+  if (busy.size > 0) throw new HeldUp(busy);
   const unrecorded = new Map([...due.made].map(([id, { event }]) => [id, eventJson(event, shardOf(event.walletId, deps.shards))]));
   try {
     const wallets = [...[...due.made.values()].map(({ event }) => event.walletId), ...due.waiting.map((event) => event.wallet_id)];
@@ -70,7 +71,7 @@ export async function prepare(tx: PoolClient, deps: ChargeDeps, messages: readon
     return prepared;
   } catch (error) {
     if (!isLockTimeout(error)) throw error;
-    throw new WalletsBusy(
+    throw new HeldUp(
       needsOf(messages, due, ({ id }) => locked.has(id)),
       { cause: error },
     );

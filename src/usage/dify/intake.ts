@@ -3,7 +3,7 @@ import { createBatcher } from "../../platform/batcher.ts";
 import { appError } from "../../platform/errors.ts";
 import { uuidv7 } from "../../platform/ids.ts";
 import { isLockTimeout } from "../../platform/postgres.ts";
-import { WalletsBusy } from "./busy.ts";
+import { freeNeeds, HeldUp, nameOf, type Need } from "./busy.ts";
 import type { Delivery, Item } from "./groups.ts";
 import { isolating } from "./isolate.ts";
 import { payerOf } from "./price.ts";
@@ -39,15 +39,15 @@ const MOST_WAITING = 2_000;
 
 /** Creates the intake of one process. `onBatch` is told of every group commit: how many deliveries it had and how many seconds it took. */
 export function createIntake(deps: TakingDeps & { onBatch?: (items: number, seconds: number) => void }): Intake {
-  const { pool, retry, ledger } = deps;
+  const { pool, retry } = deps;
   const { decided, takeFree, putAside } = createTaking(deps);
 
-  const aside = createAside<Item, Taken, bigint>({
-    free: ledger.unlocked,
+  const aside = createAside<Item, Taken, Need>({
+    free: (needs) => freeNeeds(deps, needs),
     waitMs: ASIDE_MS,
-    late: () => appError("unavailable", { message: "The wallet is busy", retryAfter: 1 }),
+    late: () => appError("unavailable", { message: "The wallet or the message is busy", retryAfter: 1 }),
     async run(items) {
-      const answers = await isolating<Item, Taken | WalletsBusy>(
+      const answers = await isolating<Item, Taken | HeldUp>(
         items,
         async (batch) => {
           const taken = await takeFree(await decided(batch));
@@ -55,23 +55,24 @@ export function createIntake(deps: TakingDeps & { onBatch?: (items: number, seco
         },
         putAside,
       );
-      return answers.map((answer) => (answer instanceof WalletsBusy ? new Waits([...answer.needs.values()].flat()) : answer));
+      return answers.map((answer) => (answer instanceof HeldUp ? new Waits([...answer.needs.values()].flat()) : answer));
     },
   });
 
   async function run(batch: readonly Item[]): Promise<Given[]> {
     const groups = await decided(batch);
-    const behind = new Map<string, bigint>();
-    for (const { decision, members } of groups) {
-      const walletId = payerOf(decision)?.walletId;
-      if (walletId !== undefined && aside.waitsFor(walletId)) for (const { id } of members) behind.set(id, walletId);
+    const behind = new Map<string, Need>();
+    for (const { decision, members, leader } of aside.size === 0 ? [] : groups) {
+      const needs = [payerOf(decision)?.walletId ?? [], nameOf(leader.message)].flat();
+      const waited = needs.find((need) => aside.waitsFor(need));
+      if (waited !== undefined) for (const { id } of members) behind.set(id, waited);
     }
     const answers = await takeFree(groups.filter(({ leader }) => !behind.has(leader.id)));
     return batch.map((item): Given => {
-      const walletId = behind.get(item.id);
-      if (walletId !== undefined) return { later: aside.add(item, [walletId]) };
+      const need = behind.get(item.id);
+      if (need !== undefined) return { later: aside.add(item, [need]) };
       const answer = answers.get(item.id)!;
-      return answer instanceof WalletsBusy ? { later: aside.add(item, [...answer.needs.values()].flat()) } : answer;
+      return answer instanceof HeldUp ? { later: aside.add(item, [...answer.needs.values()].flat()) } : answer;
     });
   }
 

@@ -1,6 +1,6 @@
 import { AppError } from "../../platform/errors.ts";
 import { isConnectionError } from "../../platform/postgres.ts";
-import { WalletsBusy } from "./busy.ts";
+import { HeldUp } from "./busy.ts";
 
 const ATTEMPTS = 4;
 
@@ -19,7 +19,7 @@ const isWorthRepeating = (error: unknown): boolean => ["40P01", "40001", "55P03"
  */
 function isTheirFault(error: unknown): boolean {
   const code = codeOf(error);
-  if (error instanceof WalletsBusy) return false;
+  if (error instanceof HeldUp) return false;
   if (error instanceof AppError) return error.code !== "unavailable";
   if (isSqlState(code)) return /^(?:2[123]|P0)/.test(code);
   return !isConnectionError(error);

@@ -32,7 +32,7 @@ const placeOf = (first: FirstEvent) => ({
 
 /** Creates the trying again. One that cannot be charged at all is put aside, and keeps no other from being charged. */
 export function createRetry(deps: ChargeDeps & { pool: Pool; log: Logger; decide: Decide; readyDays: ReadyDays }): Retry {
-  const { pool, log, decide, readyDays, ledger } = deps;
+  const { pool, log, decide, readyDays } = deps;
 
   /** Of each event that is open still whether it was charged. */
   async function retryBatch(ids: readonly string[], options: { byParts?: boolean } | undefined): Promise<ReadonlyMap<string, boolean>> {
@@ -73,7 +73,7 @@ export function createRetry(deps: ChargeDeps & { pool: Pool; log: Logger; decide
 
   /** Of each event whether it was charged; undefined when it was not open any more, or somebody keeps its wallet locked: then later. */
   async function retryFree(ids: readonly string[], options: { byParts?: boolean } | undefined): Promise<(boolean | undefined)[]> {
-    const { answer } = await aroundBusy(ledger, ids, (free) => retryBatch(free, options));
+    const { answer } = await aroundBusy(deps, ids, (free) => retryBatch(free, options));
     return ids.map((id) => answer?.get(id));
   }
 

@@ -1,8 +1,8 @@
 import type { Logger } from "../../platform/logger.ts";
-import { inTransaction, type Pool } from "../../platform/postgres.ts";
+import { inTransaction, isLockTimeout, type Pool } from "../../platform/postgres.ts";
 import { reportIncidents } from "../incidents.ts";
 import type { DifyAnswer } from "./answers.ts";
-import { aroundBusy, WalletsBusy } from "./busy.ts";
+import { aroundBusy, HeldUp, namesOf } from "./busy.ts";
 import { chargeMessages } from "./charge.ts";
 import { correctionOf, storeCorrection } from "./corrected.ts";
 import type { ReadyDays } from "./days.ts";
@@ -50,8 +50,8 @@ export interface TakingDeps extends ChargeDeps {
 /** Taking deliveries in transactions of Postgres: each is stored, charged and answered, or not taken at all. */
 export interface Taking {
   decided(batch: readonly Item[]): Promise<Decided[]>;
-  /** Takes groups in one transaction, but for those that would have to wait for a wallet. Answers by the ids of the items. */
-  takeFree(groups: readonly Decided[]): Promise<Map<string, Taken | WalletsBusy>>;
+  /** Takes groups in one transaction, but for those that would have to wait for somebody. Answers by the ids of the items. */
+  takeFree(groups: readonly Decided[]): Promise<Map<string, Taken | HeldUp>>;
   /** One that nobody knows how to charge is kept for an operator, and answered so. */
   putAside(item: Item, error: Error): Promise<Taken>;
 }
@@ -59,7 +59,7 @@ export interface Taking {
 const isWaiting = (first: FirstEvent | undefined): first is FirstEvent => first?.state === "open" && !first.charged;
 
 export function createTaking(deps: TakingDeps): Taking {
-  const { pool, log, decide, retry, readyDays, ledger } = deps;
+  const { pool, log, decide, retry, readyDays } = deps;
 
   const placeOf = (item: Item, deliveries: number) => ({
     received_at: item.receivedAt.toISOString(),
@@ -81,7 +81,9 @@ export function createTaking(deps: TakingDeps): Taking {
       const firsts = await takeDeliveries(
         tx,
         groups.map(({ leader: { id, message }, members }) => ({ id, message, times: members.length })),
-      );
+      ).catch((error: unknown) => {
+        throw isLockTimeout(error) ? new HeldUp(namesOf(groups.map(({ leader }) => leader)), { cause: error }) : error;
+      });
       const taken: Led[] = [];
       const unpaid: (Unpaid & { place: number })[] = [];
       for (const [place, { leader, decision }] of groups.entries()) {
@@ -144,16 +146,15 @@ export function createTaking(deps: TakingDeps): Taking {
     );
   }
 
-  async function takeFree(groups: readonly Decided[]): Promise<Map<string, Taken | WalletsBusy>> {
+  async function takeFree(groups: readonly Decided[]): Promise<Map<string, Taken | HeldUp>> {
     const byId = new Map(groups.map((group) => [group.leader.id, group]));
-    const answers = new Map<string, Taken | WalletsBusy>();
-    const { answer, busy } = await aroundBusy(ledger, [...byId.keys()], async (ids) => {
+    const answers = new Map<string, Taken | HeldUp>();
+    const { answer, busy } = await aroundBusy(deps, [...byId.keys()], async (ids) => {
       const chosen = ids.map((id) => byId.get(id)!);
       return answersOf(chosen, await takeAll(chosen));
     });
     for (const [id, taken] of answer ?? []) answers.set(id, taken);
-    for (const [id, wallets] of busy)
-      for (const item of byId.get(id)!.members) answers.set(item.id, new WalletsBusy(new Map([[id, wallets]])));
+    for (const [id, needs] of busy) for (const item of byId.get(id)!.members) answers.set(item.id, new HeldUp(new Map([[id, needs]])));
     return answers;
   }
 
