@@ -4,7 +4,7 @@ import { startRelay, type Customer, type Relay } from "./harness.ts";
 import { startProxy } from "./proxy.ts";
 import { answerOf, DONE, FULL, hang, type RawUpstream, REST, ROLE, startRawUpstream, STOP, streamOf, text } from "./rawUpstream.ts";
 
-const ENV = { CIRCUIT_BREAKER: "true", CIRCUIT_MIN_CALLS: "5", CIRCUIT_COOL_DOWN: "900ms", RELAY_MAX_ATTEMPTS: "1" };
+const ENV = { CIRCUIT_BREAKER: "true", CIRCUIT_MIN_CALLS: "5", CIRCUIT_COOL_DOWN: "800ms", RELAY_MAX_ATTEMPTS: "1" };
 const good = streamOf(ROLE, text(REST), STOP, FULL, DONE);
 const broken = answerOf(503, "down");
 
@@ -148,7 +148,7 @@ describe("the circuit of a provider", () => {
   it("stays open for longer when the trial fails", async () => {
     await breakIt();
     const { circuits } = left.gateway.routing.health(firstId);
-    expect(circuits.find(({ model: name }) => name !== null)!.retryInMs).to.be.at.most(1_080);
+    expect(circuits.find(({ model: name }) => name !== null)!.retryInMs).to.be.at.most(960);
     await state(left, "half_open");
     const asked = first.requests.length;
     await waitFor(async () => (await call(left)).status === 200 && first.requests.length > asked, {
@@ -157,7 +157,7 @@ describe("the circuit of a provider", () => {
     });
     await state(left, "open");
     const again = left.gateway.routing.health(firstId).circuits.find(({ model: name }) => name !== null)!;
-    expect(again.retryInMs).to.be.within(1_100, 2_160);
+    expect(again.retryInMs).to.be.within(1_000, 1_920);
   });
 
   it("is known to a copy that starts later", async () => {
