@@ -11,7 +11,7 @@ export interface Outcome {
    * - `full`: what the provider counts
    * - `counted`: what a tokenizer counts, marked as estimated
    * - `output counted`: the same, but for the prompt, which the provider counted
-   * - `capped`: the hold and its tolerance
+   * - `capped`: the hold and its tolerance; of an app of Dify all that it used
    */
   charge: "full" | "counted" | "output counted" | "capped" | "nothing";
   /** The code on the record; null for a success. */
