@@ -110,7 +110,8 @@ async function draw(
   let toldAt = 0;
   const progress = (fraction: number) => {
     watch.beat(fraction);
-    if (Date.now() - toldAt < TELL_EVERY_MS) return;
+    // That a frame has begun is no news, and must not keep the first part of it from being told.
+    if (fraction === 0 || Date.now() - toldAt < TELL_EVERY_MS) return;
     toldAt = Date.now();
     void tellProgress(deps, task.id, { frame, fraction }).catch(() => undefined);
   };

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { CHECKS } from "../../../src/ledger/checks.ts";
 import { uuidv7 } from "../../../src/platform/ids.ts";
 import { useLedger } from "./support.ts";
 
@@ -237,6 +238,21 @@ describe("the proof", () => {
       { check: "the guards of the ledger are on", subject: "ledger_burns_keep", expected: "enabled always", found: "off for replicas" },
       { check: "the guards of the ledger are on", subject: "ledger_transfers_keep", expected: "enabled always", found: "disabled" },
     ]);
+  });
+
+  it("finds no fault in a day that is made while it reads", async () => {
+    const { sql } = CHECKS.find(({ name }) => name === "the guards of recorded calls are on")!;
+    const client = await rig.pool.connect();
+    try {
+      await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+      await client.query("SELECT count(*) FROM ledger_accounts");
+      await rig.psql("SELECT usage_make_partition('2031-05-05')");
+      expect((await client.query(sql)).rows).to.deep.equal([]);
+    } finally {
+      await client.query("COMMIT");
+      client.release();
+    }
+    expect((await rig.ledger.verify()).differences).to.deep.equal([]);
   });
 
   it("the command says balanced and exits 0, or names what differs and exits 1", async () => {
