@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { uuidv7 } from "../../../src/platform/ids.ts";
-import type { PoolClient } from "../../../src/platform/postgres.ts";
 import { signed } from "../../support/dify.ts";
+import { standStill } from "../../support/standStill.ts";
 import { useStack, waitFor } from "../../support/stack.ts";
 import { message, startDify, type DifyRig, type Person } from "./rig.ts";
 
@@ -27,15 +27,8 @@ describe("messages of a wallet that somebody keeps locked", function () {
 
   /** Keeps a wallet locked until it is told to let go. */
   async function lock({ walletId }: Person): Promise<() => Promise<void>> {
-    const client: PoolClient = await rig.pool.connect();
-    await client.query("BEGIN");
-    // Longer than Postgres would let us.
-    await client.query("SET LOCAL idle_in_transaction_session_timeout = 0");
-    await client.query("SELECT FROM ledger_accounts WHERE id = $1 FOR UPDATE", [walletId]);
-    return async () => {
-      await client.query("COMMIT");
-      client.release();
-    };
+    const end = await standStill(rig.pool, "SELECT FROM ledger_accounts WHERE id = $1 FOR UPDATE", [walletId]);
+    return () => end("COMMIT");
   }
 
   it("hold up nobody else's, and are charged once each as soon as it is free", async () => {

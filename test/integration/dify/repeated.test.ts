@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { standStill } from "../../support/standStill.ts";
 import { useStack } from "../../support/stack.ts";
 import { message, startDify, type DifyRig, type Person } from "./rig.ts";
 
@@ -25,14 +26,8 @@ describe("messages that another copy has taken and not charged yet", function ()
 
   /** What a copy does first with messages; then it stands still until it is told to go away. */
   async function frozen(statement: string, values: unknown[]): Promise<() => Promise<void>> {
-    const client = await rig.pool.connect();
-    await client.query("BEGIN");
-    await client.query("SET LOCAL idle_in_transaction_session_timeout = 0");
-    await client.query(statement, values);
-    return async () => {
-      await client.query("ROLLBACK");
-      client.release();
-    };
+    const end = await standStill(rig.pool, statement, values);
+    return () => end("ROLLBACK");
   }
 
   const KEYS = "(encode(substr(sha256(convert_to('dify-message:' || id, 'UTF8')), 1, 16), 'hex'))";

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "chai";
 import { useStack } from "../../support/stack.ts";
+import { standStill } from "../../support/standStill.ts";
 import { usageRig, type UsageRig } from "../../support/usage.ts";
 
 /** Whoever had to wait for the message would take as long as the test keeps it. */
@@ -16,18 +17,12 @@ describe("recording calls of messages that somebody else is just recording", fun
   after(() => rig.close());
 
   /** Claims messages and stands still until it is told to go on. */
-  async function claim(keys: readonly string[]): Promise<(how: "COMMIT" | "ROLLBACK") => Promise<void>> {
-    const client = await rig.pool.connect();
-    await client.query("BEGIN");
-    await client.query("SET LOCAL idle_in_transaction_session_timeout = 0");
-    await client.query("INSERT INTO usage_messages (message_key, event_id, event_at) SELECT unnest($1::uuid[]), gen_random_uuid(), now()", [
-      keys,
-    ]);
-    return async (how) => {
-      await client.query(how);
-      client.release();
-    };
-  }
+  const claim = (keys: readonly string[]) =>
+    standStill(
+      rig.pool,
+      "INSERT INTO usage_messages (message_key, event_id, event_at) SELECT unnest($1::uuid[]), gen_random_uuid(), now()",
+      [keys],
+    );
 
   it("keeps no other call waiting, of a message or of none, and each is recorded when it can be, or charged elsewhere", async () => {
     const owner = await rig.wallet(100_000);
