@@ -35,11 +35,7 @@ export interface Difference {
   body?: z.ZodType;
   /** From what the old client sends to the body of the product's route, whose schema checks it again. */
   toBody?(body: never): unknown;
-  /** Status of success, where it is another one. */
-  status?: number;
-  /** Before the work is done. */
-  first?(input: Input): Promise<void>;
-  /** Instead of it; `go` does it. */
+  /** What happens besides, or instead; `go` does the work. */
   run?(input: Input, go: () => Promise<Reply>): Promise<Reply>;
   /** From the product's data to what the old client reads. */
   toData?(data: unknown, input: Input): unknown;
@@ -54,7 +50,7 @@ function lenient(schema: z.ZodType | undefined): z.ZodType | undefined {
 
 /** A path of the old client that does what one of the product's routes does. Nothing is decided here but names and shapes. */
 export function aliasOf(own: Json, difference: Difference): Route {
-  const { path, method = own.method, first, run, toBody, toData, status } = difference;
+  const { path, method = own.method, run, toBody, toData } = difference;
   const body = difference.body ?? lenient(own.body);
 
   async function handler(input: Input): Promise<Reply> {
@@ -62,16 +58,11 @@ export function aliasOf(own: Json, difference: Difference): Route {
       const body = own.body && toBody ? validate(own.body, toBody(input.body as never), "body") : input.body;
       return own.handler({ ...input, body });
     };
-    await first?.(input);
     const reply = run ? await run(input, go) : await go();
-    return {
-      ...reply,
-      ...(status === undefined ? {} : { status }),
-      ...(toData ? { data: await toData(reply.data, input) } : {}),
-    };
+    return toData ? { ...reply, data: await toData(reply.data, input) } : reply;
   }
 
-  const success = Object.entries(own.responses).map(([code, schema]) => [status ?? Number(code), difference.data ?? schema] as const);
+  const success = Object.entries(own.responses).map(([code, schema]) => [code, difference.data ?? schema] as const);
   return route({
     ...own,
     ...(difference.summary === undefined ? {} : { summary: difference.summary }),

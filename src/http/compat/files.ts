@@ -10,8 +10,11 @@ export type FinishUpload = (ownerId: string, fileId: string) => Promise<void>;
  * Files. The old client knows no step between sending the bytes and using them: an upload is finished when it is first asked for.
  */
 export function oldFileRoutes(own: Own, finishUpload: FinishUpload): Route[] {
-  const finished: Pick<Difference, "first"> = {
-    first: ({ principal, params }) => finishUpload(principal!.userId, (params as { id: string }).id),
+  const finished: Pick<Difference, "run"> = {
+    async run({ principal, params }, go) {
+      await finishUpload(principal!.userId, (params as { id: string }).id);
+      return go();
+    },
   };
   const begin = own.of("post /api/files/uploads");
   return [

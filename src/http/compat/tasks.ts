@@ -7,9 +7,10 @@ export function oldTaskRoutes(own: Own, finishUpload: FinishUpload): Route[] {
   const same = (name: string, path: string, difference: Partial<Difference> = {}): Route => aliasOf(own.of(name), { path, ...difference });
   return [
     same("post /api/tasks", "tasks", {
-      async first({ principal, body }) {
+      async run({ principal, body }, go) {
         const scene = (body as { scene_file_id?: string }).scene_file_id;
         if (scene !== undefined) await finishUpload(principal!.userId, scene);
+        return go();
       },
     }),
     same("get /api/tasks", "tasks"),

@@ -33,10 +33,9 @@ export function createEngines({ simulate, programs }: { simulate: boolean; progr
     const { log, folder, isolated, offered } = programs;
     const sandbox = createSandbox({ folder: path.join(folder, "rooms"), required: isolated, log });
     const node = { sandbox, node: programs, log };
-    const strict = createSandbox({ folder: path.join(folder, "rooms"), required: true, log });
     const installed = {
       blender: () => createBlender({ ...node, program: programs.blender, device: programs.blenderDevice }),
-      maya: () => createMaya({ ...node, sandbox: strict, program: programs.maya, network: programs.mayaNetwork }),
+      maya: () => createMaya({ ...node, sandbox: sandbox.strict(), program: programs.maya, network: programs.mayaNetwork }),
     };
     for (const name of ENGINE_NAMES) if (offered.includes(name)) engines.push(installed[name]());
   }

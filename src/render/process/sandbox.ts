@@ -13,6 +13,8 @@ export type Isolation = { kind: "full" } | { kind: "limits"; why: string };
 export interface Sandbox {
   /** Found out once. */
   isolation(): Promise<Isolation>;
+  /** The same place, for what is never run where it cannot be kept apart. */
+  strict(): Sandbox;
   /** Makes a folder for programs; it is removed when `use` is done. Throws {@link NotIsolated} where isolation is required and missing. */
   enter<T>(use: (inside: Inside) => Promise<T>): Promise<T>;
 }
@@ -46,11 +48,12 @@ export function createSandbox(deps: { folder: string; required: boolean; log: Lo
   }
 
   const here = () => (found ??= find());
-  return {
+  const sandbox = (isolated: boolean): Sandbox => ({
     isolation: async () => (await here()).isolation,
+    strict: () => sandbox(true),
     async enter(use) {
       const { means, isolation } = await here();
-      if (required && isolation.kind !== "full") throw new NotIsolated(`renderers cannot be kept apart here: ${isolation.why}`);
+      if (isolated && isolation.kind !== "full") throw new NotIsolated(`renderers cannot be kept apart here: ${isolation.why}`);
       return inRoom(folder, (room) =>
         use({
           folder: room.folder,
@@ -61,7 +64,8 @@ export function createSandbox(deps: { folder: string; required: boolean; log: Lo
         }),
       );
     },
-  };
+  });
+  return sandbox(required);
 }
 
 /** Why isolation does not work; undefined when it does. Kernels, containers and security modules forbid it in many ways: it is tried. */

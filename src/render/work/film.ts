@@ -4,6 +4,7 @@ import { ApplicationFailure } from "@temporalio/common";
 import { uuidv7 } from "../../platform/ids.ts";
 import type { WorkDeps } from "../deps.ts";
 import { EngineMissing, type LogLevel } from "../engines/engine.ts";
+import { progressMessage } from "../live.ts";
 import { NotTaken } from "../process/index.ts";
 import { writeLogs } from "../logs.ts";
 import { readTask, type TaskRow } from "../task.ts";
@@ -86,12 +87,8 @@ function createProgress({ publish }: WorkDeps, task: TaskRow, { beat }: FrameWat
     beat(fraction);
     if (Date.now() - toldAt < TELL_EVERY_MS) return;
     toldAt = Date.now();
-    const { id, user_id, total_frames, done_frames, current_frame } = task;
-    publish({
-      userId: user_id,
-      type: "task.progress",
-      data: { task_id: id, user_id, progress: 100, current_frame, total_frames, done_frames, video_progress: fraction },
-    });
+    const message = progressMessage(task);
+    publish({ ...message, data: { ...message.data, video_progress: fraction } });
   };
 }
 
